@@ -1,0 +1,9 @@
+"""Executable companion to "Deep Supervised Hashing using Quadratic Spherical Mutual Information" (Passalis & Tefas).
+
+The way of the data, each arrow one module::
+
+    datasets.load -> models.build -> training.train -> training.encode -> evaluation.evaluate -> records.save
+        -> tables, plotting
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,81 @@
+"""What a run is: one frozen configuration, every number with its unit; and the three profiles."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+def known(kind: str, names: Mapping, name: str):
+    """``names[name]``, or a ValueError that lists the known ones."""
+    if name not in names:
+        raise ValueError(f"unknown {kind} {name!r}; known: {', '.join(sorted(names))}")
+    return names[name]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run and its evaluation. `methods.configure` fills in a method's own numbers for a data set."""
+
+    dataset: str
+    method: str
+    bits: int  # code length
+    seed: int = 0  # weights and the order of the batches; never the split
+    epochs: int = 50  # passes over the training set (Table 10)
+    batch_size: int = 128  # items; a batch has batch_size ** 2 pairs; the last, shorter batch is kept (Table 10)
+    learning_rate: float = 1e-3  # Adam's step, other settings PyTorch's defaults (Table 10)
+    alpha: float = 0.01  # weight of the quantization term: alpha of QSMI and DSH, eta of DPSH (Table 10)
+    options: Mapping[str, float | None] = field(default_factory=dict)  # further arguments of the method's loss
+    draw: int = 0  # which split of the data set, where it has several
+    precision: str = "auto"  # of the network: float32, bf16, or auto (bf16 where the device is fast at it)
+
+    def __post_init__(self):
+        for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("learning_rate", "alpha"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {getattr(self, name)!r}")
+        known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
+
+    def to_dict(self) -> dict:
+        """The configuration as JSON holds it."""
+        return dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> "RunConfig":
+        """The configuration that `to_dict` wrote; an unknown name is a ValueError that lists the known ones."""
+        names = {f.name: None for f in dataclasses.fields(cls)}
+        for name in values:
+            known("setting", names, name)
+        return cls(**values)
+
+    def run_id(self, fingerprint: str) -> str:
+        """``<dataset>-<method>-<bits>b-s<seed>-<hash>``, the hash over this configuration and the split's fingerprint."""
+        text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        return f"{self.dataset}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of the work a reproduction does; the paper's own numbers are those of `paper`."""
+
+    name: str
+    dataset: str  # what Tables 1 and 2 and Figs. 2 and 3 are made on
+    seeds: tuple[int, ...]
+    epochs: int
+
+
+PROFILES = {
+    "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15),
+    "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10),
+    "paper": Profile("paper", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50),
+}
+
+
+def profile(name: str) -> Profile:
+    """The profile called `name`; a ValueError lists the known ones."""
+    return known("profile", PROFILES, name)

@@ -1,0 +1,94 @@
+"""Networks: images or frozen features -> embeddings (n, bits), without an output activation unless said."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model as load_weights
+from safetensors.torch import save_model as save_weights
+from torch import Tensor, nn
+
+from qsmi_lib.config import RunConfig, known
+
+
+class FashionCNN(nn.Module):
+    """The network of Table 11 for 1 x 28 x 28 images: two 5 x 5 convolutions, each max-pooled, and one dense layer.
+
+    Without padding: 28 -> 24 -> 12 -> 8 -> 4, so the dense layer sees 64 * 4 * 4 = 1,024 numbers. ReLU after the
+    pooling equals the table's order, for the maximum and a monotone function commute, and touches a quarter of the data.
+
+    Args:
+        bits: code length, at least 1.
+    """
+
+    def __init__(self, bits: int):
+        super().__init__()
+        self.convolution_1 = nn.Conv2d(1, 32, 5)
+        self.convolution_2 = nn.Conv2d(32, 64, 5)
+        self.pool = nn.MaxPool2d(2)
+        self.dense = nn.Linear(1024, bits)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings (n, bits) of normalised images (n, 1, 28, 28)."""
+        hidden = self.pool(self.convolution_1(images)).relu()
+        hidden = self.pool(self.convolution_2(hidden)).relu()
+        return self.dense(hidden.flatten(1))
+
+
+class DigitsMLP(nn.Module):
+    """The smallest network that learns the embedded digits: 8 x 8 pixels -> 64 ReLU -> bits.
+
+    Args:
+        bits: code length, at least 1.
+    """
+
+    def __init__(self, bits: int):
+        super().__init__()
+        self.hidden = nn.Linear(64, 64)
+        self.dense = nn.Linear(64, bits)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings (n, bits) of normalised images (n, 1, 8, 8)."""
+        return self.dense(self.hidden(images.flatten(1)).relu())
+
+
+NETWORKS = {"digits": DigitsMLP, "fashion_mnist": FashionCNN}
+
+
+def build(dataset: str, bits: int) -> nn.Module:
+    """The network that `dataset` is hashed with, PyTorch's default initialisation from its global generator.
+
+    Raises:
+        ValueError: an unknown data set or a code length below 1.
+    """
+    network = known("data set", NETWORKS, dataset)
+    if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
+        raise ValueError(f"bits must be a whole number of at least 1, got {bits!r}")
+    return network(bits)
+
+
+def save(model: nn.Module, config: RunConfig, path: Path) -> None:
+    """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
+    partial.replace(path)
+
+
+def load(path: Path) -> tuple[nn.Module, RunConfig]:
+    """The model that `save` wrote to `path`, in evaluation mode on the CPU, and its configuration."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+    if "config" not in metadata:
+        raise ValueError(f"{path} carries no configuration: it is not a model that qsmi_lib saved")
+    config = RunConfig.from_dict(json.loads(metadata["config"]))
+    model = build(config.dataset, config.bits)
+    load_weights(model, path)
+    return model.eval(), config
+
+
+def to_device(model: nn.Module, device: torch.device) -> nn.Module:
+    """`model` on `device` in channels_last, the layout in which convolutions are fast on CPU and GPU."""
+    return model.to(device, memory_format=torch.channels_last)

@@ -1,0 +1,80 @@
+"""Records: one small JSON file a run, written whole or not at all; what made it stands in it."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from qsmi_lib import paths
+from qsmi_lib.config import RunConfig
+
+KEYS = ("config", "metrics", "history", "provenance")
+
+
+def folder(profile: str) -> Path:
+    """Where the records of `profile` lie."""
+    return paths.results(profile) / "runs"
+
+
+def save(record: dict, path: Path) -> None:
+    """Write `record` to `path`, one top-level key a line; a reader sees the old file or the new one, never a part."""
+    lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
+    write(path, "{" + ",\n ".join(lines) + "}\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load(path: Path) -> dict:
+    """The record at `path`; a ValueError names a file that is not one."""
+    try:
+        record = json.loads(path.read_text())
+        missing = [key for key in KEYS if key not in record]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is not a record: {error}; delete it and run again") from error
+    if missing:
+        raise ValueError(f"{path} is not a record: it lacks {', '.join(missing)}; delete it and run again")
+    return record
+
+
+def find(config: RunConfig, fingerprint: str, where: Path) -> dict | None:
+    """The record of `config` in the folder `where`, or None."""
+    path = where / f"{config.run_id(fingerprint)}.json"
+    return load(path) if path.exists() else None
+
+
+def provenance(device: str, precision: str) -> dict:
+    """What made a record: commit, versions, machine; the run adds its sources and times."""
+    import numpy
+    import torch
+
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "machine": platform.machine(),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _git(*arguments: str) -> str:
+    """What git says of the repository, or nothing where there is none."""
+    try:
+        return subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return ""

@@ -1,0 +1,137 @@
+"""Runs: train, encode, evaluate, record; what is recorded already is not run again."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+
+from qsmi_lib import datasets, models, records, training
+from qsmi_lib.codes import pack
+from qsmi_lib.config import RunConfig
+from qsmi_lib.evaluation import Evaluation, evaluate
+from qsmi_lib.paths import results
+from qsmi_lib.progress import bar
+from qsmi_lib.sources import source_hash
+
+CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
+
+
+def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "keep") -> dict:
+    """The record of `config` under `profile`: the one on disk, or that of a new run.
+
+    Args:
+        config: what to run.
+        profile: whose folder of results.
+        fresh: run again although a record is there.
+        stale: "rerun" replaces a record that older sources made; "keep" takes it (`tables` names such records).
+    """
+    path = record_path(config, profile)
+    if path.exists() and not fresh:
+        record = records.load(path)
+        if stale == "keep" or record["provenance"]["source_hash"] == source_hash(config):
+            return record
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    split = _split(config.dataset, config.draw, device)
+    trained, provenance = train(config, split)
+    start = time.perf_counter()
+    query, database = (
+        training.encode(trained.model, part.inputs, precision=trained.precision) for part in (split.query, split.database)
+    )
+    scores = score(query, database, split.query.labels, split.database.labels)
+    provenance["seconds_evaluate"] = round(time.perf_counter() - start, 3)
+    record = {
+        "config": config.to_dict(),
+        "metrics": scores.to_record(),
+        "history": trained.history,
+        "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": split.fingerprint},
+    }
+    models.save(trained.model, config, results(profile) / "models" / f"{path.stem}.safetensors")
+    save_codes(results(profile) / "codes" / f"{path.stem}.npz", query, database, split)
+    records.save(record, path)
+    return record
+
+
+def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, dict]:
+    """Train, and say what did it and how long it took."""
+    device = split.train.inputs.device
+    start = time.perf_counter()
+    provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
+    trained = training.train(config, split)
+    return trained, provenance | {"seconds_train": round(time.perf_counter() - start, 3)}
+
+
+def score(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> Evaluation:
+    """The evaluation that a record carries."""
+    ks = [k for k in CUTOFFS if k <= len(database)]
+    return evaluate(query, database, query_labels, database_labels, k=ks)
+
+
+def save_codes(path: Path, query: torch.Tensor, database: torch.Tensor, split: datasets.Split) -> None:
+    """Packed codes and labels, so that metrics can be computed again without training; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial.npz")
+    np.savez(
+        partial,
+        bits=query.shape[1],
+        query=pack(query.cpu().numpy()),
+        database=pack(database.cpu().numpy()),
+        query_labels=split.query.labels.cpu().numpy(),
+        database_labels=split.database.labels.cpu().numpy(),
+    )
+    partial.replace(path)
+
+
+def record_path(config: RunConfig, profile: str) -> Path:
+    """Where the record of `config` lies, or will lie."""
+    return records.folder(profile) / f"{config.run_id(datasets.fingerprint(config.dataset, config.draw))}.json"
+
+
+def run_all(
+    configs: Iterable[RunConfig], profile: str, *, jobs: int = 1, fresh: bool = False, stale: str = "keep"
+) -> list[dict]:
+    """The records of `configs`, in their order; equal configurations are run once.
+
+    Args:
+        configs: what to run.
+        profile: whose folder of results.
+        jobs: processes at a time, each with its share of the cores.
+        fresh: run again what is recorded.
+        stale: as in `run`.
+    """
+    configs = list(configs)
+    paths = [record_path(config, profile) for config in configs]
+    distinct = dict(zip(paths, configs, strict=True))
+    with _threads(max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None):
+        work = Parallel(n_jobs=jobs, return_as="generator")(
+            delayed(run)(config, profile, fresh=fresh, stale=stale) for config in distinct.values()
+        )
+        found = dict(zip(distinct, bar(work, f"{profile} runs", total=len(distinct), unit="run"), strict=True))
+    return [found[path] for path in paths]
+
+
+@contextlib.contextmanager
+def _threads(n: int | None):
+    """Give processes started inside `n` threads each, by the variables that PyTorch and numba read."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS") if n else ()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(n)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@lru_cache(maxsize=1)
+def _split(dataset: str, draw: int, device: torch.device) -> datasets.Split:
+    """The split, kept for the next run on the same data."""
+    return datasets.load(dataset, draw=draw, device=device)

@@ -1,0 +1,47 @@
+"""Which sources made a record: a hash over the code that decides the numbers of a configuration, and no other."""
+
+import ast
+import hashlib
+import inspect
+import sys
+from functools import cache, partial
+from types import ModuleType
+
+from qsmi_lib import codes, training
+from qsmi_lib.config import RunConfig, known
+from qsmi_lib.datasets import DATASETS, splits
+from qsmi_lib.methods import METHODS
+from qsmi_lib.models import NETWORKS
+
+
+def source_hash(config: RunConfig) -> str:
+    """Hash of the training loop, the data set's loader, the network and the loss of `config`.
+
+    Comments, docstrings and layout are left out; so is the evaluator, for `tables --rescore` repeats its part. A new
+    method, data set or network leaves the hashes of the others as they are.
+    """
+    loss = METHODS[config.method].loss
+    function, fixed = (loss.func, loss.keywords) if isinstance(loss, partial) else (loss, {})
+    modules = {training, codes, splits, DATASETS[config.dataset]} | _with_imports(sys.modules[function.__module__])
+    modules |= _with_imports(sys.modules["qsmi_lib.losses.information"])  # the measures of the history
+    digest = hashlib.sha256(repr((function.__name__, sorted(fixed.items()))).encode())
+    for source in [*sorted(modules, key=lambda module: module.__name__), known("data set", NETWORKS, config.dataset)]:
+        digest.update(_bare(inspect.getsource(source)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _with_imports(module: ModuleType) -> set[ModuleType]:
+    """A module of losses and the modules of losses that it takes functions from."""
+    names = {getattr(value, "__module__", None) or "" for value in vars(module).values()}
+    others = {sys.modules[name] for name in names if name.startswith("qsmi_lib.losses.")} - {module}
+    return {module}.union(*map(_with_imports, others))
+
+
+@cache
+def _bare(source: str) -> str:
+    """Python source without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

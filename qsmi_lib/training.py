@@ -1,0 +1,131 @@
+"""One training loop for every method, and codes from a trained network."""
+
+import ctypes
+import platform
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from qsmi_lib import models
+from qsmi_lib.codes import binarize
+from qsmi_lib.config import RunConfig, known
+from qsmi_lib.datasets import Split
+from qsmi_lib.losses.information import information_potentials, qsmi_loss
+from qsmi_lib.losses.similarity import relevance_matrix
+from qsmi_lib.methods import METHODS
+from qsmi_lib.progress import bar
+
+N_PROBE = 1024  # training items on which the information measures are followed, the first ones
+
+
+class Trained(NamedTuple):
+    """What training leaves.
+
+    Attributes:
+        model: the network after the last epoch, in evaluation mode.
+        history: one dict an epoch: the mean training loss of a batch, and on the first 1,024 training items the
+            clamped QSMI loss (Eq. 19), QSMI (Eq. 13) and QMI (the same with the Gaussian kernel, sigma = 10).
+        precision: what the configuration's precision came to: "float32" or "bf16".
+    """
+
+    model: nn.Module
+    history: list[dict[str, float]]
+    precision: str
+
+
+def train(config: RunConfig, split: Split) -> Trained:
+    """Train `config` on the training part of `split`, on the device where its tensors lie.
+
+    Adam with PyTorch's default settings, no schedule, no weight decay, no augmentation; the last epoch counts.
+
+    Raises:
+        ValueError: an unknown method or data set.
+        FloatingPointError: the loss is no longer finite after an epoch; nothing is saved.
+    """
+    _keep_freed_memory()
+    method = known("method", METHODS, config.method)
+    part, device = split.train, split.train.inputs.device
+    precision = resolve_precision(config.precision, device)
+    generator = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = models.to_device(models.build(config.dataset, config.bits), device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    history = []
+    for epoch in bar(range(1, config.epochs + 1), f"{config.method} {config.bits} bits", unit="epoch"):
+        total, n_batch = torch.zeros((), device=device), 0
+        order = torch.randperm(len(part), generator=generator).to(device)
+        for index in order.split(config.batch_size):
+            with autocast(precision, device):
+                embeddings = model(part.inputs[index])
+            loss = method.loss(embeddings.float(), part.labels[index], alpha=config.alpha, **config.options)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total, n_batch = total + loss.detach(), n_batch + 1
+        mean_loss = (total / n_batch).item()
+        if not abs(mean_loss) < float("inf"):
+            raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")
+        history.append({"epoch": epoch, "loss": mean_loss} | measure(model, split, precision))
+    return Trained(model.eval(), history, precision)
+
+
+@torch.no_grad()
+def measure(model: nn.Module, split: Split, precision: str) -> dict[str, float]:
+    """The measures of Fig. 2b on the first 1,024 training items: means over pairs, class priors as they are."""
+    inputs, labels = split.train.inputs[:N_PROBE], split.train.labels[:N_PROBE]
+    with autocast(precision, inputs.device):
+        embeddings = model(inputs).float()
+    clamped = qsmi_loss(embeddings, relevance_matrix(labels)) / len(embeddings) ** 2
+    measures = {"clamped_qsmi_loss": clamped.item()}
+    for name, similarity in {"qsmi": "cosine", "qmi": "gaussian"}.items():
+        v_in, v_all, v_btw = information_potentials(embeddings, labels, similarity=similarity)
+        measures[name] = (v_in + v_all - 2.0 * v_btw).item()
+    return measures
+
+
+@torch.no_grad()
+def encode(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
+    """Codes of `inputs`, on the device where model and inputs lie.
+
+    Args:
+        model: network whose output is (n, bits).
+        inputs: images or features, the first axis being the items.
+        precision: "float32" or "bf16"; a model is evaluated as it was trained.
+        batch_size: items at a time; the codes do not depend on it beyond rounding.
+
+    Returns:
+        int8 (n, bits), -1 and +1.
+    """
+    codes = []
+    for batch in inputs.split(batch_size):
+        with autocast(precision, inputs.device):
+            codes.append(binarize(model(batch)))
+    return torch.cat(codes)
+
+
+def autocast(precision: str, device: torch.device) -> AbstractContextManager:
+    """The context in which a network computes in `precision`."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """What "auto" comes to: bf16 where the device multiplies it in hardware (CUDA since Ampere; AMX), else float32."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
+    cpu = Path("/proc/cpuinfo")
+    return "bf16" if cpu.exists() and "amx_bf16" in cpu.read_text() else "float32"
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep freed memory: the gradient of max pooling would else fault in 5 MB of fresh pages every step."""
+    if platform.libc_ver()[0] == "glibc":
+        m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
+        libc = ctypes.CDLL(None)
+        libc.mallopt(m_mmap_threshold, 1 << 30)
+        libc.mallopt(m_trim_threshold, (1 << 31) - 1)
