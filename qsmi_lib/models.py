@@ -15,7 +15,7 @@ class FashionCNN(nn.Module):
     """The network of Table 11 for 1 x 28 x 28 images: two 5 x 5 convolutions, each max-pooled, and one dense layer.
 
     Without padding: 28 -> 24 -> 12 -> 8 -> 4, so the dense layer sees 64 * 4 * 4 = 1,024 numbers. ReLU after the
-    pooling equals the table's order, for the maximum and a monotone function commute, and touches a quarter of the data.
+    pooling equals the table's order, for the maximum and a monotone function commute, and is a quarter of the work.
 
     Args:
         bits: code length, at least 1.

@@ -40,9 +40,8 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     split = _split(config.dataset, config.draw, device)
     trained, provenance = train(config, split)
     start = time.perf_counter()
-    query, database = (
-        training.encode(trained.model, part.inputs, precision=trained.precision) for part in (split.query, split.database)
-    )
+    query = training.encode(trained.model, split.query.inputs, precision=trained.precision)
+    database = training.encode(trained.model, split.database.inputs, precision=trained.precision)
     scores = score(query, database, split.query.labels, split.database.labels)
     provenance["seconds_evaluate"] = round(time.perf_counter() - start, 3)
     record = {

@@ -14,7 +14,7 @@ from qsmi_lib.datasets.splits import Part, Split
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 MEAN, STD = 0.1307, 0.3081  # MNIST's constants, as the authors' code has them; Fashion-MNIST's own are 0.2860, 0.3530
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-FETCH = "apt-get install dataset-fashion-mnist, or let torchvision download it by asking for it while online"
+FETCH = "get it with `apt-get install dataset-fashion-mnist`, or go online: torchvision then downloads it"
 FILES = {  # name: shape and SHA-256 of its contents, after gzip: header and all
     "train-images-idx3-ubyte": (
         (60000, 28, 28),
@@ -34,7 +34,7 @@ def fingerprint(draw: int) -> str:
 
 
 def find() -> Path | None:
-    """The first folder that holds all four files: under QSMI_DATA, Debian's package, torchvision's download; or None."""
+    """The first folder with all four files, or None: under QSMI_DATA, torchvision's download there, Debian's package."""
     own = paths.data()
     for folder in (own, own / "fashion-mnist", own / "fashion_mnist", own / "FashionMNIST" / "raw", DEBIAN):
         if all(_file(folder, name) for name in FILES):
@@ -69,7 +69,8 @@ def download() -> Path:
     try:
         FashionMNIST(paths.data(), download=True)
     except (OSError, RuntimeError) as error:
-        raise FileNotFoundError(f"Fashion-MNIST is not on this machine and its download failed ({error}): {FETCH}") from error
+        message = f"Fashion-MNIST is not on this machine and its download failed ({error}): {FETCH}"
+        raise FileNotFoundError(message) from error
     return paths.data() / "FashionMNIST" / "raw"
 
 
@@ -79,12 +80,12 @@ def read(path: Path) -> np.ndarray:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or truncated: {error}; delete it and get it again: {FETCH}") from error
+        raise ValueError(f"{path} is damaged or truncated: {error}; {FETCH}") from error
     expected = int(np.prod(shape)) + 4 + 4 * len(shape)
     if len(raw) != expected:
-        raise ValueError(f"{path} is truncated: expected {expected} bytes unpacked, got {len(raw)}; get it again: {FETCH}")
+        raise ValueError(f"{path} is truncated: expected {expected} bytes unpacked, got {len(raw)}; {FETCH}")
     if (found := hashlib.sha256(raw).hexdigest()) != digest:
-        raise ValueError(f"{path} is damaged: expected SHA-256 {digest} unpacked, got {found}; get it again: {FETCH}")
+        raise ValueError(f"{path} is damaged: expected SHA-256 {digest} unpacked, got {found}; {FETCH}")
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 

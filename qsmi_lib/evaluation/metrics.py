@@ -188,18 +188,21 @@ def _summary(rows: dict[str, np.ndarray], ks: np.ndarray, ties: str) -> Evaluati
         map_optimistic=float(kept["optimistic"].mean()),
         map_pessimistic=float(kept["pessimistic"].mean()),
         map_at_k=by_k(at_k / least),
-        map_at_k_hits=by_k(np.divide(at_k, gain_at_k, out=np.zeros_like(at_k), where=gain_at_k > 0)),
+        map_at_k_hits=by_k(_quotient(at_k, gain_at_k)),
         precision_at_k=by_k(gain_at_k / ks),
         recall_at_k=by_k(gain_at_k / total),
-        precision_radius2=float(np.divide(gain_within[:, radius], ball, out=np.zeros(len(ball)), where=ball > 0).mean()),
+        precision_radius2=float(_quotient(gain_within[:, radius], ball).mean()),
         empty_radius2=float((ball == 0).mean()),
         precision_at_recall=kept["precision_at_recall"].mean(axis=0),
-        precision_recall_by_radius=np.stack(
-            [np.divide(gain_pairs, pairs, out=np.zeros(len(pairs)), where=pairs > 0), gain_pairs / gain_pairs[-1]], axis=1
-        ),
+        precision_recall_by_radius=np.stack([_quotient(gain_pairs, pairs), gain_pairs / gain_pairs[-1]], axis=1),
         ap=ap,
         n_without_relevant=n_without_relevant,
     )
+
+
+def _quotient(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below, and 0 where both are 0."""
+    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
 
 
 def _array(values: Tensor | ArrayLike) -> np.ndarray:
@@ -220,7 +223,8 @@ def _labels(name: str, labels: Tensor | ArrayLike, n: int) -> np.ndarray:
     """`labels` as int64, checked."""
     labels = _array(labels)
     if labels.ndim not in (1, 2) or labels.dtype.kind not in ("i", "u", "b"):
-        raise ValueError(f"{name} must be integers (n,) or multi-hot (n, c), got {labels.dtype} of shape {labels.shape}")
+        got = f"{labels.dtype} of shape {labels.shape}"
+        raise ValueError(f"{name} must be integers (n,) or multi-hot (n, c), got {got}")
     if len(labels) != n:
         raise ValueError(f"{name} must have one row per code: expected {n}, got {len(labels)}")
     if labels.ndim == 2 and not ((labels == 0) | (labels == 1)).all():

@@ -10,7 +10,12 @@ PAIRS = 1 << 26  # query-database pairs at a time: about 2 GB
 
 
 def scan(
-    query_codes: Tensor, database_codes: Tensor, query_labels: Tensor, database_labels: Tensor, graded: bool, ks: np.ndarray
+    query_codes: Tensor,
+    database_codes: Tensor,
+    query_labels: Tensor,
+    database_labels: Tensor,
+    graded: bool,
+    ks: np.ndarray,
 ) -> Scan:
     """Rank the whole database for each query where the tensors lie; the definition and the result of `ranking.scan`.
 

@@ -3,7 +3,6 @@
 `qsmi_lib.losses` exports them with input checks; the training loop calls these, so that no step waits for the device.
 """
 
-import torch
 from torch import Tensor
 
 from qsmi_lib.losses.similarity import relevance_matrix, similarity_matrix
@@ -105,4 +104,3 @@ def quantization_penalty(embeddings: Tensor) -> Tensor:
 def qsmi_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options) -> Tensor:
     r"""The training loss :math:`L_{QSMI} + \alpha L_{hash}` (Eq. 21); `options` go to `qsmi_loss`."""
     return qsmi_loss(embeddings, relevance_matrix(labels), **options) + alpha * quantization_penalty(embeddings)
-

@@ -1,4 +1,4 @@
-"""Pairwise competitors in the batch form of the QSMI paper (Appendix B): unchecked cores, exported by `qsmi_lib.losses`."""
+"""Pairwise competitors, in batches as the QSMI paper ran them: unchecked cores, which `qsmi_lib.losses` exports."""
 
 import torch
 import torch.nn.functional as F
