@@ -53,7 +53,7 @@ class RunConfig:
         return cls(**values)
 
     def run_id(self, fingerprint: str) -> str:
-        """``<dataset>-<method>-<bits>b-s<seed>-<hash>``, the hash being of configuration and fingerprint of the split."""
+        """``<dataset>-<method>-<bits>b-s<seed>-<hash>``; the hash is of the configuration and the split."""
         text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         return f"{self.dataset}-{self.method}-{self.bits}b-s{self.seed}-{digest}"

@@ -31,7 +31,7 @@ class Method:
 
 
 def dpsh_eta(dataset: str, bits: int) -> float:
-    """Table 10: 3 on CIFAR-10, 5 on NUS-WIDE; on Fashion-MNIST, and here on the digits, 5 up to 24 bits and 3 beyond."""
+    """Table 10: 3 on CIFAR-10, 5 on NUS-WIDE; on Fashion-MNIST (and the digits) 5 up to 24 bits, 3 beyond."""
     return {"cifar10": 3.0, "nus_wide": 5.0}.get(dataset, 5.0 if bits <= 24 else 3.0)
 
 

@@ -1,9 +1,11 @@
 """Networks: images or frozen features -> embeddings (n, bits), without an output activation unless said."""
 
 import json
+import os
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model as load_weights
 from safetensors.torch import save_model as save_weights
 from torch import Tensor, nn
@@ -70,22 +72,31 @@ def build(dataset: str, bits: int) -> nn.Module:
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
     """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
-    partial.replace(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> tuple[nn.Module, RunConfig]:
-    """The model that `save` wrote to `path`, in evaluation mode on the CPU, and its configuration."""
-    from safetensors import safe_open
+    """The model that `save` wrote to `path`, in evaluation mode on the CPU, and its configuration.
 
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-    if "config" not in metadata:
-        raise ValueError(f"{path} carries no configuration: it is not a model that qsmi_lib saved")
-    config = RunConfig.from_dict(json.loads(metadata["config"]))
-    model = build(config.dataset, config.bits)
-    load_weights(model, path)
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or no model that `save` wrote; the message names it.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        if "config" not in metadata:
+            raise ValueError("it carries no configuration")
+        config = RunConfig.from_dict(json.loads(metadata["config"]))
+        model = build(config.dataset, config.bits)
+        load_weights(model, path)
+    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged, or not a model that qsmi_lib saved: {error}") from error
     return model.eval(), config
 
 

@@ -1,11 +1,14 @@
 """Records: one small JSON file a run, written whole or not at all; what made it stands in it."""
 
+import contextlib
 import datetime
 import json
 import os
 import platform
 import subprocess
 from pathlib import Path
+
+import numpy as np
 
 from qsmi_lib import paths
 from qsmi_lib.config import RunConfig
@@ -26,10 +29,23 @@ def save(record: dict, path: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, making its folder."""
+    with _whole(path) as partial:
+        partial.write_text(text)
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write `arrays` to the .npz file `path` atomically, making its folder."""
+    with _whole(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+@contextlib.contextmanager
+def _whole(path: Path):
+    """A file beside `path` to write to; it takes its place when the block ends well, and goes when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text)
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -55,7 +71,6 @@ def find(config: RunConfig, fingerprint: str, where: Path) -> dict | None:
 
 def provenance(device: str, precision: str) -> dict:
     """What made a record: commit, versions, machine; the run adds its sources and times."""
-    import numpy
     import torch
 
     return {
@@ -63,7 +78,7 @@ def provenance(device: str, precision: str) -> dict:
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
         "machine": platform.machine(),
         "device": device,
         "threads": torch.get_num_threads(),

@@ -19,6 +19,7 @@ from qsmi_lib.paths import results
 from qsmi_lib.progress import bar
 from qsmi_lib.sources import source_hash
 
+SMALL = 256  # numbers an item: a network for so little is faster on one thread than on several
 CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
 
 
@@ -47,7 +48,8 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     record = {
         "config": config.to_dict(),
         "metrics": scores.to_record(),
-        "history": trained.history,
+        # Six digits draw a curve; records stay small.
+        "history": [{name: float(f"{value:.6g}") for name, value in epoch.items()} for epoch in trained.history],
         "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": split.fingerprint},
     }
     models.save(trained.model, config, results(profile) / "models" / f"{path.stem}.safetensors")
@@ -60,8 +62,14 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, d
     """Train, and say what did it and how long it took."""
     device = split.train.inputs.device
     start = time.perf_counter()
-    provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
-    trained = training.train(config, split)
+    threads = torch.get_num_threads()
+    if split.train.inputs[0].numel() <= SMALL:
+        torch.set_num_threads(1)
+    try:
+        provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
+        trained = training.train(config, split)
+    finally:
+        torch.set_num_threads(threads)
     return trained, provenance | {"seconds_train": round(time.perf_counter() - start, 3)}
 
 
@@ -73,17 +81,14 @@ def score(query: torch.Tensor, database: torch.Tensor, query_labels, database_la
 
 def save_codes(path: Path, query: torch.Tensor, database: torch.Tensor, split: datasets.Split) -> None:
     """Packed codes and labels, so that metrics can be computed again without training; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        bits=query.shape[1],
+    records.write_arrays(
+        path,
+        bits=np.array(query.shape[1]),
         query=pack(query.cpu().numpy()),
         database=pack(database.cpu().numpy()),
         query_labels=split.query.labels.cpu().numpy(),
         database_labels=split.database.labels.cpu().numpy(),
     )
-    partial.replace(path)
 
 
 def record_path(config: RunConfig, profile: str) -> Path:

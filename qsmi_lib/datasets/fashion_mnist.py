@@ -34,7 +34,7 @@ def fingerprint(draw: int) -> str:
 
 
 def find() -> Path | None:
-    """The first folder with all four files, or None: under QSMI_DATA, torchvision's download there, Debian's package."""
+    """The first folder with all four files, or None: under QSMI_DATA, a download there, Debian's package."""
     own = paths.data()
     for folder in (own, own / "fashion-mnist", own / "fashion_mnist", own / "FashionMNIST" / "raw", DEBIAN):
         if all(_file(folder, name) for name in FILES):

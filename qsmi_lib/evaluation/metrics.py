@@ -214,8 +214,10 @@ def _codes(name: str, codes: Tensor | ArrayLike) -> np.ndarray:
     codes = _array(codes)
     if codes.ndim != 2 or 0 in codes.shape:
         raise ValueError(f"{name} must have shape (n, bits) with at least one item and one bit, got {codes.shape}")
-    if not ((codes == 1) | (codes == -1)).all():
-        raise ValueError(f"{name} must hold -1 and +1 only; make codes with qsmi_lib.codes.binarize")
+    other = (codes != 1) & (codes != -1)
+    if other.any():
+        got = codes[other][0]
+        raise ValueError(f"{name} must hold -1 and +1 only, got {got}; make codes with qsmi_lib.codes.binarize")
     return codes.astype(np.int8)
 
 
@@ -227,14 +229,15 @@ def _labels(name: str, labels: Tensor | ArrayLike, n: int) -> np.ndarray:
         raise ValueError(f"{name} must be integers (n,) or multi-hot (n, c), got {got}")
     if len(labels) != n:
         raise ValueError(f"{name} must have one row per code: expected {n}, got {len(labels)}")
-    if labels.ndim == 2 and not ((labels == 0) | (labels == 1)).all():
-        raise ValueError(f"{name} of shape (n, c) must hold 0 and 1 only")
+    other = (labels != 0) & (labels != 1)
+    if labels.ndim == 2 and other.any():
+        raise ValueError(f"{name} of shape (n, c) must hold 0 and 1 only, got {labels[other][0]}")
     return labels.astype(np.int64)
 
 
 def _cutoffs(k: int | list[int] | None, n_database: int) -> np.ndarray:
     """`k` as an ascending int64 array."""
-    ks = [] if k is None else [k] if isinstance(k, int | np.integer) else list(k)
+    ks = [] if k is None else [k] if np.ndim(k) == 0 else list(k)
     for value in ks:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= n_database:
             raise ValueError(f"k must be whole numbers between 1 and the {n_database} database items, got {value!r}")

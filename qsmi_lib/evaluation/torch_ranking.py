@@ -53,12 +53,12 @@ def _scan(query_codes, database_codes, query_labels, database_labels, graded, n_
     seen = gain.cumsum(dim=1)
     total = seen[:, -1:]
     rank = torch.arange(1, gain.shape[1] + 1, device=device, dtype=torch.float64)
-    precision = seen / unit[:, None] / rank
-    area = (gain / unit[:, None].double() * precision).cumsum(dim=1)
+    scale = unit[:, None].double()  # whole numbers divided by whole numbers would be float32
+    precision = seen / scale / rank
+    area = (gain / scale * precision).cumsum(dim=1)
     # argmin gives the first of equal values: the first rank with the nearest recall.
     nearest = torch.stack([(10 * seen - level * total).abs().argmin(dim=1) for level in range(11)], dim=1)
     at_recall = torch.where(total > 0, precision.gather(1, nearest), 0.0)
     at_k = torch.as_tensor(ks - 1, device=device)
-    ap = torch.where(total[:, 0] > 0, area[:, -1] / (total[:, 0] / unit.double()), torch.nan)
-    seen_at_k = seen[:, at_k] / unit[:, None].double()
-    return ap, at_recall, area[:, at_k], seen_at_k, histogram.view(n_query, bits + 1, n_gain)
+    ap = torch.where(total[:, 0] > 0, area[:, -1] / (total / scale)[:, 0], torch.nan)
+    return ap, at_recall, area[:, at_k], seen[:, at_k] / scale, histogram.view(n_query, bits + 1, n_gain)

@@ -9,7 +9,7 @@ plt.style.use(Path(__file__).with_name("qsmi.mplstyle"))
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, without a date, so that equal figures are equal."""
+    """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, undated, so that equal figures are equal."""
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.png", metadata={"Software": None})
     figure.savefig(folder / f"{name}.pdf", metadata={"CreationDate": None})

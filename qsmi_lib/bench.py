@@ -1,0 +1,106 @@
+"""Benchmarks: ratios measured in one run, on one machine, side by side."""
+
+import platform
+import time
+from collections.abc import Callable
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from qsmi_lib import datasets, models, paths, records, training
+from qsmi_lib.datasets import Split
+from qsmi_lib.losses.information import qsmi_objective
+from qsmi_lib.methods import configure
+from qsmi_lib.progress import bar
+
+BITS = 48
+
+
+class Pictures(Dataset):
+    """A training part as the authors' demo reads it: a PIL picture a time, to a tensor, normalised."""
+
+    def __init__(self, split: Split):
+        module = datasets.DATASETS[split.name]
+        pixels = (split.train.inputs.cpu() * module.STD + module.MEAN).clamp(0.0, 1.0) * 255.0
+        self.pixels, self.labels = pixels.round().to(torch.uint8).numpy(), split.train.labels.tolist()
+        steps = [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((module.MEAN,), (module.STD,))]
+        self.transform = transforms.Compose(steps)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(self.pixels[index].transpose(1, 2, 0)), self.labels[index]
+
+
+def authors_style(split: Split, epochs: int) -> None:
+    """The authors' style of loop: `DataLoader`, float32, each loss read by the host."""
+    torch.manual_seed(0)
+    device = split.train.inputs.device
+    model = models.build(split.name, BITS).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    loader = DataLoader(Pictures(split), batch_size=128, shuffle=True)
+    for _ in range(epochs):
+        for images, labels in loader:
+            options = {"similarity": "cosine", "clamp": True}
+            loss = qsmi_objective(model(images.to(device)), labels.to(device), alpha=0.01, **options)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+
+def train(dataset: str, epochs: int) -> str:
+    """Time an epoch of each loop on `dataset`; returns the table, which is also written to results/benchmarks.
+
+    Raises:
+        FileNotFoundError: the data are not on this machine.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    split = datasets.load(dataset, device=device)
+    own = training.resolve_precision("auto", device)
+
+    def ours(precision: str) -> Callable[[int], object]:
+        return lambda n: training.train(configure(dataset, "qsmi", BITS, epochs=n, precision=precision), split)
+
+    loops = {"authors' style: DataLoader, float32": lambda n: authors_style(split, n)}
+    loops |= {f"qsmi_lib, {precision}": ours(precision) for precision in dict.fromkeys(["float32", own])}
+    seconds = {}
+    for name, loop in bar(loops.items(), "timing", unit="loop"):
+        loop(1)  # warm: memory, oneDNN's choice of kernels
+        seconds[name] = _timed(loop, epochs, device) / epochs
+    base = next(iter(seconds.values()))
+    lines = [f"| {name} | {value:.2f} | {value / base:.2f} |" for name, value in seconds.items()]
+    text = "\n".join(
+        [
+            f"One epoch of QSMI at {BITS} bits, batch 128, on {dataset}: mean of {epochs} after one to warm up.",
+            f"{_machine(device)}; torch {torch.__version__}, {torch.get_num_threads()} threads.",
+            "",
+            "| loop | seconds an epoch | share of the authors' style |",
+            "|:--|--:|--:|",
+            *lines,
+            "",
+        ]
+    )
+    records.write(paths.results("benchmarks") / f"train-{dataset}.md", text)
+    return text
+
+
+def _timed(loop: Callable[[int], object], epochs: int, device: torch.device) -> float:
+    """Seconds that `loop` takes, the device's queue emptied before and after."""
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    synchronize()
+    start = time.perf_counter()
+    loop(epochs)
+    synchronize()
+    return time.perf_counter() - start
+
+
+def _machine(device: torch.device) -> str:
+    """What computes, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    flags = torch.backends.cpu.get_cpu_capability()
+    amx = " with AMX" if training.resolve_precision("auto", device) == "bf16" else ""
+    return f"{platform.machine()} CPU, {flags}{amx}"

@@ -1,0 +1,162 @@
+"""The command line, `python -m qsmi_lib`: PyTorch is imported when a command needs it, so that help comes at once."""
+
+import sys
+from pathlib import Path
+
+import click
+
+PROFILE = click.option(
+    "--profile",
+    default="digits",
+    show_default=True,
+    metavar="{digits,quick,paper}",
+    help="digits: embedded data, seconds, no network. quick: Fashion-MNIST, 1 seed, 10 epochs. "
+    "paper: Fashion-MNIST, 5 seeds, 50 epochs.",
+)
+
+
+class Commands(click.Group):
+    """Turns the library's errors into one line, and an interrupt into a word on what is safe."""
+
+    def invoke(self, context: click.Context):
+        """Run the command; expected errors end it with one line and status 1."""
+        try:
+            return super().invoke(context)
+        except (ValueError, FileNotFoundError, FloatingPointError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted: finished runs are recorded; the same command goes on from there", err=True)
+            sys.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="qsmi-lib")
+def main() -> None:
+    """Learn, score and reproduce compact image codes with Quadratic Spherical Mutual Information."""
+
+
+@main.command()
+@PROFILE
+@click.option("--only", multiple=True, metavar="NN", help="A notebook's number or name; repeat for several.")
+@click.option("--seed", "seeds", multiple=True, type=int, help="Run these seeds alone; repeat for several.")
+@click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
+@click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
+              help="What to do with records that older sources made.")  # fmt: skip
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Training runs at a time.")
+def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh: bool, stale: str, jobs: int) -> None:
+    """Regenerate every table and figure: train what is not recorded, then run the notebooks headless.
+
+    A run that is recorded is not run again, so an interrupted command goes on where it stopped.
+    """
+    from qsmi_lib import config, datasets, paths
+    from qsmi_lib.reproduce import reproduce as work
+
+    source = datasets.DATASETS[config.profile(profile).dataset]
+    if source.find() is None:
+        click.echo(f"skipped: {config.profile(profile).dataset} is not on this machine; {source.FETCH}")
+        return
+    failures = work(profile, only=only, seeds=seeds, fresh=fresh, stale=stale, jobs=jobs)
+    for name in ("figures", "tables", "notebooks"):
+        if (folder := paths.results(profile) / name).exists():
+            click.echo(f"{name + ':':<11}{shown(folder)}")
+    for failure in failures:
+        click.echo(failure, err=True)
+    if failures:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--dataset", required=True, help="Data set, e.g. digits or fashion_mnist; `datasets` lists all.")
+@click.option("--method", required=True, help="Method, e.g. qsmi, qmi_clamped, dsh or dpsh; a wrong name lists all.")
+@click.option("--bits", required=True, type=int, help="Code length.")
+@click.option("--seed", type=int, help="Of weights and batches.  [default: 0]")
+@click.option("--epochs", type=int, help="Passes over the training set.  [default: the profile's]")
+@click.option("--batch-size", type=int, help="Items a batch.  [default: 128]")
+@click.option("--learning-rate", type=float, help="Adam's step.  [default: 0.001]")
+@click.option("--alpha", type=float, help="Weight of the quantization term.  [default: the method's]")
+@click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
+@click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
+              help="A further number of the method's loss, e.g. information_needs=10 or sigma=3.")  # fmt: skip
+@click.option("--profile", metavar="{digits,quick,paper}",
+              help="Whose epochs and folder of results.  [default: digits for the digits, else quick]")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Run again although it is recorded.")
+def run(
+    dataset: str, method: str, bits: int, options: tuple[str, ...], profile: str | None, fresh: bool, **given
+) -> None:
+    """Train one network, print its metrics and save its record, weights and codes."""
+    from qsmi_lib import config, methods, runner
+
+    name = profile or ("digits" if dataset == "digits" else "quick")
+    settings = {"epochs": config.profile(name).epochs} | {k: v for k, v in given.items() if v is not None}
+    chosen = methods.configure(dataset, method, bits, **settings, **dict(map(parse_option, options)))
+    record = runner.run(chosen, name, fresh=fresh)
+    for metric, value in record["metrics"].items():
+        if isinstance(value, float | int):
+            click.echo(f"{metric:<22}{value:.4f}" if isinstance(value, float) else f"{metric:<22}{value}")
+    click.echo(f"{'record':<22}{shown(runner.record_path(chosen, name))}")
+
+
+@main.command()
+@PROFILE
+@click.option("--rescore", is_flag=True, help="First compute the metrics again from the saved codes.")
+@click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
+def tables(profile: str, rescore: bool, readme: bool) -> None:
+    """Print the tables of the records, and write tables and figures; no training, no data."""
+    from qsmi_lib import config, report, rescoring
+    from qsmi_lib import tables as table
+    from qsmi_lib.experiments import EXPERIMENTS
+    from qsmi_lib.reproduce import write_all
+
+    config.profile(profile)
+    if rescore:
+        click.echo(f"{rescoring.rescore(profile)} records scored again")
+    for name in EXPERIMENTS:
+        click.echo(table.markdown(name, profile))
+    for path in write_all(profile):
+        click.echo(shown(path))
+    if readme:
+        click.echo(shown(report.write_readme()))
+
+
+@main.command()
+def datasets() -> None:
+    """List the data sets: which are on this machine, and how to get the others."""
+    from qsmi_lib.datasets import DATASETS
+
+    for name, module in DATASETS.items():
+        place = module.find()
+        click.echo(f"{name:<16}{f'here: {place}' if place else f'not here: {module.FETCH}'}")
+
+
+@main.group()
+def bench() -> None:
+    """Time the parts that decide how long a reproduction takes, as ratios in one run."""
+
+
+@bench.command()
+@click.option("--epochs", default=2, show_default=True, type=click.IntRange(min=1), help="Timed epochs of each loop.")
+@click.option("--dataset", default="fashion_mnist", show_default=True, help="Data set; `datasets` lists all.")
+def train(epochs: int, dataset: str) -> None:
+    """One epoch of 48-bit QSMI: the authors' style of loop, and this library's in float32 and in its own precision."""
+    from qsmi_lib.bench import train as work
+
+    click.echo(work(dataset, epochs), nl=False)
+
+
+def parse_option(text: str) -> tuple[str, float]:
+    """``NAME=VALUE`` as a pair; a ValueError says what was expected."""
+    name, equals, value = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name, float(value)
+    except ValueError:
+        raise ValueError(f"an option must read NAME=NUMBER, got {text!r}") from None
+
+
+def shown(path: Path) -> str:
+    """`path` as seen from here, where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

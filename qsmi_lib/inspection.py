@@ -1,0 +1,80 @@
+"""What codes look like: read from the codes that a run saved beside its record."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from qsmi_lib.codes import unpack
+from qsmi_lib.config import RunConfig
+from qsmi_lib.experiments import grid
+from qsmi_lib.paths import results
+from qsmi_lib.records import write_arrays
+from qsmi_lib.runner import record_path
+
+
+class SavedCodes(NamedTuple):
+    """Codes and labels of one run: int8 (n, bits) of -1 and +1, and int64 (n,) or multi-hot (n, c)."""
+
+    query: np.ndarray
+    database: np.ndarray
+    query_labels: np.ndarray
+    database_labels: np.ndarray
+
+
+def saved_codes(path: Path) -> SavedCodes:
+    """The codes that a run wrote to `path`."""
+    with np.load(path) as saved:
+        query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
+        return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
+
+
+def codes_of(config: RunConfig, profile: str) -> SavedCodes:
+    """The codes of a recorded run; a FileNotFoundError says how to make them."""
+    path = results(profile) / "codes" / f"{record_path(config, profile).stem}.npz"
+    if not path.exists():
+        raise FileNotFoundError(f"{path.name} is not on this machine: run the experiment with --fresh")
+    return saved_codes(path)
+
+
+def class_agreement(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    r"""Mean share of equal bits between the items of two classes, :math:`\tfrac12 (1 + \mu_c^T \mu_d / n)`.
+
+    Args:
+        codes: (n_items, bits) of -1 and +1.
+        labels: int (n_items,).
+
+    Returns:
+        float64 (c, c), classes in ascending order, an item's pair with itself included; :math:`\mu_c` is the mean
+        code of class c and n the number of bits.
+    """
+    means = np.stack([codes[labels == name].mean(axis=0, dtype=np.float64) for name in np.unique(labels)])
+    return 0.5 * (1.0 + means @ means.T / codes.shape[1])
+
+
+def agreement_of_variants(profile: str, folder: Path | None = None) -> dict[str, np.ndarray]:
+    """`class_agreement` of the database under each variant of Table 1, seed 0: method -> (c, c).
+
+    It is kept as an artefact of the profile, made from the saved codes where it is missing.
+
+    Args:
+        profile: whose runs.
+        folder: of the artefact, where it is not the profile's own.
+
+    Raises:
+        FileNotFoundError: neither the artefact nor the codes are on this machine.
+    """
+    path = (folder or results(profile) / "artefacts") / "class_agreement.npz"
+    if not path.exists():
+        runs = [run for run in grid("table_1", profile) if run.seed == 0]
+        codes = {run.method: codes_of(run, profile) for run in runs}
+        write_arrays(path, **{name: class_agreement(own.database, own.database_labels) for name, own in codes.items()})
+    with np.load(path) as saved:
+        return dict(saved)
+
+
+def nearest(codes: SavedCodes, queries: np.ndarray, k: int) -> np.ndarray:
+    """The first `k` database items for each of `queries` (indices), by distance, then by index: int64 (n, k)."""
+    bits = codes.query.shape[1]
+    distance = (bits - codes.query[queries].astype(np.int64) @ codes.database.astype(np.int64).T) // 2
+    return np.argsort(distance, axis=1, kind="stable")[:, :k]

@@ -1,0 +1,65 @@
+"""Fig. 1, the way from a picture to its code, and answers to queries as pictures."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+
+def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
+    """Fig. 1: image -> network -> embedding -> code, and the loss that trains it from the labels of a batch.
+
+    Args:
+        image: (height, width), the example on the left.
+        code: (bits,), its code of -1 and +1.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 2.4))
+    axes.set(xlim=(0, 10), ylim=(-1.35, 1.6))
+    axes.axis("off")
+    picture = axes.inset_axes((0.1, -0.55, 1.3, 1.5), transform=axes.transData)
+    picture.imshow(image, cmap="gray_r")
+    picture.set(xticks=[], yticks=[], title="image $x$")
+    for left, text in {2.2: "network\n$f_W$", 4.5: "embedding\n$y \\in \\mathbb{R}^n$", 6.8: "sign"}.items():
+        _box(axes, left, 0.2, text)
+    words = "\n".join("".join("+" if bit > 0 else "−" for bit in row) for row in np.array_split(code, 4))
+    axes.text(9.2, 0.2, words, family="monospace", ha="center", va="center", fontsize=8)
+    axes.text(9.2, 1.0, "code $b$", ha="center", va="bottom")
+    for start, end in ((1.45, 2.15), (3.75, 4.45), (6.05, 6.75), (8.35, 8.6)):
+        axes.add_patch(FancyArrowPatch((start, 0.2), (end, 0.2), arrowstyle="-|>", mutation_scale=10, color="black"))
+    _box(axes, 4.5, -0.95, "loss (Eq. 21)\nlabels $\\rightarrow \\Delta$", dashed=True)
+    axes.add_patch(FancyArrowPatch((5.25, -0.15), (5.25, -0.6), arrowstyle="-|>", mutation_scale=10, color="black"))
+    style = {"arrowstyle": "-|>", "mutation_scale": 10, "linestyle": "--", "color": "0.3"}
+    axes.add_patch(FancyArrowPatch((4.45, -0.95), (2.95, -0.2), connectionstyle="arc3,rad=-0.3", **style))
+    axes.text(3.1, -1.1, "gradient", ha="center", color="0.3")
+    return figure
+
+
+def _box(axes: plt.Axes, left: float, middle: float, text: str, *, dashed: bool = False) -> None:
+    """A rounded box, 1.5 wide and 0.7 high, with words in it."""
+    look = {"boxstyle": "round,pad=0.02", "facecolor": "white", "edgecolor": "0.3" if dashed else "black"}
+    line = "--" if dashed else "-"
+    axes.add_patch(FancyBboxPatch((left, middle - 0.35), 1.5, 0.7, linestyle=line, **look))
+    axes.text(left + 0.75, middle, text, ha="center", va="center", fontsize=8)
+
+
+def answers(queries: np.ndarray, found: np.ndarray, right: np.ndarray) -> Figure:
+    """Queries and their nearest database items as pictures, a row a query; a wrong answer is struck through.
+
+    Args:
+        queries: (n, height, width).
+        found: (n, k, height, width), the answers in rank order.
+        right: bool (n, k), which of them are relevant.
+    """
+    n, k = right.shape
+    figure, panels = plt.subplots(n, k + 1, figsize=(0.6 * (k + 1), 0.68 * n + 0.3), squeeze=False)
+    for row in range(n):
+        for column, image in enumerate([queries[row], *found[row]]):
+            axes = panels[row, column]
+            axes.imshow(image, cmap="gray_r")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_visible(column == 0)
+            if column and not right[row, column - 1]:
+                axes.plot([0, 1], [1, 0], transform=axes.transAxes, color="#D55E00", linewidth=2, marker="none")
+    panels[0, 0].set_title("query")
+    panels[0, 1].set_title("nearest in the database, by Hamming distance", loc="left")
+    return figure

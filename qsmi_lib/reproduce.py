@@ -1,0 +1,97 @@
+"""Regenerate: the runs of each experiment, every notebook through papermill, then tables and figures."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from qsmi_lib import figures, paths, runner, tables
+from qsmi_lib.experiments import EXPERIMENTS, grid
+
+
+def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
+    """The notebooks in their order, or those whose number or name `only` lists; a ValueError lists the known ones."""
+    known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+    chosen = [path for name, path in known.items() if not only or any(o in (name, name[:2]) for o in only)]
+    for name in only:
+        if not any(name in (path.stem, path.stem[:2]) for path in chosen):
+            raise ValueError(f"unknown notebook {name!r}; known: {', '.join(known)}")
+    return chosen
+
+
+def execute(notebook: Path, output: Path, **parameters) -> None:
+    """Run `notebook` with `parameters` and write the executed copy to `output`.
+
+    Raises:
+        ValueError: a parameter that the notebook does not have; the known ones are listed.
+        PapermillExecutionError: a cell failed; the copy up to there lies beside `output` as ``<name>.failed.ipynb``.
+    """
+    known = papermill.inspect_notebook(str(notebook))
+    if unknown := sorted(parameters.keys() - known.keys()):
+        raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_suffix(".failed.ipynb")
+    papermill.execute_notebook(
+        str(notebook),
+        str(partial),
+        parameters=parameters,
+        cwd=str(notebook.parent),
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    partial.replace(output)
+
+
+def reproduce(
+    profile: str,
+    *,
+    only: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (),
+    fresh: bool = False,
+    stale: str = "keep",
+    jobs: int = 1,
+) -> list[str]:
+    """Everything the chosen notebooks show, under `profile`; returns what failed, a line each.
+
+    Args:
+        profile: digits, quick or paper.
+        only: numbers or names of notebooks; all where it is empty.
+        seeds: run these seeds of the profile alone; the tables say which are there.
+        fresh: run again what is recorded.
+        stale: "rerun" replaces records that older sources made.
+        jobs: training runs at a time.
+    """
+    chosen = notebooks(only)
+    numbers = {path.stem[:2] for path in chosen}
+    names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers or "16" in numbers]
+    configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
+    runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
+    os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
+    failures, start = [], time.monotonic()
+    with tqdm(chosen, unit="notebook", disable=not sys.stderr.isatty()) as progress:
+        for done, notebook in enumerate(progress):
+            progress.set_description(notebook.stem)
+            began = time.monotonic()
+            try:
+                execute(notebook, paths.results(profile) / "notebooks" / notebook.name, profile=profile)
+            except PapermillExecutionError as error:
+                failures.append(f"{notebook.name} failed: {error.ename}: {error.evalue}")
+            if not sys.stderr.isatty():
+                left = (time.monotonic() - start) / (done + 1) * (len(chosen) - done - 1)
+                took = time.monotonic() - began
+                print(f"{done + 1}/{len(chosen)} {notebook.stem}: {took:.0f} s, about {left:.0f} s left", flush=True)
+    write_all(profile, names)
+    return failures
+
+
+def write_all(profile: str, names: list[str] | None = None) -> list[Path]:
+    """Write the tables and figures of the experiments `names`, or of all, from the records; returns the paths."""
+    return [
+        path
+        for name in (EXPERIMENTS if names is None else names)
+        for path in [*tables.write(name, profile), *figures.write(name, profile)]
+    ]

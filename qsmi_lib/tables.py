@@ -1,0 +1,176 @@
+"""Tables as pure functions of records and of the published numbers: mean and deviation over seeds, beside the paper."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from qsmi_lib import paths, records
+from qsmi_lib.config import RunConfig
+from qsmi_lib.experiments import experiment, grid
+
+CONVENTIONS = {
+    "map_11pt": "mAP (11 points)",
+    "map": "mAP (whole ranking)",
+    "precision_radius2": "precision (radius 2)",
+    "empty_radius2": "empty balls (radius 2)",
+}
+
+
+def found(configs: list[RunConfig], where: Path) -> list[dict]:
+    """The records of `configs` in the folder `where`, those that exist."""
+    from qsmi_lib.datasets import fingerprint
+
+    distinct = {config.run_id(fingerprint(config.dataset, config.draw)): config for config in configs}
+    return [records.load(path) for name in distinct if (path := where / f"{name}.json").exists()]
+
+
+def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
+    """One row a cell of the experiment `name`: its settings, seeds, and mean and std of each metric.
+
+    Args:
+        name: an experiment.
+        profile: whose grid, and whose records unless `where` is given.
+        where: folder of records.
+
+    Returns:
+        The settings of `Experiment.by`, `seeds` (how many are recorded), `missing`, and for each metric its mean
+        under its name and its sample deviation under ``<metric>_std`` (nan for one seed).
+    """
+    entry, configs = experiment(name), grid(name, profile)
+    kept = found(configs, where or records.folder(profile))
+    rows = [[_key(RunConfig.from_dict(r["config"]), entry.by), *(r["metrics"][m] for m in entry.metrics)] for r in kept]
+    table = []
+    for key in dict.fromkeys(_key(config, entry.by) for config in configs):
+        own = np.array([row[1:] for row in rows if row[0] == key]).reshape(-1, len(entry.metrics))
+        row = dict(zip(entry.by, key, strict=True)) | {"seeds": len(own)}
+        row["missing"] = sum(_key(config, entry.by) == key for config in configs) - len(own)
+        for metric, values in zip(entry.metrics, own.T, strict=True):
+            row[metric] = values.mean() if len(values) else math.nan
+            row[f"{metric}_std"] = values.std(ddof=1) if len(values) > 1 else math.nan
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def published(name: str) -> pd.DataFrame:
+    """The paper's numbers for the experiment `name`, as data/paper has them; empty where it prints none."""
+    file = experiment(name).published
+    columns = ["dataset", "method", "bits", "metric", "mean", "std"]
+    return pd.read_csv(paths.PUBLISHED / file)[columns] if file else pd.DataFrame(columns=columns)
+
+
+def beside(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
+    """Each number of the experiment `name` beside the paper's: one row a cell and metric.
+
+    Returns:
+        The settings, `metric`, `seeds`, `mean`, `std`, `paper`, `paper_std`, `difference`, `z` and `verdict`. z is the
+        difference over the root of both variances; with one seed of ours only the paper's counts. The paper's numbers
+        stand beside ours where both are of the same data set.
+    """
+    entry = experiment(name)
+    paper = published(name).set_index(["dataset", "method", "bits", "metric"])
+    first = grid(name, profile)[0]
+    rows = []
+    for cell in cells(name, profile, where).to_dict("records"):
+        settings = {"dataset": first.dataset, "method": first.method, "bits": first.bits} | cell
+        for metric in entry.metrics:
+            key = (settings["dataset"], settings["method"], settings["bits"], metric)
+            theirs, theirs_std = paper.loc[key, ["mean", "std"]] if key in paper.index else (math.nan, math.nan)
+            row = {setting: cell[setting] for setting in entry.by}
+            row |= {"metric": metric, "seeds": cell["seeds"], "mean": cell[metric], "std": cell[f"{metric}_std"]}
+            rows.append(row | compare(row["mean"], row["std"], theirs, theirs_std))
+    return pd.DataFrame(rows)
+
+
+def compare(mean: float, std: float, paper: float, paper_std: float) -> dict:
+    """The paper's number beside ours: difference, z and verdict."""
+    difference = mean - paper
+    z = difference / math.hypot(0.0 if math.isnan(std) else std, paper_std)
+    if math.isnan(paper):
+        verdict = "not in the paper"
+    elif math.isnan(mean):
+        verdict = "not run"
+    elif math.isnan(paper_std):
+        verdict = "no std published"
+    else:
+        verdict = "within 2" if abs(z) <= 2 else "outside"
+    return {"paper": paper, "paper_std": paper_std, "difference": difference, "z": z, "verdict": verdict}
+
+
+def markdown(name: str, profile: str, where: Path | None = None) -> str:
+    """The table of the experiment `name` for people: a caption, and a row a cell."""
+    entry = experiment(name)
+    long = beside(name, profile, where)
+    rows = []
+    for key, own in long.groupby(list(entry.by), sort=False, dropna=False):
+        row = {setting: _setting(setting, value) for setting, value in zip(entry.by, key, strict=True)}
+        row["seeds"] = str(own["seeds"].iloc[0])
+        for number in own.to_dict("records"):
+            theirs = f" ({plus_minus(number['paper'], number['paper_std'])})" if pd.notna(number["paper"]) else ""
+            row[CONVENTIONS[number["metric"]]] = plus_minus(number["mean"], number["std"]) + theirs
+        rows.append(row)
+    return f"{caption(name, profile, where)}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n"
+
+
+def caption(name: str, profile: str, where: Path | None = None) -> str:
+    """What the table of `name` shows: title, data, protocol, runs."""
+    configs = grid(name, profile)
+    kept = found(configs, where or records.folder(profile))
+    first = configs[0]
+    seeds = sorted({record["config"]["seed"] for record in kept})
+    data = "Fashion-MNIST" if first.dataset == "fashion_mnist" else f"{first.dataset}, in place of Fashion-MNIST"
+    precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
+    n_runs = len({config.run_id("") for config in configs})
+    beside_paper = " (the paper's in brackets)" if len(published(name)) and first.dataset == "fashion_mnist" else ""
+    text = (
+        f"**{experiment(name).title}.** {data}; {first.epochs} epochs; {len(kept)} of {n_runs} runs recorded"
+        f" (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
+        " ties by database index."
+    )
+    if older := stale(kept):
+        text += f" {len(older)} of them were made by older sources."
+    return text
+
+
+def stale(kept: list[dict]) -> list[str]:
+    """Which of these records were made by sources that have changed since."""
+    from qsmi_lib.sources import source_hash
+
+    configs = [RunConfig.from_dict(record["config"]) for record in kept]
+    pairs = zip(configs, kept, strict=True)
+    return [
+        c.run_id(r["provenance"]["fingerprint"]) for c, r in pairs if r["provenance"]["source_hash"] != source_hash(c)
+    ]
+
+
+def plus_minus(mean: float, std: float) -> str:
+    """A mean and its deviation as the paper prints them; a dash where there is none."""
+    if math.isnan(mean):
+        return "–"
+    return f"{mean:.3f}" if math.isnan(std) else f"{mean:.3f} ± {std:.3f}"
+
+
+def write(name: str, profile: str) -> list[Path]:
+    """Write the table of `name` under `profile` as CSV and Markdown; returns the two paths."""
+    folder = paths.results(profile) / "tables"
+    records.write(folder / f"{name}.csv", beside(name, profile).to_csv(index=False))
+    records.write(folder / f"{name}.md", markdown(name, profile))
+    return [folder / f"{name}.csv", folder / f"{name}.md"]
+
+
+def _key(config: RunConfig, by: tuple[str, ...]) -> tuple:
+    """The settings of a run that tell cells apart."""
+    values = config.to_dict()
+    return tuple(values[name] if name in values else values["options"].get(name) for name in by)
+
+
+def _setting(name: str, value: object) -> str:
+    """A setting as a table prints it."""
+    if name == "method":
+        from qsmi_lib.methods import METHODS
+
+        return METHODS[value].title
+    if name == "information_needs":
+        return "from the batch" if value is None or math.isnan(value) else f"M = {value:g}"
+    return f"{value:g}"

@@ -1,0 +1,151 @@
+"""The command line: help, names, errors in one line, interrupts."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from qsmi_lib import bench, datasets, paths, records, report
+from qsmi_lib import reproduce as module
+from qsmi_lib.cli import main
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["reproduce"], ["run"], ["tables"], ["datasets"], ["bench"], ["bench", "train"]]
+)
+def test_help(command):
+    result = call(*command, "--help")
+    assert result.exit_code == 0
+    assert "Usage: " in result.output and len(result.output.splitlines()) > 5
+
+
+def test_help_needs_no_torch():
+    code = (
+        "import sys; import qsmi_lib.cli; print(sorted({'torch', 'numba', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_run_prints_metrics_and_saves_a_record():
+    what = "--dataset digits --method qsmi --bits 12 --epochs 1 --option information_needs=10"
+    result = call("run", *what.split())
+    assert result.exit_code == 0, result.output
+    assert "map_11pt" in result.output and "n_without_relevant    0" in result.output
+    (path,) = records.folder("digits").glob("*.json")
+    config = json.loads(path.read_text())["config"]
+    assert config["options"] == {"information_needs": 10.0}
+    assert config["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"--dataset": "mnist"}, "unknown data set 'mnist'; known: digits, fashion_mnist"),
+        ({"--method": "qsmih"}, "unknown method 'qsmih'; known: dpsh, dsh, qmi"),
+        ({"--bits": "0"}, "bits must be a whole number of at least 1, got 0"),
+        ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, paper, quick"),
+        ({"--option": "sigma=3"}, "unknown setting of qsmi 'sigma'; known: alpha, batch_size"),
+        ({"--option": "sigma"}, "an option must read NAME=NUMBER, got 'sigma'"),
+        ({"--precision": "fp8"}, "unknown precision 'fp8'; known: auto, bf16, float32"),
+        ({"--alpha": "-1"}, "alpha must be a finite number of at least 0, got -1.0"),
+    ],
+)
+def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
+    arguments = {"--dataset": "digits", "--method": "qsmi", "--bits": "8"} | change
+    result = call("run", *(word for pair in arguments.items() for word in pair))
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {message}")
+    assert not records.folder("digits").exists()
+
+
+def test_an_unknown_profile_of_reproduce_and_tables():
+    for command in ("reproduce", "tables"):
+        result = call(command, "--profile", "fast")
+        assert result.exit_code == 1 and "known: digits, paper, quick" in result.output
+
+
+def test_an_unknown_notebook_is_listed():
+    result = call("reproduce", "--only", "99")
+    assert result.exit_code == 1
+    assert "unknown notebook '99'; known: 00_start_here" in result.output
+
+
+def test_reproduce_skips_by_name_what_is_not_here(monkeypatch):
+    monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
+    result = call("reproduce", "--profile", "quick")
+    assert result.exit_code == 0
+    assert result.output.startswith("skipped: fashion_mnist is not on this machine; get it with `apt-get install")
+
+
+def test_datasets_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
+    output = call("datasets").output
+    assert "digits          here: inside scikit-learn" in output
+    assert "fashion_mnist   not here: get it with" in output
+
+
+def test_an_interrupt_says_what_is_safe(monkeypatch):
+    def interrupted(*_args, **_kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qsmi_lib.runner.run", interrupted)
+    result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
+    assert result.exit_code == 130
+    assert "finished runs are recorded" in result.output
+
+
+def test_tables_of_no_runs(tmp_path):
+    result = call("tables", "--profile", "digits")
+    assert result.exit_code == 0, result.output
+    assert "0 of 24 runs recorded" in result.output
+    assert (paths.results("digits") / "tables" / "table_2.csv").exists()
+
+
+def test_the_readme_is_written_between_its_marks(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    (tmp_path / "README.md").write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.write_readme()
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and "Table 2" in text
+
+
+def test_the_bench_prints_a_table_of_ratios():
+    result = call("bench", "train", "--dataset", "digits", "--epochs", "1")
+    assert result.exit_code == 0, result.output
+    assert "authors' style: DataLoader, float32" in result.output and "| 1.00 |" in result.output
+    assert (paths.results("benchmarks") / "train-digits.md").read_text() == result.output
+
+
+def test_the_authors_style_sees_the_same_pictures():
+    split = datasets.load("digits")
+    pictures = bench.Pictures(split)
+    image, label = pictures[7]
+    assert label == split.train.labels[7]
+    assert (image - split.train.inputs[7]).abs().max() < 0.01  # one of 255 levels
+
+
+def test_reproduce_runs_notebooks_and_names_failures(tmp_path, monkeypatch):
+    import nbformat
+
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for name, source in {"00_good": "print(profile)", "01_bad": "1 / 0"}.items():
+        kernel = {"name": "python3", "display_name": "Python 3"}
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+        cell = nbformat.v4.new_code_cell('profile = "digits"')
+        cell.metadata["tags"] = ["parameters"]
+        notebook.cells = [cell, nbformat.v4.new_code_cell(source)]
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+    monkeypatch.setattr(paths, "NOTEBOOKS", folder)
+    failures = module.reproduce("digits")
+    executed = paths.results("digits") / "notebooks"
+    assert failures == ["01_bad.ipynb failed: ZeroDivisionError: division by zero"]
+    assert sorted(path.name for path in executed.iterdir()) == ["00_good.ipynb", "01_bad.failed.ipynb"]
+    with pytest.raises(ValueError, match="has no parameter alhpa; known: profile"):
+        module.execute(folder / "00_good.ipynb", executed / "x.ipynb", alhpa=1)

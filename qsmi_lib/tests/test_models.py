@@ -1,0 +1,185 @@
+"""The networks layer by layer, and models on disk: whole, with their configuration, or not at all."""
+
+import csv
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from qsmi_lib import models
+from qsmi_lib.methods import configure
+from qsmi_lib.paths import PUBLISHED
+
+BITS = 12
+CONFIG = configure("digits", "qsmi", BITS, seed=3, alpha=0.1)
+
+
+def images(side, n=50):
+    return torch.randn(n, 1, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def seeded(dataset, bits=BITS):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return models.build(dataset, bits)
+
+
+@pytest.fixture
+def network():
+    return seeded("digits")
+
+
+# Networks
+
+
+def test_fashion_cnn_has_the_layers_of_table_11():
+    with open(PUBLISHED / "table_11.csv", newline="", encoding="utf-8") as file:
+        layers = list(csv.DictReader(file))
+    network = seeded("fashion_mnist")
+    convolutions = [network.convolution_1, network.convolution_2]
+    published = [row for row in layers if row["layer"] == "Convolution"]
+    assert [f"{c.kernel_size[0]}x{c.kernel_size[1]}" for c in convolutions] == [row["kernel"] for row in published]
+    assert [str(c.out_channels) for c in convolutions] == [row["units"] for row in published]
+    assert all(c.padding == (0, 0) and c.stride == (1, 1) for c in convolutions)
+    assert {f"{network.pool.kernel_size}x{network.pool.kernel_size}"} == {
+        row["kernel"] for row in layers if row["layer"] == "Max Pooling"
+    }
+    assert (network.dense.in_features, network.dense.out_features) == (1024, BITS)
+
+
+SHAPES = {
+    "fashion_mnist": {
+        "convolution_1.weight": (32, 1, 5, 5),
+        "convolution_1.bias": (32,),
+        "convolution_2.weight": (64, 32, 5, 5),
+        "convolution_2.bias": (64,),
+        "dense.weight": (BITS, 1024),
+        "dense.bias": (BITS,),
+    },
+    "digits": {
+        "hidden.weight": (64, 64),
+        "hidden.bias": (64,),
+        "dense.weight": (BITS, 64),
+        "dense.bias": (BITS,),
+    },
+}
+
+
+@pytest.mark.parametrize("dataset", models.NETWORKS)
+def test_a_network_has_these_parameters_and_no_other(dataset):
+    parameters = seeded(dataset).named_parameters()
+    assert {name: tuple(value.shape) for name, value in parameters} == SHAPES[dataset]
+
+
+@pytest.mark.parametrize(("dataset", "side"), [("fashion_mnist", 28), ("digits", 8)])
+def test_embeddings_have_no_output_activation(dataset, side):
+    assert seeded(dataset, bits=1)(images(side)).shape == (50, 1)
+    embeddings = seeded(dataset, bits=48)(10 * images(side))
+    assert embeddings.shape == (50, 48)
+    assert embeddings.min() < -1 and embeddings.max() > 1
+
+
+def test_pooling_before_relu_is_relu_before_pooling():
+    network = seeded("fashion_mnist")
+    hidden = F.max_pool2d(F.relu(network.convolution_1(images(28))), 2)
+    hidden = F.max_pool2d(F.relu(network.convolution_2(hidden)), 2)
+    torch.testing.assert_close(network(images(28)), network.dense(hidden.flatten(1)), rtol=0, atol=0)
+
+
+def test_digits_mlp_is_two_layers(network):
+    pixels = images(8)
+    expected = F.relu(pixels.flatten(1) @ network.hidden.weight.T + network.hidden.bias)
+    expected = expected @ network.dense.weight.T + network.dense.bias
+    torch.testing.assert_close(network(pixels), expected)
+
+
+def test_the_layout_on_a_device_does_not_change_embeddings():
+    network = seeded("fashion_mnist")
+    before = network(images(28))
+    after = models.to_device(network, torch.device("cpu"))(images(28))
+    assert network.convolution_2.weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+
+
+def test_an_unknown_data_set_lists_the_known():
+    with pytest.raises(ValueError, match=r"unknown data set 'mnist'; known: .*digits.*fashion_mnist"):
+        models.build("mnist", BITS)
+
+
+@pytest.mark.parametrize("bits", [0, -1, True, 1.5, "12", None])
+def test_bits_are_a_whole_number_of_at_least_1(bits):
+    with pytest.raises(ValueError, match=f"bits must be a whole number of at least 1, got {bits!r}"):
+        models.build("digits", bits)
+
+
+# Models on disk
+
+
+@pytest.mark.parametrize(("dataset", "side"), [("fashion_mnist", 28), ("digits", 8)])
+def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, side):
+    path = tmp_path / "new" / "folder" / "model.safetensors"
+    config = configure(dataset, "qsmi", BITS, seed=3, information_needs=10.0)
+    network = models.to_device(seeded(dataset), torch.device("cpu"))
+    models.save(network, config, path)
+    loaded, loaded_config = models.load(path)
+    assert loaded_config == config
+    assert not loaded.training
+    torch.testing.assert_close(loaded(images(side)), network(images(side)), rtol=1e-5, atol=1e-5)
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+def write_pickle(path):
+    torch.save({"dense.weight": torch.zeros(2, 2)}, path)
+
+
+def write_header(path, **changed):
+    """A file as `save` writes it, whose configuration differs from its weights."""
+    save_file(load_file(path), path, {"config": json.dumps(CONFIG.to_dict() | changed)})
+
+
+DAMAGES = {
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "cut off in the header": lambda path: path.write_bytes(path.read_bytes()[:20]),
+    "empty": lambda path: path.write_bytes(b""),
+    "a pickle": write_pickle,
+    "weights alone": lambda path: save_file(load_file(path), path),
+    "no JSON": lambda path: save_file(load_file(path), path, {"config": "digits"}),
+    "no configuration": lambda path: save_file(load_file(path), path, {"config": "3"}),
+    "an unknown setting": lambda path: write_header(path, depth=3),
+    "an unknown data set": lambda path: write_header(path, dataset="mnist"),
+    "another length": lambda path: write_header(path, bits=BITS + 1),
+    "another network": lambda path: write_header(path, dataset="fashion_mnist"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_file_that_is_no_model_is_named(tmp_path, network, damage):
+    path = tmp_path / "model.safetensors"
+    models.save(network, CONFIG, path)
+    damage(path)
+    with pytest.raises(ValueError, match=f"{path} is damaged, or not a model that qsmi_lib saved: ."):
+        models.load(path)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        models.load(tmp_path / "nothing.safetensors")
+
+
+@pytest.mark.parametrize("interruption", [OSError("No space left on device"), KeyboardInterrupt()])
+def test_a_failing_save_leaves_the_old_model_and_nothing_else(tmp_path, network, monkeypatch, interruption):
+    def write_a_part(model, path, metadata):
+        with open(path, "wb") as file:
+            file.write(b"half")
+        raise interruption
+
+    path = tmp_path / "models" / "model.safetensors"
+    models.save(network, CONFIG, path)
+    before = path.read_bytes()
+    monkeypatch.setattr(models, "save_weights", write_a_part)
+    with pytest.raises(type(interruption)):
+        models.save(network, CONFIG, path)
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before

@@ -1,0 +1,69 @@
+"""Notebooks are lessons: small cells, literal parameters, and only checked or final outputs kept."""
+
+import ast
+
+import nbformat
+import pytest
+
+from qsmi_lib.experiments import EXPERIMENTS
+from qsmi_lib.paths import NOTEBOOKS
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def test_the_lessons_are_here():
+    assert [path.stem[:2] for path in PATHS] == ["00", "01", "02", "03", "04", "05", "16"]
+    assert {entry.notebook for entry in EXPERIMENTS.values()} <= {path.stem[:2] for path in PATHS}
+
+
+@each
+def test_cells_are_small_and_define_nothing(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 10, cell.source
+        kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
+        assert path.stem.startswith("01") or not kinds & {ast.FunctionDef, ast.ClassDef}, cell.source
+
+
+@each
+def test_one_cell_of_literal_parameters_with_the_profile(path):
+    (cell,) = [cell for cell in code_cells(path) if "parameters" in tags(cell)]
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
+    assert values["profile"] == "digits"
+
+
+@each
+def test_only_tagged_cells_keep_their_output(path):
+    for number, cell in enumerate(code_cells(path), start=1):
+        assert bool(cell.outputs) == ("keep_output" in tags(cell)), cell.source
+        assert "nbval-check-output" not in tags(cell) or "keep_output" in tags(cell), cell.source
+        assert cell.execution_count == number, "run all cells in order: make notebooks"
+
+
+@each
+def test_checked_cells_print_text_and_figures_are_small(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            if "nbval-check-output" in tags(cell):
+                assert output.output_type == "stream" and output.name == "stdout", cell.source
+            else:
+                assert set(output.data) == {"image/png", "text/plain"}, cell.source
+                assert len(output.data["image/png"]) * 3 / 4 < 100_000, cell.source
+
+
+@each
+def test_the_anatomy_of_a_lesson(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert cells[0].source.startswith(f"# {path.stem[:2]} · ")
+    assert "## What we found" in text or path.stem[:2] in ("00", "16")
+    assert text.count("<details><summary>Answer</summary>") == 3
+    assert all(word in cells[0].source for word in ("You will see", "needs", "takes"))

@@ -1,0 +1,76 @@
+"""Figures of notebook 02 draw what they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.patches import FancyBboxPatch
+
+from qsmi_lib.plotting import protocol
+
+BITS = [8, 12, 48]
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def drawn(figure):
+    """The figure's one pair of axes, after it has been drawn without a warning."""
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    return axes
+
+
+def line(axes, label):
+    return next(line for line in axes.lines if line.get_label() == label)
+
+
+def test_rankings_are_boxes_filled_where_relevant():
+    orders = [[1, 0, 1], [1, 1, 0]]
+    axes = drawn(protocol.rankings([0, 2, 2], orders, ["first", "second"]))
+    boxes = [patch for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    filled = [box.get_facecolor() == plt.matplotlib.colors.to_rgba(protocol.RELEVANT) for box in boxes]
+    assert filled == [True, False, True, True, True, False]
+    gap, touching = np.diff([box.get_x() for box in boxes[:3]])
+    assert gap > touching
+    assert {"0", "2", "first", "second"} <= {text.get_text() for text in axes.texts}
+
+
+def test_conventions_name_every_value():
+    groups = {"ties": {"best": 0.75, "worst": 0.5}, "cut-offs": {"hits": 1.0}}
+    axes = drawn(protocol.conventions(groups, 0.625))
+    assert [text.get_text() for text in axes.texts] == ["0.7500", "0.5000", "1.0000"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["best", "worst", "hits"]
+    assert line(axes, "ties").get_xdata().tolist() == [0.75, 0.5]
+    assert list(line(axes, "reference").get_xdata()) == [0.625, 0.625]
+
+
+def test_eleven_points():
+    rules = {"nearest": np.linspace(1, 0.5, 11), "reached": np.full(11, 0.5), "interpolated": np.ones(11)}
+    axes = drawn(protocol.eleven_points([0.5, 0.5, 1], [1, 0.5, 2 / 3], rules))
+    for name, values in rules.items():
+        np.testing.assert_array_equal(line(axes, name).get_ydata(), values)
+    assert "recall" in axes.get_xlabel()
+    assert "precision" in axes.get_ylabel()
+
+
+def test_tie_spread():
+    axes = drawn(protocol.tie_spread(BITS, [0.5, 0.6, 0.7], [0.4, 0.5, 0.65], [0.3, 0.4, 0.6], [0.41, 0.5, 0.65]))
+    assert line(axes, "best order inside ties").get_ydata().tolist() == [0.5, 0.6, 0.7]
+    assert line(axes, "worst order inside ties").get_ydata().tolist() == [0.3, 0.4, 0.6]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "12", "48"]
+    assert axes.get_xlabel() == "code length (bits)"
+
+
+def test_sorted_database():
+    axes = drawn(protocol.sorted_database({"no order": [0.0, 0.01], "sorted by class": [0.2, -0.2]}))
+    assert line(axes, "sorted by class").get_ydata().tolist() == [0.2, -0.2]
+    assert len(axes.get_xticks()) == 2
+
+
+def test_empty_balls_may_leave_nothing_to_average():
+    axes = drawn(protocol.empty_balls(BITS, [0, 0.5, 1], [0.3, 0.4, 0], [0.3, 0.8, np.nan]))
+    assert [bar.get_height() for bar in axes.patches] == [0, 0.5, 1]
+    assert line(axes, "precision, an empty ball counts 0").get_ydata().tolist() == [0.3, 0.4, 0]

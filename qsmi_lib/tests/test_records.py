@@ -1,0 +1,315 @@
+"""Runs and their records: what is written, when a run is repeated, and which sources made it."""
+
+import inspect
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from joblib.externals.loky import get_reusable_executor
+
+from qsmi_lib import models, records, runner, sources, training
+from qsmi_lib.codes import unpack
+from qsmi_lib.losses.information import qsmi_objective
+from qsmi_lib.methods import METHODS, Method, configure
+from qsmi_lib.training import encode
+
+PROFILE = "toy"
+CONFIG = configure("digits", "qsmi", 12, epochs=1, precision="float32")
+OTHER = replace(CONFIG, seed=1)
+DESIGN = {  # the keys that DESIGN fixes
+    "config": {"dataset", "method", "bits", "seed", "epochs", "alpha", "batch_size", "learning_rate"},
+    "metrics": {"map_11pt", "map", "map_expected", "precision_radius2", "empty_radius2", "precision_at_recall"},
+    "provenance": {
+        "commit", "dirty", "source_hash", "torch", "device", "threads", "precision",
+        "seconds_train", "seconds_evaluate", "started",
+    },
+}  # fmt: skip
+
+
+def run(config=CONFIG, **options):
+    return runner.run(config, PROFILE, **options)
+
+
+def files(folder):
+    """Every file under `folder`, with its content."""
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The configurations that were trained, in their order."""
+    trained, train = [], training.train
+
+    def note(config, split):
+        trained.append(config)
+        return train(config, split)
+
+    monkeypatch.setattr(training, "train", note)
+    return trained
+
+
+# What a run leaves
+
+
+def test_a_run_leaves_its_record_model_and_codes(results):
+    run()
+    name = CONFIG.run_id(runner.datasets.fingerprint("digits"))
+    assert set(files(results / PROFILE)) == {
+        Path("runs", f"{name}.json"),
+        Path("models", f"{name}.safetensors"),
+        Path("codes", f"{name}.npz"),
+    }
+
+
+def test_a_record_is_json_with_the_fixed_keys(results):
+    record = run()
+    stored = json.loads(runner.record_path(CONFIG, PROFILE).read_text())
+    assert stored == records.load(runner.record_path(CONFIG, PROFILE)) == record
+    for part, names in DESIGN.items():
+        assert names <= set(stored[part])
+    assert stored["config"] == CONFIG.to_dict()
+    assert stored["provenance"]["precision"] == "float32"
+    assert stored["provenance"]["source_hash"] == sources.source_hash(CONFIG)
+    assert [entry["epoch"] for entry in stored["history"]] == [1]
+    assert len(stored["metrics"]["precision_at_recall"]) == 11
+    assert set(stored["metrics"]["map_at_k"]) == {"1", "10", "100", "1000"}
+
+
+def test_the_stored_codes_give_the_recorded_metrics(results):
+    record = run()
+    [path] = (results / PROFILE / "codes").iterdir()
+    stored = np.load(path)
+    codes = (unpack(stored[name], int(stored["bits"])) for name in ("query", "database"))
+    scores = runner.score(*codes, stored["query_labels"], stored["database_labels"])
+    assert json.loads(json.dumps(scores.to_record())) == record["metrics"]
+
+
+def test_the_stored_model_gives_the_stored_codes(results, digits):
+    run()
+    [path] = (results / PROFILE / "models").iterdir()
+    model, config = models.load(path)
+    assert config == CONFIG
+    [path] = (results / PROFILE / "codes").iterdir()
+    codes = encode(model, digits.query.inputs)
+    assert (codes.numpy() == unpack(np.load(path)["query"], 12)).mean() > 0.999  # rounding may decide near 0
+
+
+# What is recorded is not run again, unless that is asked for
+
+
+def test_a_recorded_run_is_read(trainings):
+    assert run() == run()
+    assert trainings == [CONFIG]
+
+
+def test_fresh_runs_again(trainings):
+    first, second = run(), run(fresh=True)
+    assert trainings == [CONFIG, CONFIG]
+    assert second["metrics"] == first["metrics"]
+
+
+def test_a_record_of_older_sources_is_kept_unless_it_shall_be_run_again(trainings):
+    current = run()
+    older = current | {"provenance": current["provenance"] | {"source_hash": "0" * 16}}
+    records.save(older, runner.record_path(CONFIG, PROFILE))
+    assert run() == older
+    assert trainings == [CONFIG]
+    again = run(stale="rerun")
+    assert again["provenance"]["source_hash"] == current["provenance"]["source_hash"]
+    assert again == run(stale="rerun")
+    assert trainings == [CONFIG, CONFIG]
+
+
+def test_a_split_and_a_profile_have_their_own_records(trainings):
+    run(), run(replace(CONFIG, draw=1)), runner.run(CONFIG, "another")
+    assert len(trainings) == 3
+
+
+# Several runs
+
+
+def test_run_all_keeps_the_order_and_runs_equal_configurations_once(trainings):
+    found = runner.run_all([OTHER, CONFIG, OTHER], PROFILE)
+    assert [record["config"]["seed"] for record in found] == [1, 0, 1]
+    assert trainings == [OTHER, CONFIG]
+    assert runner.run_all([CONFIG, OTHER], PROFILE) == [found[1], found[0]]
+    assert trainings == [OTHER, CONFIG]
+
+
+def test_run_all_of_nothing_is_nothing():
+    assert runner.run_all([], PROFILE) == []
+
+
+def test_two_processes_give_the_numbers_of_one():
+    alone = runner.run_all([CONFIG, OTHER], PROFILE)
+    try:
+        together = runner.run_all([CONFIG, OTHER], "parallel", jobs=2)
+    finally:
+        get_reusable_executor().shutdown(wait=True)
+    for one, two in zip(alone, together, strict=True):
+        assert two["config"] == one["config"]
+        assert two["history"][0] == pytest.approx(one["history"][0], rel=1e-4)
+        assert two["metrics"]["map"] == pytest.approx(one["metrics"]["map"], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(training, "train"), (models, "save_weights"), (np, "savez"), (Path, "write_text")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_an_interrupted_run_leaves_earlier_ones_whole_and_nothing_by_half(results, monkeypatch, owner, name):
+    run()
+    before = files(results)
+
+    def interrupt(*arguments, **options):
+        for target in arguments:
+            if str(target).startswith(str(results)):
+                Path(target).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run_all([CONFIG, OTHER], PROFILE)
+    after = files(results)
+    assert {path: after[path] for path in before} == before
+    assert not [path for path in after if "partial" in path.name]
+    assert not runner.record_path(OTHER, PROFILE).exists()
+
+
+# Records on disk
+
+RECORD = {"config": {"seed": 0}, "metrics": {"map": 0.5}, "history": [], "provenance": {"commit": ""}}
+
+
+def test_a_record_comes_back(tmp_path):
+    path = tmp_path / "new" / "folder" / "record.json"
+    records.save(RECORD, path)
+    assert records.load(path) == RECORD
+    assert len(path.read_text().splitlines()) == len(RECORD)
+
+
+def test_find_knows_a_configuration_by_its_id(tmp_path):
+    assert records.find(CONFIG, "mark", tmp_path) is None
+    records.save(RECORD, tmp_path / f"{CONFIG.run_id('mark')}.json")
+    assert records.find(CONFIG, "mark", tmp_path) == RECORD
+    assert records.find(OTHER, "mark", tmp_path) is records.find(CONFIG, "another", tmp_path) is None
+
+
+@pytest.mark.parametrize("step", ["write_text", "replace"])
+def test_a_failing_write_leaves_the_old_record_and_nothing_else(tmp_path, monkeypatch, step):
+    path = tmp_path / "record.json"
+    records.save(RECORD, path)
+
+    def fail(self, *arguments):
+        self.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        records.save(RECORD | {"history": [1]}, path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert records.load(path) == RECORD
+
+
+@pytest.mark.parametrize("value", [float("nan"), torch.zeros(1)])
+def test_what_json_cannot_hold_is_not_written(tmp_path, value):
+    with pytest.raises((ValueError, TypeError)):
+        records.save(RECORD | {"metrics": {"map": value}}, tmp_path / "record.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"config": {', b"\xff\xfe", b"null", b"[]", b"3", b'{"config": {}, "metrics": {}, "history": []}'],
+)
+def test_a_file_that_is_no_record_is_named(content):
+    path = runner.record_path(CONFIG, PROFILE)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{path} is not a record: .*; delete it and run again"):
+        run()
+
+
+# Which sources made a record
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [
+        "def f(x):\n    return x + 1",
+        "# Why.\ndef f(x):  # What.\n\n    return (x + 1)\n",
+        '"""Module."""\ndef f(x):\n    """Function."""\n    return x + 1',
+    ],
+)
+def test_comments_docstrings_and_layout_do_not_count(rewritten):
+    assert sources._bare(rewritten) == sources._bare("def f(x): return x+1")
+
+
+@pytest.mark.parametrize("rewritten", ["def f(x): return x+2", "def g(x): return x+1", "def f(x, y=1): return x+1"])
+def test_code_counts(rewritten):
+    assert sources._bare(rewritten) != sources._bare("def f(x): return x+1")
+
+
+def test_a_class_of_a_docstring_alone_has_a_body_left():
+    assert sources._bare('class C:\n    """Nothing more."""') == "class C:\n    pass"
+
+
+METHOD_HASHES = ("qsmi", "dsh", "dpsh")
+
+
+def hashes(dataset="digits"):
+    return {name: sources.source_hash(configure(dataset, name, 12)) for name in METHOD_HASHES}
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [
+        ("training", set(METHOD_HASHES)),
+        ("codes", set(METHOD_HASHES)),
+        ("datasets.digits", set(METHOD_HASHES)),
+        ("datasets.splits", set(METHOD_HASHES)),
+        ("datasets.fashion_mnist", set()),
+        ("losses.information", set(METHOD_HASHES)),  # the measures of every history
+        ("losses.similarity", set(METHOD_HASHES)),
+        ("losses.pairwise", {"dsh", "dpsh"}),
+        ("models.DigitsMLP", set(METHOD_HASHES)),
+        ("models.FashionCNN", set()),
+        ("methods", set()),  # its numbers stand in the configuration
+        ("runner", set()),
+        ("evaluation.metrics", set()),
+    ],
+)
+@pytest.mark.parametrize("addition", ["\nextra = 1\n", "\n# a comment\n"])
+def test_the_hash_follows_the_code_that_decides_a_number(monkeypatch, module, changed, addition):
+    before, getsource = hashes(), inspect.getsource
+
+    def edited(source):
+        name = source.__name__ if inspect.ismodule(source) else f"{source.__module__}.{source.__name__}"
+        return getsource(source) + (addition if name == f"qsmi_lib.{module}" else "")
+
+    monkeypatch.setattr(inspect, "getsource", edited)
+    after = hashes()
+    assert {name for name in METHOD_HASHES if after[name] != before[name]} == (
+        changed if "extra" in addition else set()
+    )
+
+
+def test_the_hash_knows_the_fixed_arguments_of_a_loss_and_the_data_set():
+    by_method = {name: sources.source_hash(configure("digits", name, 12)) for name in METHODS}
+    assert len(set(by_method.values())) == len(METHODS)
+    assert by_method["qsmi"] != hashes("fashion_mnist")["qsmi"]
+
+
+def test_settings_are_no_sources():
+    assert sources.source_hash(CONFIG) == sources.source_hash(replace(CONFIG, seed=1, alpha=0.5, epochs=3))
+
+
+def test_a_new_method_leaves_the_others_as_they_are(monkeypatch):
+    before = hashes()
+    monkeypatch.setitem(METHODS, "toy", Method("Toy", partial(qsmi_objective, clamp=False), 0.01, "this test"))
+    assert hashes() == before
+    assert sources.source_hash(configure("digits", "toy", 12)) not in before.values()

@@ -1,0 +1,186 @@
+"""Tables, figures and the ledger are pure functions of records and published numbers."""
+
+import json
+import math
+
+import pytest
+
+from qsmi_lib import figures, inspection, paths, records, report, rescoring, runner, tables
+from qsmi_lib.datasets import fingerprint
+from qsmi_lib.experiments import EXPERIMENTS, grid
+from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.sources import source_hash
+
+
+def invent(config, folder, **metrics):
+    """A record of `config` with these metrics, the others 0.5."""
+    names = ("map_11pt", "map", "precision_radius2", "empty_radius2")
+    record = {
+        "config": config.to_dict(),
+        "metrics": dict.fromkeys(names, 0.5) | metrics,
+        "history": [
+            {"epoch": e, "loss": 10.0 / e, "clamped_qsmi_loss": 0.05 / e, "qsmi": 0.01 * e, "qmi": 0.02 * e}
+            for e in (1, 2)
+        ],
+        "provenance": {
+            "precision": "float32",
+            "fingerprint": fingerprint(config.dataset),
+            "source_hash": source_hash(config),
+        },
+    }
+    records.save(record, folder / f"{config.run_id(fingerprint(config.dataset))}.json")
+
+
+@pytest.fixture
+def paper(tmp_path):
+    """A folder with two seeds of QSMI's row of Table 2 and one seed of Table 1's QMI."""
+    for run in grid("table_2", "paper"):
+        if run.method == "qsmi" and run.seed < 2:
+            invent(run, tmp_path, map_11pt=0.850 + 0.01 * run.seed)
+    invent(next(run for run in grid("table_1", "paper") if run.method == "qmi"), tmp_path, map_11pt=0.7)
+    return tmp_path
+
+
+def test_mean_and_deviation_over_seeds(paper):
+    cells = tables.cells("table_2", "paper", paper).set_index(["method", "bits"])
+    assert cells.loc[("qsmi", 24), "map_11pt"] == pytest.approx(0.855)
+    assert cells.loc[("qsmi", 24), "map_11pt_std"] == pytest.approx(0.01 / math.sqrt(2))
+    assert cells.loc[("qsmi", 24), ["seeds", "missing"]].tolist() == [2, 3]
+    assert cells.loc[("dsh", 24), ["seeds", "missing"]].tolist() == [0, 5]
+    assert math.isnan(cells.loc[("dsh", 24), "map_11pt"])
+
+
+def test_beside_the_paper(paper):
+    rows = tables.beside("table_2", "paper", paper).set_index(["method", "bits", "metric"])
+    cell = rows.loc[("qsmi", 48, "map_11pt")]
+    assert (cell["paper"], cell["paper_std"]) == (0.861, 0.01)
+    assert cell["difference"] == pytest.approx(0.855 - 0.861)
+    assert cell["z"] == pytest.approx((0.855 - 0.861) / math.hypot(0.01 / math.sqrt(2), 0.01))
+    assert cell["verdict"] == "within 2"
+    assert rows.loc[("dsh", 48, "map_11pt"), "verdict"] == "not run"
+    assert rows.loc[("qsmi", 48, "map"), "verdict"] == "not in the paper"
+
+
+def test_one_seed_is_judged_by_the_papers_deviation(paper):
+    row = tables.beside("table_1", "paper", paper).set_index(["method", "metric"]).loc[("qmi", "map_11pt")]
+    assert row["z"] == pytest.approx((0.7 - 0.727) / 0.008)
+    assert row["verdict"] == "outside"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "verdict"),
+    [
+        ((0.5, 0.1, math.nan, math.nan), "not in the paper"),
+        ((math.nan, math.nan, 0.5, 0.1), "not run"),
+        ((0.5, 0.1, 0.5, math.nan), "no std published"),
+        ((0.5, math.nan, 0.3, 0.1), "within 2"),
+        ((0.5, math.nan, 0.29, 0.1), "outside"),
+    ],
+)
+def test_verdicts(numbers, verdict):
+    assert tables.compare(*numbers)["verdict"] == verdict
+
+
+def test_digits_never_stand_beside_the_papers_numbers(tmp_path):
+    invent(grid("table_2", "digits")[0], tmp_path)
+    text = tables.markdown("table_2", "digits", tmp_path)
+    assert "in place of Fashion-MNIST" in text
+    assert "paper" not in text
+
+
+def test_the_table_for_people(paper):
+    text = tables.markdown("table_2", "paper", paper)
+    assert "8 of 60 runs recorded (seeds 0, 1; float32)" in text
+    assert "| QSMI     | 48     | 2       | 0.855 ± 0.007 (0.861 ± 0.010) " in text
+    assert "| DSH      | 12     | 0       | – (0.761 ± 0.020) " in text
+    assert "(the paper's in brackets)" in text
+
+
+def test_records_of_older_sources_are_named(paper):
+    path = next(paper.glob("*qsmi-12b-s0*"))
+    record = records.load(path)
+    record["provenance"]["source_hash"] = "old"
+    records.save(record, path)
+    assert tables.stale([records.load(path)]) == [path.stem]
+    assert "1 of them were made by older sources" in tables.markdown("table_2", "paper", paper)
+
+
+def test_tables_are_the_same_each_time(paper):
+    assert tables.markdown("table_2", "paper", paper) == tables.markdown("table_2", "paper", paper)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_writing_without_any_run(name):
+    csv, text = tables.write(name, "paper")
+    assert csv.read_text().count("\n") > 1
+    assert "0 of" in text.read_text()
+    assert figures.write(name, "paper") == []
+
+
+@pytest.mark.parametrize("name", ["table_1", "table_2", "fig_2b", "fig_3"])
+def test_figures_name_their_axes(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("QSMI_RESULTS", str(tmp_path))
+    for run in grid(name, "paper")[:8]:
+        invent(run, records.folder("paper"))
+    png, pdf = figures.write(name, "paper")
+    assert png.stat().st_size > 5_000 and pdf.read_bytes().startswith(b"%PDF")
+    for axes in figures.figure(name, "paper").axes:
+        assert axes.get_ylabel() or axes.get_xlabel()
+
+
+def test_the_ledger_holds_every_published_result(paper):
+    rows = report.ledger(paper)
+    assert len(rows) == sum(
+        len((paths.PUBLISHED / f"table_{n}.csv").read_text().splitlines()) - 1 for n in range(1, 10)
+    )
+    assert set(rows.loc[rows["table"] == "Table 5", "verdict"]) == {"awaits notebook 06"}
+    qmi = rows[(rows["table"] == "Table 1") & (rows["method"] == "qmi") & (rows["metric"] == "map_11pt")]
+    assert qmi["verdict"].item() == "outside"
+    assert report.summary(rows)["numbers"].sum() == len(rows)
+    assert report.markdown(rows).count("\n") == len(rows) + 1
+
+
+def test_the_readme_is_that_of_the_records():
+    text = (paths.ROOT / "README.md").read_text()
+    shown = text.partition(report.BEGIN)[2].partition(report.END)[0]
+    assert shown.strip() == report.readme_section().strip()
+
+
+def test_committed_records_are_whole_and_small():
+    files = sorted((paths.COMMITTED / "runs").glob("*.json"))
+    assert len(files) >= 7
+    for path in files:
+        record = records.load(path)
+        config = configure(
+            **{k: v for k, v in record["config"].items() if k != "options"}, **record["config"]["options"]
+        )
+        assert path.stem == config.run_id(record["provenance"]["fingerprint"])
+        assert config.method in METHODS
+    assert sum(path.stat().st_size for path in files) / len(files) < 10_000
+
+
+def test_rescoring_restores_the_metrics():
+    config = configure("digits", "qsmi", 12, epochs=1)
+    record = runner.run(config, "digits")
+    path = runner.record_path(config, "digits")
+    records.save(record | {"metrics": {}}, path)
+    assert rescoring.rescore("digits") == 1
+    assert records.load(path) == json.loads(json.dumps(record))
+
+
+def test_class_agreement():
+    import numpy as np
+
+    codes = np.array([[1, 1, 1, 1], [1, 1, 1, -1], [-1, -1, -1, -1]], np.int8)
+    labels = np.array([0, 0, 1])
+    groups = [codes[labels == 0], codes[labels == 1]]
+    expected = [[np.mean([(x == y).mean() for x in a for y in b]) for b in groups] for a in groups]
+    assert inspection.class_agreement(codes, labels) == pytest.approx(np.array(expected))
+
+
+def test_nearest_ranks_by_distance_then_index():
+    import numpy as np
+
+    database = np.array([[1, -1], [1, 1], [-1, -1], [1, 1]], np.int8)
+    codes = inspection.SavedCodes(np.array([[1, 1]], np.int8), database, np.zeros(1), np.zeros(4))
+    assert inspection.nearest(codes, np.array([0]), 4).tolist() == [[1, 3, 0, 2]]
