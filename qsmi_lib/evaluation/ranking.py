@@ -111,7 +111,7 @@ def _walk(ranked, unit, ks, precision_at_recall, ap_at_k, gain_at_k):
     level, k = 0, 0
     for i in range(len(ranked)):
         gain = ranked[i]
-        if gain > 0 or i == 0:
+        if gain > 0:
             seen += gain
             precision = seen * scale / (i + 1)
             area += gain * scale * precision

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from qsmi_lib.evaluation.ranking import Scan
 
-PAIRS = 1 << 26  # query-database pairs at a time: about 2 GB
+PAIRS = 1 << 24  # query-database pairs at a time: about 1 GB
 
 
 def scan(

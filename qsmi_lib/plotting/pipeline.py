@@ -19,6 +19,7 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
     picture = axes.inset_axes((0.1, -0.55, 1.3, 1.5), transform=axes.transData)
     picture.imshow(image, cmap="gray_r")
     picture.set(xticks=[], yticks=[], title="image $x$")
+    picture.spines[:].set_visible(True)
     for left, text in {2.2: "network\n$f_W$", 4.5: "embedding\n$y \\in \\mathbb{R}^n$", 6.8: "sign"}.items():
         _box(axes, left, 0.2, text)
     words = "\n".join("".join("+" if bit > 0 else "−" for bit in row) for row in np.array_split(code, 4))
@@ -60,6 +61,5 @@ def answers(queries: np.ndarray, found: np.ndarray, right: np.ndarray) -> Figure
             axes.spines[:].set_visible(column == 0)
             if column and not right[row, column - 1]:
                 axes.plot([0, 1], [1, 0], transform=axes.transAxes, color="#D55E00", linewidth=2, marker="none")
-    panels[0, 0].set_title("query")
-    panels[0, 1].set_title("nearest in the database, by Hamming distance", loc="left")
+    figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
     return figure
