@@ -36,8 +36,15 @@ class RunConfig:
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
         for name in ("learning_rate", "alpha"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a finite number of at least 0, got {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+            object.__setattr__(self, name, float(value))  # 0 and 0.0 are one setting and must give one id
+        for name, value in self.options.items():
+            if value is not None and (not isinstance(value, int | float) or not 0 < value < float("inf")):
+                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+        options = {name: None if value is None else float(value) for name, value in self.options.items()}
+        object.__setattr__(self, "options", options)
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
 
     def to_dict(self) -> dict:

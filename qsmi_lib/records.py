@@ -55,11 +55,11 @@ def load(path: Path) -> dict:
     """The record at `path`; a ValueError names a file that is not one."""
     try:
         record = json.loads(path.read_text())
-        missing = [key for key in KEYS if key not in record]
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not a record: {error}; delete it and run again") from error
-    if missing:
-        raise ValueError(f"{path} is not a record: it lacks {', '.join(missing)}; delete it and run again")
+    if not isinstance(record, dict) or (missing := [key for key in KEYS if key not in record]):
+        lack = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is no JSON object"
+        raise ValueError(f"{path} is not a record: {lack}; delete it and run again")
     return record
 
 

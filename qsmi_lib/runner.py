@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 
 from qsmi_lib import datasets, models, records, training
 from qsmi_lib.codes import pack
-from qsmi_lib.config import RunConfig
+from qsmi_lib.config import RunConfig, known
 from qsmi_lib.evaluation import Evaluation, evaluate
 from qsmi_lib.paths import results
 from qsmi_lib.progress import bar
@@ -32,6 +32,7 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
         fresh: run again although a record is there.
         stale: "rerun" replaces a record that older sources made; "keep" takes it (`tables` names such records).
     """
+    known("way with stale records", {"keep": None, "rerun": None}, stale)
     path = record_path(config, profile)
     if path.exists() and not fresh:
         record = records.load(path)
@@ -49,13 +50,18 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
         "config": config.to_dict(),
         "metrics": scores.to_record(),
         # Six digits draw a curve; records stay small.
-        "history": [{name: float(f"{value:.6g}") for name, value in epoch.items()} for epoch in trained.history],
+        "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
         "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": split.fingerprint},
     }
     models.save(trained.model, config, results(profile) / "models" / f"{path.stem}.safetensors")
     save_codes(results(profile) / "codes" / f"{path.stem}.npz", query, database, split)
     records.save(record, path)
     return record
+
+
+def rounded(value: float) -> float:
+    """`value` with six significant digits; a whole number as it is."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
 def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, dict]:

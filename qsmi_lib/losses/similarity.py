@@ -33,6 +33,9 @@ def cosine_similarity(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
 
     Returns:
         (n, n), as floating as the embeddings.
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits).
     """
     norm = embeddings.norm(dim=1, keepdim=True)
     unit = torch.where(norm > 0, embeddings, embeddings.detach()) / norm.clamp_min(eps)
@@ -50,6 +53,9 @@ def gaussian_similarity(embeddings: Tensor, sigma: float) -> Tensor:
 
     Returns:
         (n, n), in (0, 1].
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits); sigma not above 0.
     """
     square = embeddings.square().sum(dim=1)
     distance = (square[:, None] + square[None, :] - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
