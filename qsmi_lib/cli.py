@@ -38,7 +38,9 @@ def main() -> None:
 @main.command()
 @PROFILE
 @click.option("--only", multiple=True, metavar="NN", help="A notebook's number or name; repeat for several.")
-@click.option("--seed", "seeds", multiple=True, type=int, help="Run these seeds alone; repeat for several.")
+@click.option(
+    "--seed", "seeds", multiple=True, type=int, help="Train these seeds alone and run no notebook; repeat for several."
+)
 @click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
 @click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
               help="What to do with records that older sources made.")  # fmt: skip

@@ -8,9 +8,11 @@ import numpy as np
 from qsmi_lib.codes import unpack
 from qsmi_lib.config import RunConfig
 from qsmi_lib.experiments import grid
-from qsmi_lib.paths import results
+from qsmi_lib.paths import COMMITTED, results
 from qsmi_lib.records import write_arrays
 from qsmi_lib.runner import record_path
+
+AGREEMENT = "class_agreement.npz"
 
 
 class SavedCodes(NamedTuple):
@@ -52,24 +54,23 @@ def class_agreement(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + means @ means.T / codes.shape[1])
 
 
-def agreement_of_variants(profile: str, folder: Path | None = None) -> dict[str, np.ndarray]:
+def agreement_of_variants(profile: str) -> dict[str, np.ndarray]:
     """`class_agreement` of the database under each variant of Table 1, seed 0: method -> (c, c).
 
-    It is kept as an artefact of the profile, made from the saved codes where it is missing.
-
-    Args:
-        profile: whose runs.
-        folder: of the artefact, where it is not the profile's own.
+    It is written as an artefact of the profile too, for readers who have no codes.
 
     Raises:
-        FileNotFoundError: neither the artefact nor the codes are on this machine.
+        FileNotFoundError: the codes are not on this machine.
     """
-    path = (folder or results(profile) / "artefacts") / "class_agreement.npz"
-    if not path.exists():
-        runs = [run for run in grid("table_1", profile) if run.seed == 0]
-        codes = {run.method: codes_of(run, profile) for run in runs}
-        write_arrays(path, **{name: class_agreement(own.database, own.database_labels) for name, own in codes.items()})
-    with np.load(path) as saved:
+    codes = {run.method: codes_of(run, profile) for run in grid("table_1", profile) if run.seed == 0}
+    shares = {name: class_agreement(own.database, own.database_labels) for name, own in codes.items()}
+    write_arrays(results(profile) / "artefacts" / AGREEMENT, **shares)
+    return shares
+
+
+def committed_agreement() -> dict[str, np.ndarray]:
+    """What `agreement_of_variants` wrote for the records that the repository carries."""
+    with np.load(COMMITTED / "artefacts" / AGREEMENT) as saved:
         return dict(saved)
 
 

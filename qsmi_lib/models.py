@@ -1,7 +1,6 @@
 """Networks: images or frozen features -> embeddings (n, bits), without an output activation unless said."""
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import save_model as save_weights
 from torch import Tensor, nn
 
 from qsmi_lib.config import RunConfig, known
+from qsmi_lib.files import whole
 
 
 class FashionCNN(nn.Module):
@@ -71,13 +71,8 @@ def build(dataset: str, bits: int) -> nn.Module:
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
     """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with whole(path) as partial:
         save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> tuple[nn.Module, RunConfig]:

@@ -1,9 +1,7 @@
 """Records: one small JSON file a run, written whole or not at all; what made it stands in it."""
 
-import contextlib
 import datetime
 import json
-import os
 import platform
 import subprocess
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 
 from qsmi_lib import paths
 from qsmi_lib.config import RunConfig
+from qsmi_lib.files import whole
 
 KEYS = ("config", "metrics", "history", "provenance")
 
@@ -29,26 +28,14 @@ def save(record: dict, path: Path) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, making its folder."""
-    with _whole(path) as partial:
+    with whole(path) as partial:
         partial.write_text(text)
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write `arrays` to the .npz file `path` atomically, making its folder."""
-    with _whole(path) as partial, partial.open("wb") as file:
+    with whole(path) as partial, partial.open("wb") as file:
         np.savez(file, **arrays)
-
-
-@contextlib.contextmanager
-def _whole(path: Path):
-    """A file beside `path` to write to; it takes its place when the block ends well, and goes when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load(path: Path) -> dict:

@@ -60,7 +60,7 @@ def reproduce(
     Args:
         profile: digits, quick or paper.
         only: numbers or names of notebooks; all where it is empty.
-        seeds: run these seeds of the profile alone; the tables say which are there.
+        seeds: train these seeds of the profile alone, and leave the notebooks, which would train the others too.
         fresh: run again what is recorded.
         stale: "rerun" replaces records that older sources made.
         jobs: training runs at a time.
@@ -72,6 +72,7 @@ def reproduce(
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
+    chosen = [] if seeds else chosen
     with tqdm(chosen, unit="notebook", disable=not sys.stderr.isatty()) as progress:
         for done, notebook in enumerate(progress):
             progress.set_description(notebook.stem)

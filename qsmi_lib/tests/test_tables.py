@@ -184,3 +184,14 @@ def test_nearest_ranks_by_distance_then_index():
     database = np.array([[1, -1], [1, 1], [-1, -1], [1, 1]], np.int8)
     codes = inspection.SavedCodes(np.array([[1, 1]], np.int8), database, np.zeros(1), np.zeros(4))
     assert inspection.nearest(codes, np.array([0]), 4).tolist() == [[1, 3, 0, 2]]
+
+
+def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch):
+    with pytest.raises(FileNotFoundError, match="run the experiment with --fresh"):
+        inspection.agreement_of_variants("digits")
+    runner.run_all([run for run in grid("table_1", "digits") if run.seed == 0], "digits")
+    shares = inspection.agreement_of_variants("digits")
+    assert list(shares) == ["qmi", "qmi_clamped", "qsmi_unclamped", "qsmi"]
+    monkeypatch.setattr(inspection, "COMMITTED", paths.results("digits"))
+    kept = inspection.committed_agreement()
+    assert all((kept[name] == shares[name]).all() and kept[name].shape == (10, 10) for name in shares)
