@@ -42,6 +42,7 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
         cwd=str(notebook.parent),
         kernel_name="python3",
         progress_bar=False,
+        extra_arguments=["--IPKernelApp.log_level=50"],  # what a kernel says of its own transport is of no use here
     )
     partial.replace(output)
 

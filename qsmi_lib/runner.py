@@ -3,6 +3,7 @@
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -117,7 +118,9 @@ def run_all(
     configs = list(configs)
     paths = [record_path(config, profile) for config in configs]
     distinct = dict(zip(paths, configs, strict=True))
-    with _threads(max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None):
+    with _threads(max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None), warnings.catch_warnings():
+        # joblib takes the data set that a worker keeps for a leak, and starts another; nothing is lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         work = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(run)(config, profile, fresh=fresh, stale=stale) for config in distinct.values()
         )

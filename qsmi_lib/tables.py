@@ -122,7 +122,11 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     data = "Fashion-MNIST" if first.dataset == "fashion_mnist" else f"{first.dataset}, in place of Fashion-MNIST"
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
     n_runs = len({config.run_id("") for config in configs})
-    beside_paper = " (the paper's in brackets)" if len(published(name)) and first.dataset == "fashion_mnist" else ""
+    beside_paper = (
+        " (the paper's, after 50 epochs, in brackets)"
+        if len(published(name)) and first.dataset == "fashion_mnist"
+        else ""
+    )
     text = (
         f"**{experiment(name).title}.** {data}; {first.epochs} epochs; {len(kept)} of {n_runs} runs recorded"
         f" (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"

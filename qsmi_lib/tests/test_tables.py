@@ -93,7 +93,7 @@ def test_the_table_for_people(paper):
     assert "8 of 60 runs recorded (seeds 0, 1; float32)" in text
     assert "| QSMI     | 48     | 2       | 0.855 ± 0.007 (0.861 ± 0.010) " in text
     assert "| DSH      | 12     | 0       | – (0.761 ± 0.020) " in text
-    assert "(the paper's in brackets)" in text
+    assert "(the paper's, after 50 epochs, in brackets)" in text
 
 
 def test_records_of_older_sources_are_named(paper):
