@@ -13,7 +13,7 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build/test-results
-	QSMI_HEADLESS=1 QSMI_RESULTS=$(CURDIR)/build/test-results $(BIN)/python -m pytest --nbval-lax --nbval-current-env qsmi_lib notebooks
+	QSMI_HEADLESS=1 QSMI_RESULTS="$(CURDIR)/build/test-results" $(BIN)/python -m pytest --nbval-lax --nbval-current-env qsmi_lib notebooks
 
 # Runs every notebook in place and keeps the outputs of tagged cells alone: after a change of a notebook or of results/paper.
 notebooks: .venv/ready

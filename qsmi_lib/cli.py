@@ -25,7 +25,7 @@ class Commands(click.Group):
         except (ValueError, FileNotFoundError, FloatingPointError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
-            click.echo("\ninterrupted: finished runs are recorded; the same command goes on from there", err=True)
+            click.echo("\ninterrupted: finished runs are recorded; without --fresh the command goes on there", err=True)
             sys.exit(130)
 
 
@@ -53,14 +53,15 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
     from qsmi_lib import config, datasets, paths
     from qsmi_lib.reproduce import reproduce as work
 
-    source = datasets.DATASETS[config.profile(profile).dataset]
-    if source.find() is None:
-        click.echo(f"skipped: {config.profile(profile).dataset} is not on this machine; {source.FETCH}")
+    try:
+        datasets.load(config.profile(profile).dataset)  # downloads where it can
+    except FileNotFoundError as error:
+        click.echo(f"skipped: {error}")
         return
     failures = work(profile, only=only, seeds=seeds, fresh=fresh, stale=stale, jobs=jobs)
-    for name in ("figures", "tables", "notebooks"):
-        if (folder := paths.results(profile) / name).exists():
-            click.echo(f"{name + ':':<11}{shown(folder)}")
+    for folder in (paths.figures(profile), paths.tables(profile), paths.notebooks(profile)):
+        if folder.exists():
+            click.echo(f"{folder.name + ':':<11}{shown(folder)}")
     for failure in failures:
         click.echo(failure, err=True)
     if failures:
@@ -90,7 +91,10 @@ def run(
 
     name = profile or ("digits" if dataset == "digits" else "quick")
     settings = {"epochs": config.profile(name).epochs} | {k: v for k, v in given.items() if v is not None}
-    chosen = methods.configure(dataset, method, bits, **settings, **dict(map(parse_option, options)))
+    extra = dict(map(parse_option, options))
+    for option in extra:
+        config.known(f"option of {method}", config.known("method", methods.METHODS, method).options, option)
+    chosen = methods.configure(dataset, method, bits, **settings, **extra)
     record = runner.run(chosen, name, fresh=fresh)
     for metric, value in record["metrics"].items():
         if isinstance(value, float | int):
@@ -112,8 +116,11 @@ def tables(profile: str, rescore: bool, readme: bool) -> None:
     config.profile(profile)
     if rescore:
         click.echo(f"{rescoring.rescore(profile)} records scored again")
-    for name in EXPERIMENTS:
-        click.echo(table.markdown(name, profile))
+    for name, entry in EXPERIMENTS.items():
+        if entry.metrics:
+            click.echo(table.markdown(name, profile))
+    for run_id in table.stale(profile):
+        click.echo(f"made by sources that have changed since (reproduce --stale rerun makes it again): {run_id}")
     for path in write_all(profile):
         click.echo(shown(path))
     if readme:

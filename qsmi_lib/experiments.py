@@ -20,7 +20,7 @@ class Experiment:
         title: its number and what it shows.
         notebook: number of the notebook that teaches it.
         by: the settings that tell its cells apart; the seeds of a cell share them all.
-        metrics: fields of `Evaluation` that it shows, the first being the one it is about.
+        metrics: fields of `Evaluation` that its table shows, the one that it is about first; none: it has no table.
         published: file of data/paper with the paper's numbers, or None where it prints none.
         grid: profile -> every run, all seeds.
     """
@@ -66,7 +66,7 @@ EXPERIMENTS = {
         "Fig. 2b: loss and information measures over the epochs, 48 bits",
         "03",
         ("method",),
-        ("map_11pt",),
+        (),
         None,
         lambda profile: _runs(profile, ["qsmi"], [48], profile.seeds[:1]),
     ),

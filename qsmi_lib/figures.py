@@ -2,49 +2,52 @@
 
 from pathlib import Path
 
+import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.figure import Figure
 
-from qsmi_lib import plotting, records, tables
+from qsmi_lib import paths, plotting, tables
 from qsmi_lib.experiments import grid
-from qsmi_lib.paths import results
+from qsmi_lib.plotting import derivation
 from qsmi_lib.plotting import results as plots
+
+FIGURES = {  # experiment: (cells, the paper's rows, records) -> Figure
+    "table_1": lambda cells, paper, kept: plots.ablation(cells, paper),
+    "table_2": lambda cells, paper, kept: plots.by_bits(cells, paper),
+    "fig_2b": lambda cells, paper, kept: plots.measures(kept[0]["history"]),
+    "fig_3": lambda cells, paper, kept: plots.sensitivity(cells.dropna(subset="map_11pt")),
+}
 
 
 def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     """The figure of the experiment `name`, or None where it has none or none of its runs is recorded."""
-    where = where or records.folder(profile)
-    kept = tables.found(grid(name, profile), where)
-    if not kept:
+    kept = tables.found(grid(name, profile), where or paths.runs(profile))
+    if not kept or name not in FIGURES:
         return None
-    cells = tables.cells(name, profile, where)
     paper = tables.published(name)
-    paper = paper[paper["dataset"] == kept[0]["config"]["dataset"]]
-    if name == "table_1":
-        return plots.ablation(cells, paper)
-    if name == "table_2":
-        return plots.by_bits(cells, paper)
-    if name == "fig_3":
-        return plots.sensitivity(cells.dropna(subset="map_11pt"))
-    if name == "fig_2b":
-        return plots.measures(kept[0]["history"])
-    return None
+    same = paper[paper["dataset"] == kept[0]["config"]["dataset"]]
+    return FIGURES[name](tables.cells(name, profile, where), same, kept)
+
+
+def loss_of_a_pair() -> Figure:
+    """Fig. 2a: what a pair costs by its error, without and with the square clamp; it needs no run."""
+    error = np.linspace(0.0, 1.0, 101)
+    return derivation.clamp_against_linear(error, linear=error, clamped=error**2)
 
 
 def learning_curves(profile: str, where: Path | None = None) -> Figure:
     """QSMI and QMI over the epochs for the variants of Table 1, the first recorded seed of each."""
     histories = {}
-    for record in tables.found(grid("table_1", profile), where or records.folder(profile)):
+    for record in tables.found(grid("table_1", profile), where or paths.runs(profile)):
         histories.setdefault(record["config"]["method"], record["history"])
     return plots.learning_curves(histories)
 
 
 def write(name: str, profile: str) -> list[Path]:
-    """Write the figure of `name` under `profile` as PNG and PDF, where there is one; returns the paths."""
-    import matplotlib.pyplot as plt
-
-    drawn, folder = figure(name, profile), results(profile) / "figures"
+    """Write the figure of `name` ("fig_2a" or an experiment), where there is one, as PNG and PDF; returns the paths."""
+    drawn = loss_of_a_pair() if name == "fig_2a" else figure(name, profile)
     if drawn is None:
         return []
-    plotting.save(drawn, folder, name)
+    written = plotting.save(drawn, paths.figures(profile), name)
     plt.close(drawn)
-    return [folder / f"{name}.png", folder / f"{name}.pdf"]
+    return written

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qsmi_lib import paths
 from qsmi_lib.codes import unpack
 from qsmi_lib.config import RunConfig
 from qsmi_lib.experiments import grid
-from qsmi_lib.paths import COMMITTED, results
 from qsmi_lib.records import write_arrays
 from qsmi_lib.runner import record_path
 
@@ -32,11 +32,12 @@ def saved_codes(path: Path) -> SavedCodes:
 
 
 def codes_of(config: RunConfig, profile: str) -> SavedCodes:
-    """The codes of a recorded run; a FileNotFoundError says how to make them."""
-    path = results(profile) / "codes" / f"{record_path(config, profile).stem}.npz"
-    if not path.exists():
-        raise FileNotFoundError(f"{path.name} is not on this machine: run the experiment with --fresh")
-    return saved_codes(path)
+    """The codes of a recorded run, or those that the repository carries of it; an error says how to make them."""
+    run_id = record_path(config, profile).stem
+    for path in (paths.codes(profile, run_id), paths.COMMITTED / "artefacts" / f"{run_id}.npz"):
+        if path.exists():
+            return saved_codes(path)
+    raise FileNotFoundError(f"the codes of {run_id} are not on this machine: run the experiment with --fresh")
 
 
 def class_agreement(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -57,20 +58,20 @@ def class_agreement(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def agreement_of_variants(profile: str) -> dict[str, np.ndarray]:
     """`class_agreement` of the database under each variant of Table 1, seed 0: method -> (c, c).
 
-    It is written as an artefact of the profile too, for readers who have no codes.
+    Computed from the saved codes, and written as an artefact of the profile for readers who have none.
 
     Raises:
         FileNotFoundError: the codes are not on this machine.
     """
     codes = {run.method: codes_of(run, profile) for run in grid("table_1", profile) if run.seed == 0}
     shares = {name: class_agreement(own.database, own.database_labels) for name, own in codes.items()}
-    write_arrays(results(profile) / "artefacts" / AGREEMENT, **shares)
+    write_arrays(paths.results(profile) / "artefacts" / AGREEMENT, **shares)
     return shares
 
 
 def committed_agreement() -> dict[str, np.ndarray]:
     """What `agreement_of_variants` wrote for the records that the repository carries."""
-    with np.load(COMMITTED / "artefacts" / AGREEMENT) as saved:
+    with np.load(paths.COMMITTED / "artefacts" / AGREEMENT) as saved:
         return dict(saved)
 
 

@@ -9,15 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from qsmi_lib import paths
-from qsmi_lib.config import RunConfig
 from qsmi_lib.files import whole
 
-KEYS = ("config", "metrics", "history", "provenance")
-
-
-def folder(profile: str) -> Path:
-    """Where the records of `profile` lie."""
-    return paths.results(profile) / "runs"
+KEYS = ("config", "metrics", "provenance")  # what a record has at least
 
 
 def save(record: dict, path: Path) -> None:
@@ -29,19 +23,19 @@ def save(record: dict, path: Path) -> None:
 def write(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, making its folder."""
     with whole(path) as partial:
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write `arrays` to the .npz file `path` atomically, making its folder."""
     with whole(path) as partial, partial.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez_compressed(file, **arrays)
 
 
 def load(path: Path) -> dict:
     """The record at `path`; a ValueError names a file that is not one."""
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not a record: {error}; delete it and run again") from error
     if not isinstance(record, dict) or (missing := [key for key in KEYS if key not in record]):
@@ -50,19 +44,13 @@ def load(path: Path) -> dict:
     return record
 
 
-def find(config: RunConfig, fingerprint: str, where: Path) -> dict | None:
-    """The record of `config` in the folder `where`, or None."""
-    path = where / f"{config.run_id(fingerprint)}.json"
-    return load(path) if path.exists() else None
-
-
 def provenance(device: str, precision: str) -> dict:
     """What made a record: commit, versions, machine; the run adds its sources and times."""
     import torch
 
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "dirty": None if (changes := _git("status", "--porcelain", "--", "qsmi_lib")) is None else bool(changes),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -74,9 +62,11 @@ def provenance(device: str, precision: str) -> dict:
     }
 
 
-def _git(*arguments: str) -> str:
-    """What git says of the repository, or nothing where there is none."""
+def _git(*arguments: str) -> str | None:
+    """What git says of the repository; None where there is no git, or the package lies in no repository of its own."""
+    if not (paths.ROOT / ".git").exists():
+        return None
     try:
         return subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True).stdout.strip()
     except OSError:
-        return ""
+        return None

@@ -40,7 +40,7 @@ def ledger(where: Path = paths.COMMITTED / "runs") -> pd.DataFrame:
         theirs["table"] = theirs["place"].str.split(",").str[0]
         names = [name for name, entry in EXPERIMENTS.items() if entry.published == file.name]
         if names:
-            ours = tables.beside(names[0], "paper", where).assign(**({"bits": 48} if names[0] == "table_1" else {}))
+            ours = tables.beside(names[0], "paper", where)
             theirs = theirs.merge(ours[keys + numbers], on=keys, how="left")
         else:
             theirs["verdict"] = "awaits notebook " + theirs["table"].map(AWAITED)
@@ -81,7 +81,9 @@ def readme_section() -> str:
 def write_readme() -> Path:
     """Put `readme_section` between the README's marks."""
     path = paths.ROOT / "README.md"
-    before, _, rest = path.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} must hold the two marks {BEGIN!r} and {END!r}")
     records.write(path, f"{before}{BEGIN}\n\n{readme_section()}\n{END}{after}")
     return path

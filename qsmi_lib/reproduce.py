@@ -10,6 +10,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from qsmi_lib import figures, paths, runner, tables
+from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 
 
@@ -68,7 +69,11 @@ def reproduce(
     """
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
-    names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers or "16" in numbers]
+    known = get_profile(profile).seeds
+    if unknown := sorted(set(seeds) - set(known)):
+        raise ValueError(f"profile {profile} has the seeds {', '.join(map(str, known))}, got {unknown[0]}")
+    paths.export()
+    names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
     configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
@@ -79,7 +84,7 @@ def reproduce(
             progress.set_description(notebook.stem)
             began = time.monotonic()
             try:
-                execute(notebook, paths.results(profile) / "notebooks" / notebook.name, profile=profile)
+                execute(notebook, paths.notebooks(profile) / notebook.name, profile=profile)
             except PapermillExecutionError as error:
                 failures.append(f"{notebook.name} failed: {error.ename}: {error.evalue}")
             if not sys.stderr.isatty():
@@ -92,8 +97,8 @@ def reproduce(
 
 def write_all(profile: str, names: list[str] | None = None) -> list[Path]:
     """Write the tables and figures of the experiments `names`, or of all, from the records; returns the paths."""
-    return [
-        path
-        for name in (EXPERIMENTS if names is None else names)
-        for path in [*tables.write(name, profile), *figures.write(name, profile)]
-    ]
+    written = figures.write("fig_2a", profile)
+    for name in EXPERIMENTS if names is None else names:
+        written += tables.write(name, profile) if EXPERIMENTS[name].metrics else []
+        written += figures.write(name, profile)
+    return written

@@ -1,7 +1,5 @@
 """Runs: train, encode, evaluate, record; what is recorded already is not run again."""
 
-import contextlib
-import os
 import time
 import warnings
 from collections.abc import Iterable
@@ -12,11 +10,10 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import datasets, models, records, training
+from qsmi_lib import datasets, models, paths, records, training
 from qsmi_lib.codes import pack
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.evaluation import Evaluation, evaluate
-from qsmi_lib.paths import results
 from qsmi_lib.progress import bar
 from qsmi_lib.sources import source_hash
 
@@ -54,8 +51,8 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
         "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
         "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": split.fingerprint},
     }
-    models.save(trained.model, config, results(profile) / "models" / f"{path.stem}.safetensors")
-    save_codes(results(profile) / "codes" / f"{path.stem}.npz", query, database, split)
+    models.save(trained.model, config, paths.model(profile, path.stem))
+    save_codes(paths.codes(profile, path.stem), query, database, split)
     records.save(record, path)
     return record
 
@@ -100,7 +97,7 @@ def save_codes(path: Path, query: torch.Tensor, database: torch.Tensor, split: d
 
 def record_path(config: RunConfig, profile: str) -> Path:
     """Where the record of `config` lies, or will lie."""
-    return records.folder(profile) / f"{config.run_id(datasets.fingerprint(config.dataset, config.draw))}.json"
+    return paths.runs(profile) / f"{config.run_id(datasets.fingerprint(config.dataset, config.draw))}.json"
 
 
 def run_all(
@@ -111,37 +108,21 @@ def run_all(
     Args:
         configs: what to run.
         profile: whose folder of results.
-        jobs: processes at a time, each with its share of the cores.
+        jobs: processes at a time; joblib gives each its share of the cores.
         fresh: run again what is recorded.
         stale: as in `run`.
     """
     configs = list(configs)
-    paths = [record_path(config, profile) for config in configs]
-    distinct = dict(zip(paths, configs, strict=True))
-    with _threads(max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None), warnings.catch_warnings():
+    files = [record_path(config, profile) for config in configs]
+    distinct = dict(zip(files, configs, strict=True))
+    with warnings.catch_warnings():
         # joblib takes the data set that a worker keeps for a leak, and starts another; nothing is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         work = Parallel(n_jobs=jobs, return_as="generator")(
             delayed(run)(config, profile, fresh=fresh, stale=stale) for config in distinct.values()
         )
         found = dict(zip(distinct, bar(work, f"{profile} runs", total=len(distinct), unit="run"), strict=True))
-    return [found[path] for path in paths]
-
-
-@contextlib.contextmanager
-def _threads(n: int | None):
-    """Give processes started inside `n` threads each, by the variables that PyTorch and numba read."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS") if n else ()
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(n)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return [found[path] for path in files]
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from qsmi_lib import paths, records
 from qsmi_lib.config import RunConfig
-from qsmi_lib.experiments import experiment, grid
+from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
 
 CONVENTIONS = {
     "map_11pt": "mAP (11 points)",
@@ -35,18 +35,17 @@ def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
         where: folder of records.
 
     Returns:
-        The settings of `Experiment.by`, `seeds` (how many are recorded), `missing`, and for each metric its mean
-        under its name and its sample deviation under ``<metric>_std`` (nan for one seed).
+        The settings of `Experiment.by`, `seeds` (how many are recorded), and for each metric its mean under its name
+        and its sample deviation under ``<metric>_std`` (nan for one seed).
     """
     entry, configs = experiment(name), grid(name, profile)
-    kept = found(configs, where or records.folder(profile))
+    kept = found(configs, where or paths.runs(profile))
     rows = [[_key(RunConfig.from_dict(r["config"]), entry.by), *(r["metrics"][m] for m in entry.metrics)] for r in kept]
     table = []
     for key in dict.fromkeys(_key(config, entry.by) for config in configs):
-        own = np.array([row[1:] for row in rows if row[0] == key]).reshape(-1, len(entry.metrics))
+        own = [row[1:] for row in rows if row[0] == key]
         row = dict(zip(entry.by, key, strict=True)) | {"seeds": len(own)}
-        row["missing"] = sum(_key(config, entry.by) == key for config in configs) - len(own)
-        for metric, values in zip(entry.metrics, own.T, strict=True):
+        for metric, values in zip(entry.metrics, np.array(own).reshape(len(own), len(entry.metrics)).T, strict=True):
             row[metric] = values.mean() if len(values) else math.nan
             row[f"{metric}_std"] = values.std(ddof=1) if len(values) > 1 else math.nan
         table.append(row)
@@ -64,9 +63,9 @@ def beside(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
     """Each number of the experiment `name` beside the paper's: one row a cell and metric.
 
     Returns:
-        The settings, `metric`, `seeds`, `mean`, `std`, `paper`, `paper_std`, `difference`, `z` and `verdict`. z is the
-        difference over the root of both variances; with one seed of ours only the paper's counts. The paper's numbers
-        stand beside ours where both are of the same data set.
+        `dataset`, `method`, `bits`, the settings, `metric`, `seeds`, `mean`, `std`, `paper`, `paper_std`, `difference`,
+        `z` and `verdict`. z is the difference over the root of both variances; with one seed of ours only the paper's
+        counts. The paper's numbers stand beside ours where both are of the same data set.
     """
     entry = experiment(name)
     paper = published(name).set_index(["dataset", "method", "bits", "metric"])
@@ -77,7 +76,7 @@ def beside(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
         for metric in entry.metrics:
             key = (settings["dataset"], settings["method"], settings["bits"], metric)
             theirs, theirs_std = paper.loc[key, ["mean", "std"]] if key in paper.index else (math.nan, math.nan)
-            row = {setting: cell[setting] for setting in entry.by}
+            row = {name: settings[name] for name in ("dataset", "method", "bits", *entry.by)}
             row |= {"metric": metric, "seeds": cell["seeds"], "mean": cell[metric], "std": cell[f"{metric}_std"]}
             rows.append(row | compare(row["mean"], row["std"], theirs, theirs_std))
     return pd.DataFrame(rows)
@@ -116,7 +115,7 @@ def markdown(name: str, profile: str, where: Path | None = None) -> str:
 def caption(name: str, profile: str, where: Path | None = None) -> str:
     """What the table of `name` shows: title, data, protocol, runs."""
     configs = grid(name, profile)
-    kept = found(configs, where or records.folder(profile))
+    kept = found(configs, where or paths.runs(profile))
     first = configs[0]
     seeds = sorted({record["config"]["seed"] for record in kept})
     data = "Fashion-MNIST" if first.dataset == "fashion_mnist" else f"{first.dataset}, in place of Fashion-MNIST"
@@ -132,20 +131,19 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
         f" (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
         " ties by database index."
     )
-    if older := stale(kept):
-        text += f" {len(older)} of them were made by older sources."
     return text
 
 
-def stale(kept: list[dict]) -> list[str]:
-    """Which of these records were made by sources that have changed since."""
+def stale(profile: str, where: Path | None = None) -> list[str]:
+    """Which recorded runs of the experiments under `profile` were made by sources that have changed since."""
     from qsmi_lib.sources import source_hash
 
-    configs = [RunConfig.from_dict(record["config"]) for record in kept]
-    pairs = zip(configs, kept, strict=True)
-    return [
-        c.run_id(r["provenance"]["fingerprint"]) for c, r in pairs if r["provenance"]["source_hash"] != source_hash(c)
-    ]
+    older = []
+    for record in found([run for name in EXPERIMENTS for run in grid(name, profile)], where or paths.runs(profile)):
+        config, provenance = RunConfig.from_dict(record["config"]), record["provenance"]
+        if provenance["source_hash"] != source_hash(config):
+            older.append(config.run_id(provenance["fingerprint"]))
+    return older
 
 
 def plus_minus(mean: float, std: float) -> str:
@@ -157,7 +155,7 @@ def plus_minus(mean: float, std: float) -> str:
 
 def write(name: str, profile: str) -> list[Path]:
     """Write the table of `name` under `profile` as CSV and Markdown; returns the two paths."""
-    folder = paths.results(profile) / "tables"
+    folder = paths.tables(profile)
     records.write(folder / f"{name}.csv", beside(name, profile).to_csv(index=False))
     records.write(folder / f"{name}.md", markdown(name, profile))
     return [folder / f"{name}.csv", folder / f"{name}.md"]

@@ -6,7 +6,8 @@ from qsmi_lib.config import known
 from qsmi_lib.datasets import digits, fashion_mnist
 from qsmi_lib.datasets.splits import Part, Split, overlap
 
-# A module has fingerprint(draw), which needs no data; find(), where the data lie or None; load(draw).
+# A module has fingerprint(draw), which needs no data; find(), where the data lie or None; load(draw); CLASSES, their
+# names; MEAN and STD, of the normalisation of images; and, where find may say None, FETCH, how to get the data.
 DATASETS = {"digits": digits, "fashion_mnist": fashion_mnist}
 
 

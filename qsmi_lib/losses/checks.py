@@ -15,7 +15,8 @@ def check_embeddings(embeddings: Tensor) -> None:
     if 0 in embeddings.shape:
         raise ValueError(f"embeddings must hold at least one item and one bit, got shape {tuple(embeddings.shape)}")
     if not torch.isfinite(embeddings).all():
-        raise ValueError("embeddings must be finite, got NaN or infinite values")
+        count = int((~torch.isfinite(embeddings)).sum())
+        raise ValueError(f"embeddings must be finite, got {count} NaN or infinite values of {embeddings.numel()}")
 
 
 def check_labels(labels: Tensor, n: int | None = None) -> None:
@@ -25,7 +26,8 @@ def check_labels(labels: Tensor, n: int | None = None) -> None:
     if labels.ndim == 1 and labels.dtype == torch.bool:
         raise ValueError("labels of shape (n,) must be integers, got torch.bool")
     if labels.ndim == 2 and not ((labels == 0) | (labels == 1)).all():
-        raise ValueError("multi-hot labels must hold 0 and 1 only")
+        wrong = labels[(labels != 0) & (labels != 1)][0].item()
+        raise ValueError(f"multi-hot labels must hold 0 and 1 only, got {wrong}")
     if len(labels) == 0:
         raise ValueError("labels must hold at least one item, got none")
     if n is not None and len(labels) != n:
@@ -39,13 +41,20 @@ def check_relevance(relevance: Tensor, n: int) -> None:
     if relevance.dtype != torch.bool and not relevance.is_floating_point():
         raise ValueError(f"relevance must be bool or floating, got {relevance.dtype}")
     if relevance.is_floating_point() and not ((relevance >= 0) & (relevance <= 1)).all():
-        raise ValueError("relevance must lie in [0, 1]")
+        wrong = relevance[~((relevance >= 0) & (relevance <= 1))][0].item()
+        raise ValueError(f"relevance must lie in [0, 1], got {wrong}")
 
 
-def check_positive(name: str, value: float | None) -> None:
-    """Raise ValueError unless `value` is None (estimated or derived) or a finite number above zero."""
-    if value is not None and not 0 < value < float("inf"):
+def check_positive(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is a finite number above zero."""
+    if not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+
+
+def check_weight(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is a finite number of at least zero."""
+    if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
 
 
 def check_similarity(similarity: str) -> None:
@@ -76,8 +85,12 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             check_relevance(given["relevance"], n)
         if "similarity" in given:
             check_similarity(given["similarity"])
-        for name in ("sigma", "information_needs", "margin"):
-            check_positive(name, given.get(name))
+        for name, value in given.items():
+            estimated = name in ("information_needs", "margin") and value is None
+            if name in ("sigma", "eps", "information_needs", "margin") and not estimated:
+                check_positive(name, value)
+            if name in ("alpha", "eta"):
+                check_weight(name, value)
         return loss(*args, **kwargs)
 
     return call

@@ -25,9 +25,7 @@ def by_bits(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots()
     for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
         style = _style(index)
-        axes.errorbar(
-            own["bits"], own["map_11pt"], own["map_11pt_std"].fillna(0.0), label=METHODS[method].title, **style
-        )
+        axes.errorbar(own["bits"], own["map_11pt"], own["map_11pt_std"], label=METHODS[method].title, **style)
         paper = published[(published["method"] == method) & (published["metric"] == "map_11pt")]
         hollow = style | {"linestyle": "none"}
         axes.errorbar(paper["bits"] + 0.7, paper["mean"], paper["std"], markerfacecolor="none", alpha=0.7, **hollow)
@@ -52,12 +50,12 @@ def ablation(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     ):
         style = _style(index) | {"linestyle": "none"}
         shift = 0.16 * (2 * index - 1)
-        axes.errorbar(place + shift, cells[metric], cells[f"{metric}_std"].fillna(0.0), label=label, **style)
+        axes.errorbar(place + shift, cells[metric], cells[f"{metric}_std"], label=label, **style)
         paper = published[published["metric"] == metric].set_index("method").reindex(cells["method"])
         label = f"paper: {label}" if paper["mean"].notna().any() else None
         hollow = {"markerfacecolor": "none", "alpha": 0.7, "label": label}
         axes.errorbar(place + shift + 0.1, paper["mean"], paper["std"], **style, **hollow)
-    axes.set(ylabel="score", ylim=(0.0, 1.0), xticks=place)
+    axes.set(xlabel="variant of the loss", ylabel="score", ylim=(0.0, 1.0), xticks=place)
     axes.set_xticklabels([METHODS[method].title.replace(", ", ",\n") for method in cells["method"]])
     axes.legend(loc="lower left")
     return figure
@@ -71,8 +69,9 @@ def sensitivity(cells: pd.DataFrame) -> Figure:
     """
     figure, axes = plt.subplots()
     own = cells.sort_values("alpha")
-    axes.errorbar(own["alpha"], own["map_11pt"], own["map_11pt_std"].fillna(0.0), label=MAP_LABEL, **_style(0))
-    axes.plot(own["alpha"], own["precision_radius2"], label="precision, radius 2", **_style(1))
+    axes.errorbar(own["alpha"], own["map_11pt"], own["map_11pt_std"], label=MAP_LABEL, **_style(0))
+    radius = own["precision_radius2"], own["precision_radius2_std"]
+    axes.errorbar(own["alpha"], *radius, label="precision, radius 2", **_style(1))
     least = own.loc[own["alpha"] > 0, "alpha"].min()
     axes.set_xscale("symlog", linthresh=least)
     ticks = own["alpha"].to_numpy()
@@ -133,6 +132,8 @@ def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, .
         axes.set(title=METHODS[method].title, xticks=range(len(classes)), yticks=range(len(classes)))
         axes.set_xticklabels(classes, rotation=90)
         axes.grid(False)
+        axes.set_xlabel("class")
     np.atleast_1d(panels)[0].set_yticklabels(classes)
+    np.atleast_1d(panels)[0].set_ylabel("class")
     figure.colorbar(image, ax=panels, label="share of equal bits")
     return figure

@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import bench, datasets, paths, records, report
+from qsmi_lib import bench, datasets, paths, report
 from qsmi_lib import reproduce as module
 from qsmi_lib.cli import main
 
@@ -37,7 +37,7 @@ def test_run_prints_metrics_and_saves_a_record():
     result = call("run", *what.split())
     assert result.exit_code == 0, result.output
     assert "map_11pt" in result.output and "n_without_relevant    0" in result.output
-    (path,) = records.folder("digits").glob("*.json")
+    (path,) = paths.runs("digits").glob("*.json")
     config = json.loads(path.read_text())["config"]
     assert config["options"] == {"information_needs": 10.0}
     assert config["epochs"] == 1
@@ -50,7 +50,9 @@ def test_run_prints_metrics_and_saves_a_record():
         ({"--method": "qsmih"}, "unknown method 'qsmih'; known: dpsh, dsh, qmi"),
         ({"--bits": "0"}, "bits must be a whole number of at least 1, got 0"),
         ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, paper, quick"),
-        ({"--option": "sigma=3"}, "unknown setting of qsmi 'sigma'; known: alpha, batch_size"),
+        ({"--option": "sigma=3"}, "unknown option of qsmi 'sigma'; known: information_needs"),
+        ({"--option": "epochs=3"}, "unknown option of qsmi 'epochs'; known: information_needs"),
+        ({"--option": "information_needs=0"}, "information_needs must be a finite number above 0, got 0.0"),
         ({"--option": "sigma"}, "an option must read NAME=NUMBER, got 'sigma'"),
         ({"--precision": "fp8"}, "unknown precision 'fp8'; known: auto, bf16, float32"),
         ({"--alpha": "-1"}, "alpha must be a finite number of at least 0, got -1.0"),
@@ -61,7 +63,7 @@ def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
     result = call("run", *(word for pair in arguments.items() for word in pair))
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {message}")
-    assert not records.folder("digits").exists()
+    assert not paths.runs("digits").exists()
 
 
 def test_an_unknown_profile_of_reproduce_and_tables():
@@ -76,11 +78,40 @@ def test_an_unknown_notebook_is_listed():
     assert "unknown notebook '99'; known: 00_start_here" in result.output
 
 
-def test_reproduce_skips_by_name_what_is_not_here(monkeypatch):
+def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch):
+    def offline(*_args, **_kwargs):
+        raise OSError("no route")
+
     monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST", offline)
     result = call("reproduce", "--profile", "quick")
     assert result.exit_code == 0
-    assert result.output.startswith("skipped: fashion_mnist is not on this machine; get it with `apt-get install")
+    assert result.output.startswith("skipped: Fashion-MNIST is not on this machine and its download failed (no route)")
+    assert "apt-get install" in result.output
+
+
+def test_seeds_that_a_profile_lacks_are_an_error():
+    result = call("reproduce", "--profile", "digits", "--seed", "7")
+    assert result.exit_code == 1
+    assert "profile digits has the seeds 0, 1, got 7" in result.output
+
+
+def test_one_seed_trains_and_leaves_the_notebooks(monkeypatch):
+    trained = []
+    monkeypatch.setattr("qsmi_lib.runner.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
+    monkeypatch.setattr(module, "execute", lambda *_args, **_kwargs: pytest.fail("no notebook runs"))
+    assert module.reproduce("digits", only=("05",), seeds=(1,)) == []
+    assert len(trained) == 12 and {run.seed for run in trained} == {1}
+    assert (paths.figures("digits") / "fig_2a.png").exists()
+
+
+def test_folders_are_absolute_for_the_kernels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QSMI_RESULTS", "own")
+    paths.export()
+    assert paths.results("digits") == tmp_path / "own" / "digits"
+    monkeypatch.chdir("/")
+    assert paths.results("digits") == tmp_path / "own" / "digits"
 
 
 def test_datasets_says_what_is_missing(monkeypatch):

@@ -510,3 +510,8 @@ def test_empty_balls_skipped_or_counted():
 def test_conventions_refuse_mistakes(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_bfloat16_codes_are_codes():
+    codes = torch.tensor([[1.0, -1.0], [1.0, 1.0]]).bfloat16()
+    assert evaluate(codes, codes, [0, 1], [0, 1]).map == 1.0

@@ -433,8 +433,8 @@ BAD_EMBEDDINGS = {
     "a list": ([[1.0]], "must be a floating tensor .*, got a list"),
     "no item": (torch.zeros(0, 4), r"at least one item and one bit, got shape \(0, 4\)"),
     "no bit": (torch.zeros(4, 0), r"at least one item and one bit, got shape \(4, 0\)"),
-    "NaN": (torch.tensor([[1.0, math.nan]]), "must be finite, got NaN or infinite"),
-    "infinite": (torch.tensor([[1.0, -math.inf]]), "must be finite, got NaN or infinite"),
+    "NaN": (torch.tensor([[1.0, math.nan]]), "must be finite, got . NaN or infinite"),
+    "infinite": (torch.tensor([[1.0, -math.inf]]), "must be finite, got . NaN or infinite"),
 }
 BAD_RELEVANCE = {
     "another shape": (torch.ones(N, N + 1), rf"shape \({N}, {N}\), got torch.float32 of shape \({N}, {N + 1}\)"),
@@ -450,7 +450,7 @@ BAD_LABELS = {
     "3-D": (torch.zeros(N, 2, 2).long(), r"integers \(n,\) or multi-hot \(n, c\), got torch.int64 of shape"),
     "a list": ([0] * N, r"integers \(n,\) or multi-hot \(n, c\), got a list"),
     "bool (n,)": (torch.ones(N, dtype=torch.bool), "must be integers, got torch.bool"),
-    "multi-hot with 2": (torch.full((N, 3), 2), "multi-hot labels must hold 0 and 1 only"),
+    "multi-hot with 2": (torch.full((N, 3), 2), "multi-hot labels must hold 0 and 1 only, got 2"),
     "none": (torch.zeros(0).long(), "at least one item, got none"),
 }
 BAD_OPTIONS = {
@@ -460,6 +460,11 @@ BAD_OPTIONS = {
     "its kernel": ("gaussian_similarity", {"sigma": math.nan}, "sigma must be .* above 0, got nan"),
     "no needs": ("qsmi_loss", {"information_needs": 0}, "information_needs must be .* above 0, got 0"),
     "negative needs": ("qsmi_loss", {"information_needs": -1.0}, "information_needs must be .* above 0, got -1.0"),
+    "sigma as text": ("gaussian_similarity", {"sigma": "3"}, "sigma must be .* above 0, got '3'"),
+    "sigma is never estimated": ("qsmi_loss", {"sigma": None}, "sigma must be .* above 0, got None"),
+    "negative eps": ("cosine_similarity", {"eps": -1.0}, "eps must be .* above 0, got -1.0"),
+    "alpha NaN": ("dsh_loss", {"alpha": math.nan}, "alpha must be .* at least 0, got nan"),
+    "negative eta": ("dpsh_loss", {"eta": -1}, "eta must be .* at least 0, got -1"),
     "no margin": ("dsh_loss", {"margin": 0}, "margin must be .* above 0, got 0"),
     "other length": (
         "information_potentials",

@@ -45,8 +45,8 @@ def test_mean_and_deviation_over_seeds(paper):
     cells = tables.cells("table_2", "paper", paper).set_index(["method", "bits"])
     assert cells.loc[("qsmi", 24), "map_11pt"] == pytest.approx(0.855)
     assert cells.loc[("qsmi", 24), "map_11pt_std"] == pytest.approx(0.01 / math.sqrt(2))
-    assert cells.loc[("qsmi", 24), ["seeds", "missing"]].tolist() == [2, 3]
-    assert cells.loc[("dsh", 24), ["seeds", "missing"]].tolist() == [0, 5]
+    assert cells.loc[("qsmi", 24), "seeds"] == 2
+    assert cells.loc[("dsh", 24), "seeds"] == 0
     assert math.isnan(cells.loc[("dsh", 24), "map_11pt"])
 
 
@@ -101,15 +101,14 @@ def test_records_of_older_sources_are_named(paper):
     record = records.load(path)
     record["provenance"]["source_hash"] = "old"
     records.save(record, path)
-    assert tables.stale([records.load(path)]) == [path.stem]
-    assert "1 of them were made by older sources" in tables.markdown("table_2", "paper", paper)
+    assert tables.stale("paper", paper) == [path.stem]
 
 
 def test_tables_are_the_same_each_time(paper):
     assert tables.markdown("table_2", "paper", paper) == tables.markdown("table_2", "paper", paper)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", [name for name, entry in EXPERIMENTS.items() if entry.metrics])
 def test_writing_without_any_run(name):
     csv, text = tables.write(name, "paper")
     assert csv.read_text().count("\n") > 1
@@ -121,11 +120,11 @@ def test_writing_without_any_run(name):
 def test_figures_name_their_axes(name, tmp_path, monkeypatch):
     monkeypatch.setenv("QSMI_RESULTS", str(tmp_path))
     for run in grid(name, "paper")[:8]:
-        invent(run, records.folder("paper"))
+        invent(run, paths.runs("paper"))
     png, pdf = figures.write(name, "paper")
     assert png.stat().st_size > 5_000 and pdf.read_bytes().startswith(b"%PDF")
     for axes in figures.figure(name, "paper").axes:
-        assert axes.get_ylabel() or axes.get_xlabel()
+        assert axes.get_ylabel() and axes.get_xlabel()
 
 
 def test_the_ledger_holds_every_published_result(paper):
@@ -192,6 +191,6 @@ def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch
     runner.run_all([run for run in grid("table_1", "digits") if run.seed == 0], "digits")
     shares = inspection.agreement_of_variants("digits")
     assert list(shares) == ["qmi", "qmi_clamped", "qsmi_unclamped", "qsmi"]
-    monkeypatch.setattr(inspection, "COMMITTED", paths.results("digits"))
+    monkeypatch.setattr(paths, "COMMITTED", paths.results("digits"))
     kept = inspection.committed_agreement()
     assert all((kept[name] == shares[name]).all() and kept[name].shape == (10, 10) for name in shares)
