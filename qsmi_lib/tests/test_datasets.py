@@ -181,6 +181,11 @@ def test_fashion_mnist_is_normalised_with_the_authors_constants(fashion):
         assert np.array_equal(pixels.round().numpy().astype(np.uint8).ravel(), np.frombuffer(raw, np.uint8, offset=16))
 
 
+def test_fashion_mnists_own_constants_are_those_the_module_names(fashion):
+    pixels = fashion.train.inputs.double() * fashion_mnist.STD + fashion_mnist.MEAN
+    assert (round(pixels.mean().item(), 4), round(pixels.std().item(), 4)) == (0.2860, 0.3530)
+
+
 @pytest.mark.parametrize("draw", [1, -1])
 def test_fashion_mnist_has_one_split(draw):
     with pytest.raises(ValueError, match=f"draw must be 0, got {draw}"):

@@ -306,3 +306,9 @@ def test_a_new_method_leaves_the_others_as_they_are(monkeypatch):
     monkeypatch.setitem(METHODS, "toy", Method("Toy", partial(qsmi_objective, clamp=False), 0.01, "this test"))
     assert hashes() == before
     assert sources.source_hash(configure("digits", "toy", 12)) not in before.values()
+
+
+def test_without_a_repository_nothing_is_said_of_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("qsmi_lib.paths.ROOT", tmp_path)
+    made = records.provenance("cpu", "float32")
+    assert made["commit"] is made["dirty"] is None
