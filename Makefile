@@ -21,11 +21,12 @@ notebooks: .venv/ready
 	$(BIN)/nbstripout --keep-count --extra-keys "$(KERNEL_KEYS)" notebooks/*.ipynb
 
 lab: .venv/ready
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab $(LABFLAGS) notebooks
 
 .venv/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); name another: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "making the environment in .venv: some minutes and 6 GB, PyTorch above all"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	touch $@

@@ -25,8 +25,12 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     if not kept or name not in FIGURES:
         return None
     paper = tables.published(name)
-    same = paper[paper["dataset"] == kept[0]["config"]["dataset"]]
-    return FIGURES[name](tables.cells(name, profile, where), same, kept)
+    config = kept[0]["config"]
+    drawn = FIGURES[name](tables.cells(name, profile, where), paper[paper["dataset"] == config["dataset"]], kept)
+    seeds = len({record["config"]["seed"] for record in kept})
+    title = f"{config['dataset']}, {config['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+    drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows
+    return drawn
 
 
 def loss_of_a_pair() -> Figure:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -25,10 +26,13 @@ class SavedCodes(NamedTuple):
 
 
 def saved_codes(path: Path) -> SavedCodes:
-    """The codes that a run wrote to `path`."""
-    with np.load(path) as saved:
-        query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
-        return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
+    """The codes that a run wrote to `path`; a ValueError names a file that is damaged."""
+    try:
+        with np.load(path) as saved:
+            query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
+            return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
+    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds no codes of a run: {error}; delete it and run again") from error
 
 
 def codes_of(config: RunConfig, profile: str) -> SavedCodes:

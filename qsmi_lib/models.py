@@ -71,7 +71,7 @@ def build(dataset: str, bits: int) -> nn.Module:
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
     """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
-    with whole(path) as partial:
+    with whole(Path(path)) as partial:
         save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
 
 

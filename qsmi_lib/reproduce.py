@@ -9,7 +9,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from qsmi_lib import figures, paths, runner, tables
+from qsmi_lib import datasets, figures, paths, runner, tables
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 
@@ -75,6 +75,17 @@ def reproduce(
     paths.export()
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
     configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
+    files = {runner.record_path(config, profile) for config in configs}
+    absent = sum(not path.exists() for path in files)
+    if absent or fresh:
+        try:
+            datasets.load(get_profile(profile).dataset)  # downloads where it can
+        except FileNotFoundError as error:
+            lessons = {EXPERIMENTS[name].notebook for name in names}
+            print(f"skipped: {absent} runs, and notebooks {', '.join(sorted(lessons))}: {error}")
+            chosen, names, configs = [path for path in chosen if path.stem[:2] not in lessons], [], []
+        else:
+            print(f"{len(files) - absent} of {len(files)} runs are recorded; training the rest", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()

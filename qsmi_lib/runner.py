@@ -1,5 +1,6 @@
 """Runs: train, encode, evaluate, record; what is recorded already is not run again."""
 
+import tempfile
 import time
 import warnings
 from collections.abc import Iterable
@@ -34,8 +35,14 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     path = record_path(config, profile)
     if path.exists() and not fresh:
         record = records.load(path)
-        if stale == "keep" or record["provenance"]["source_hash"] == source_hash(config):
+        if record["config"] != config.to_dict():
+            raise ValueError(
+                f"{path} is not the record of its name: its configuration is another; delete it and run again"
+            )
+        if stale == "keep" or record["provenance"].get("source_hash") == source_hash(config):
             return record
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     split = _split(config.dataset, config.draw, device)
     trained, provenance = train(config, split)

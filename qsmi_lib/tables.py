@@ -141,7 +141,7 @@ def stale(profile: str, where: Path | None = None) -> list[str]:
     older = []
     for record in found([run for name in EXPERIMENTS for run in grid(name, profile)], where or paths.runs(profile)):
         config, provenance = RunConfig.from_dict(record["config"]), record["provenance"]
-        if provenance["source_hash"] != source_hash(config):
+        if provenance.get("source_hash") != source_hash(config):
             older.append(config.run_id(provenance["fingerprint"]))
     return older
 

@@ -229,7 +229,7 @@ def _labels(name: str, labels: Tensor | ArrayLike, n: int) -> np.ndarray:
     labels = _array(labels)
     if labels.ndim not in (1, 2) or labels.dtype.kind not in ("i", "u", "b"):
         got = f"{labels.dtype} of shape {labels.shape}"
-        raise ValueError(f"{name} must be integers (n,) or multi-hot (n, c), got {got}")
+        raise ValueError(f"{name} must be integers (n,) or integer or bool multi-hot (n, c), got {got}")
     if len(labels) != n:
         raise ValueError(f"{name} must have one row per code: expected {n}, got {len(labels)}")
     other = (labels != 0) & (labels != 1)

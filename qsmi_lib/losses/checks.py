@@ -22,7 +22,7 @@ def check_embeddings(embeddings: Tensor) -> None:
 def check_labels(labels: Tensor, n: int | None = None) -> None:
     """Raise ValueError unless `labels` is int (n,) or multi-hot (n, c) of bool or 0/1 integers."""
     if not isinstance(labels, Tensor) or labels.ndim not in (1, 2) or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"labels must be integers (n,) or multi-hot (n, c), got {describe(labels)}")
+        raise ValueError(f"labels must be integers (n,) or integer or bool multi-hot (n, c), got {describe(labels)}")
     if labels.ndim == 1 and labels.dtype == torch.bool:
         raise ValueError("labels of shape (n,) must be integers, got torch.bool")
     if labels.ndim == 2 and not ((labels == 0) | (labels == 1)).all():

@@ -82,12 +82,15 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     def offline(*_args, **_kwargs):
         raise OSError("no route")
 
+    ran = []
+    monkeypatch.setattr(module, "execute", lambda notebook, *_args, **_kwargs: ran.append(notebook.stem))
     monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
     monkeypatch.setattr("torchvision.datasets.FashionMNIST", offline)
     result = call("reproduce", "--profile", "quick")
     assert result.exit_code == 0
-    assert result.output.startswith("skipped: Fashion-MNIST is not on this machine and its download failed (no route)")
-    assert "apt-get install" in result.output
+    assert result.output.startswith("skipped: 21 runs, and notebooks 03, 04, 05: Fashion-MNIST is not on this machine")
+    assert "download failed (no route)" in result.output and "apt-get install" in result.output
+    assert ran == ["00_start_here", "01_derivation", "02_evaluation_protocol", "16_paper_beside_ours"]
 
 
 def test_seeds_that_a_profile_lacks_are_an_error():
@@ -180,3 +183,28 @@ def test_reproduce_runs_notebooks_and_names_failures(tmp_path, monkeypatch):
     assert sorted(path.name for path in executed.iterdir()) == ["00_good.ipynb", "01_bad.failed.ipynb"]
     with pytest.raises(ValueError, match="has no parameter alhpa; known: profile"):
         module.execute(folder / "00_good.ipynb", executed / "x.ipynb", alhpa=1)
+
+
+def test_a_folder_that_cannot_be_written_to_fails_before_the_training(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("QSMI_RESULTS", str(tmp_path / "file"))
+    monkeypatch.setattr("qsmi_lib.training.train", lambda *_args: pytest.fail("nothing is trained"))
+    result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
+    assert result.exit_code == 1 and result.output.startswith("Error: ") and "file" in result.output
+
+
+def test_a_record_of_another_run_is_named(results):
+    for bits in ("8", "12"):
+        call("run", "--dataset", "digits", "--method", "qsmi", "--bits", bits, "--epochs", "1")
+    own, other = sorted((results / "digits" / "runs").glob("*.json"), key=lambda path: "-8b-" in path.name)
+    own.write_text(other.read_text())
+    result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "12", "--epochs", "1")
+    assert result.exit_code == 1 and "is not the record of its name" in result.output
+
+
+def test_damaged_codes_are_named(results):
+    call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8", "--epochs", "1")
+    (path,) = (results / "digits" / "codes").glob("*.npz")
+    path.write_bytes(b"half")
+    result = call("tables", "--profile", "digits", "--rescore")
+    assert result.exit_code == 1 and f"{path} holds no codes of a run" in result.output

@@ -446,9 +446,12 @@ BAD_RELEVANCE = {
     "NaN": (EYE + math.nan, r"must lie in \[0, 1\]"),
 }
 BAD_LABELS = {
-    "floating": (torch.zeros(N), r"integers \(n,\) or multi-hot \(n, c\), got torch.float32 of shape"),
-    "3-D": (torch.zeros(N, 2, 2).long(), r"integers \(n,\) or multi-hot \(n, c\), got torch.int64 of shape"),
-    "a list": ([0] * N, r"integers \(n,\) or multi-hot \(n, c\), got a list"),
+    "floating": (torch.zeros(N), r"integers .* or integer or bool multi-hot .*, got torch.float32 of shape"),
+    "3-D": (
+        torch.zeros(N, 2, 2).long(),
+        r"integers .* or integer or bool multi-hot .*, got torch.int64 of shape",
+    ),
+    "a list": ([0] * N, r"integers .* or integer or bool multi-hot .*, got a list"),
     "bool (n,)": (torch.ones(N, dtype=torch.bool), "must be integers, got torch.bool"),
     "multi-hot with 2": (torch.full((N, 3), 2), "multi-hot labels must hold 0 and 1 only, got 2"),
     "none": (torch.zeros(0).long(), "at least one item, got none"),
