@@ -26,5 +26,5 @@ def differences(rows: pd.DataFrame) -> Figure:
     axes.set(xlabel=f"difference in {MAP_LABEL}", yticks=place)
     axes.set_yticklabels([f"{table}: {METHODS[method].title}, {bits:g} bits" for table, method, bits in cells])
     axes.invert_yaxis()
-    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.2 - 1.2 / max(1, len(own))), ncols=2)
+    figure.legend(loc="outside lower center", ncols=2)
     return figure
