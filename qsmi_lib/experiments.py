@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from qsmi_lib import runner
 from qsmi_lib.config import PROFILES, Profile, RunConfig, known
 from qsmi_lib.methods import configure
 
@@ -102,6 +103,4 @@ def grid(name: str, profile: str) -> list[RunConfig]:
 
 def run(name: str, profile: str, **options) -> list[dict]:
     """The records of the experiment `name` under `profile`, those not on disk being made; see `runner.run_all`."""
-    from qsmi_lib import runner
-
     return runner.run_all(grid(name, profile), profile, **options)

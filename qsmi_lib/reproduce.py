@@ -85,7 +85,7 @@ def reproduce(
             print(f"skipped: {absent} runs, and notebooks {', '.join(sorted(lessons))}: {error}")
             chosen, names, configs = [path for path in chosen if path.stem[:2] not in lessons], [], []
         else:
-            print(f"{len(files) - absent} of {len(files)} runs are recorded; training the rest", flush=True)
+            print(f"training {len(files) if fresh else absent} of {len(files)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()

@@ -8,7 +8,10 @@ import pandas as pd
 
 from qsmi_lib import paths, records
 from qsmi_lib.config import RunConfig
+from qsmi_lib.datasets import fingerprint
 from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
+from qsmi_lib.methods import METHODS
+from qsmi_lib.sources import source_hash
 
 CONVENTIONS = {
     "map_11pt": "mAP (11 points)",
@@ -20,8 +23,6 @@ CONVENTIONS = {
 
 def found(configs: list[RunConfig], where: Path) -> list[dict]:
     """The records of `configs` in the folder `where`, those that exist."""
-    from qsmi_lib.datasets import fingerprint
-
     distinct = {config.run_id(fingerprint(config.dataset, config.draw)): config for config in configs}
     return [records.load(path) for name in distinct if (path := where / f"{name}.json").exists()]
 
@@ -126,18 +127,15 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
         if len(published(name)) and first.dataset == "fashion_mnist"
         else ""
     )
-    text = (
+    return (
         f"**{experiment(name).title}.** {data}; {first.epochs} epochs; {len(kept)} of {n_runs} runs recorded"
         f" (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
         " ties by database index."
     )
-    return text
 
 
 def stale(profile: str, where: Path | None = None) -> list[str]:
     """Which recorded runs of the experiments under `profile` were made by sources that have changed since."""
-    from qsmi_lib.sources import source_hash
-
     older = []
     for record in found([run for name in EXPERIMENTS for run in grid(name, profile)], where or paths.runs(profile)):
         config, provenance = RunConfig.from_dict(record["config"]), record["provenance"]
@@ -170,8 +168,6 @@ def _key(config: RunConfig, by: tuple[str, ...]) -> tuple:
 def _setting(name: str, value: object) -> str:
     """A setting as a table prints it."""
     if name == "method":
-        from qsmi_lib.methods import METHODS
-
         return METHODS[value].title
     if name == "information_needs":
         return "from the batch" if value is None or math.isnan(value) else f"M = {value:g}"
