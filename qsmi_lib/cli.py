@@ -22,6 +22,8 @@ class Commands(click.Group):
         """Run the command; expected errors end it with one line and status 1."""
         try:
             return super().invoke(context)
+        except BrokenPipeError:
+            raise  # the reader of our output has gone, as with `| head`: click ends without a word
         except (ValueError, OSError, FloatingPointError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:

@@ -208,3 +208,9 @@ def test_damaged_codes_are_named(results):
     path.write_bytes(b"half")
     result = call("tables", "--profile", "digits", "--rescore")
     assert result.exit_code == 1 and f"{path} holds no codes of a run" in result.output
+
+
+def test_a_reader_that_has_gone_is_no_error():
+    command = f"'{sys.executable}' -m qsmi_lib datasets | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
