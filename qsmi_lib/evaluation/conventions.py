@@ -8,7 +8,7 @@ undefined is nan: `numpy.nanmean` over queries then skips the query, and `numpy.
 import numpy as np
 from numpy.typing import ArrayLike
 
-DENOMINATORS = ("R", "min(R, k)", "hits")
+DENOMINATORS = ("R", "min(R, k)", "hits", "k")
 
 
 def average_precision_at_k(relevant: ArrayLike, k: int | None = None, *, denominator: str = "R") -> float:
@@ -19,15 +19,17 @@ def average_precision_at_k(relevant: ArrayLike, k: int | None = None, *, denomin
     - "R": all relevant items of the database, found or not (ranx, pytorch-metric-learning). Below 1 wherever k < R;
     - "min(R, k)": as many as could stand in the first k ranks (recommenders, hashranking; `Evaluation.map_at_k`);
     - "hits": the relevant items in the first k ranks (DeepHash-pytorch, torchmetrics; `Evaluation.map_at_k_hits`).
-      What is not found costs nothing. HashNet skips a query without hits, DeepHash-pytorch and `Evaluation` count it 0.
+      What is not found costs nothing. HashNet skips a query without hits, DeepHash-pytorch and `Evaluation` count it 0;
+    - "k": the ranks that were shown (RePlay, which later took min(R, k)). Below 1 wherever R < k, and never above the
+      precision at rank k.
 
     Args:
         relevant: (n,) of 0 and 1.
-        k: between 1 and n; None is n, where the three agree.
+        k: between 1 and n; None is n, where all but "k" agree.
         denominator: one of `DENOMINATORS`.
 
     Returns:
-        nan where D is 0.
+        nan where D is 0; D = k never is, and a query without hits then scores 0.
     """
     relevant = _ranked(relevant)
     k = len(relevant) if k is None else k
@@ -36,7 +38,7 @@ def average_precision_at_k(relevant: ArrayLike, k: int | None = None, *, denomin
     if denominator not in DENOMINATORS:
         raise ValueError(f"denominator must be one of {DENOMINATORS}, got {denominator!r}")
     everything, hits = relevant.sum(), relevant[:k].sum()
-    divisor = {"R": everything, "min(R, k)": min(everything, k), "hits": hits}[denominator]
+    divisor = {"R": everything, "min(R, k)": min(everything, k), "hits": hits, "k": k}[denominator]
     return _area(relevant[:k]) / divisor if divisor else np.nan
 
 

@@ -1,18 +1,20 @@
 """`evaluate`: every number of this project, from codes and labels."""
 
 import dataclasses
+import importlib.util
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qsmi_lib.codes import pack
-from qsmi_lib.evaluation import ranking, torch_ranking
-from qsmi_lib.evaluation.relevance import RULES, gains
+from qsmi_lib.evaluation import checks, ranking
+from qsmi_lib.evaluation.relevance import RULES, SHARED, kernel_rule, packed
+from qsmi_lib.evaluation.ties import over_orders
 
-HISTOGRAM_CELLS = 1 << 23  # histogram cells held at a time, 8 bytes each; queries are taken in chunks of that
+CHUNK_BYTES = 64 << 20  # of the histograms at a time, and what is computed from them; queries are taken in chunks
 
 
 @dataclass(frozen=True)
@@ -107,141 +109,114 @@ def evaluate(
         raise ValueError(f"ties must be 'index' or 'expected', got {ties!r}")
     if device is None:
         device = query_codes.device if isinstance(query_codes, Tensor) else "cpu"
-    query_codes, database_codes = _codes("query_codes", query_codes), _codes("database_codes", database_codes)
-    if query_codes.shape[1] != database_codes.shape[1]:
-        raise ValueError(f"codes must be of one length, got {query_codes.shape[1]} and {database_codes.shape[1]} bits")
-    query_labels = _labels("query_labels", query_labels, len(query_codes))
-    database_labels = _labels("database_labels", database_labels, len(database_codes))
+    kernels, device = _kernels(torch.device(device))
+    query_codes = checks.codes("query_codes", query_codes, device)
+    database_codes = checks.codes("database_codes", database_codes, device)
+    n_query, bits = query_codes.shape
+    if database_codes.shape[1] != bits:
+        raise ValueError(f"codes must be of one length, got {bits} and {database_codes.shape[1]} bits")
+    query_labels = checks.labels("query_labels", query_labels, n_query, device)
+    database_labels = checks.labels("database_labels", database_labels, len(database_codes), device)
     if query_labels.shape[1:] != database_labels.shape[1:]:
-        raise ValueError(f"labels must be of one kind, got shapes {query_labels.shape} and {database_labels.shape}")
-    ks = _cutoffs(k, len(database_codes))
-    inputs = query_codes, database_codes, query_labels, database_labels
-    parts = list(_chunks(*inputs, relevance == "fraction", ks, torch.device(device)))
-    per_query = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return _summary(per_query, ks, ties)
+        shapes = f"{tuple(query_labels.shape)} and {tuple(database_labels.shape)}"
+        raise ValueError(f"labels must be of one kind, got shapes {shapes}")
+    ks = checks.cutoffs(k, len(database_codes))
+
+    rule = kernel_rule(relevance, query_labels.ndim == 2)
+    unit = query_labels.sum(axis=1).clip(min=1) if rule == SHARED else np.ones(n_query, np.int64)
+    n_gain = 1 + int(unit.max())
+    unit = torch.as_tensor(unit, dtype=torch.float64, device=device)
+    database = kernels.segments(database_codes, database_labels, device)
+    rows = max(1, CHUNK_BYTES // (64 * ((bits + 1) * (1 + n_gain) + len(ks))))
+    ap, sums = np.full(n_query, np.nan), {}
+    for first in range(0, n_query, rows):
+        chunk = slice(first, first + rows)
+        scan = kernels.scan(packed(query_codes[chunk], query_labels[chunk], device), database, rule, bits, n_gain, ks)
+        scores, valid = _scores(scan, unit[chunk], ks)
+        ap[chunk][valid] = scores["ap" if ties == "index" else "expected"].cpu()
+        for name, values in scores.items():
+            sums[name] = sums.get(name, 0) + values.sum(dim=0).cpu().numpy()
+    n_valid = int((~np.isnan(ap)).sum())
+    if not n_valid:
+        raise ValueError(f"no query has anything relevant in the database: none of {n_query}")
+    return _means(sums, n_valid, ap, ks)
 
 
-def _chunks(query_codes, database_codes, query_labels, database_labels, graded, ks, device):
-    """Per-query numbers as dicts of arrays, chunk by chunk, so that the histograms stay small."""
-    graded = graded and query_labels.ndim == 2
-    bits = query_codes.shape[1]
-    largest = max(1, int(query_labels.sum(axis=1).max())) if graded else 1
-    rows = max(1, HISTOGRAM_CELLS // ((bits + 1) * (largest + 1)))
-    on_cpu = device.type == "cpu"
-    if on_cpu:
-        database = pack(database_codes)
-    else:
-        database, labels = (torch.as_tensor(a, device=device) for a in (database_codes, database_labels))
-    for first in range(0, len(query_codes), rows):
-        codes, own_labels = query_codes[first : first + rows], query_labels[first : first + rows]
-        worth = gains(own_labels, database_labels, graded)
-        if on_cpu:
-            scan = ranking.scan(pack(codes), database, bits, worth, ks)
-        else:
-            moved = torch.as_tensor(codes, device=device), torch.as_tensor(own_labels, device=device)
-            scan = torch_ranking.scan(moved[0], database, moved[1], labels, graded, ks)
-        yield _per_query(scan, worth.unit)
+def _kernels(device: torch.device) -> tuple[ModuleType, torch.device]:
+    """What ranks on `device`, and where it does so: the CPU stands in where a device has no kernels of its own."""
+    if device.type == "cuda" and importlib.util.find_spec("triton"):
+        from qsmi_lib.evaluation import triton_ranking  # not every machine has Triton
+
+        return triton_ranking, device
+    return ranking, torch.device("cpu")
 
 
-def _per_query(scan: ranking.Scan, unit: np.ndarray) -> dict[str, np.ndarray]:
-    """What the means are taken of: one row a query."""
-    by_level = scan.histogram.sum(axis=2)
-    gain_by_level = scan.histogram @ np.arange(scan.histogram.shape[2]) / unit[:, None]
-    over_orders = ranking.ties(scan.histogram, unit)
+def _scores(scan: ranking.Scan, unit: Tensor, ks: np.ndarray) -> tuple[dict[str, Tensor], np.ndarray]:
+    """What the means are taken of, a row for each query that has something relevant; and which queries have."""
+    device = scan.area.device
+    gains = torch.arange(scan.histogram.shape[2], device=device)
+    total = (scan.histogram * gains).sum(dim=(1, 2))
+    valid = total > 0
+    scan = ranking.Scan(*(field[valid] for field in scan))
+    unit, total = unit[valid], total[valid].double()  # whole numbers, exact
+    within = scan.histogram.sum(dim=2).cumsum(dim=1)
+    gain_within = (scan.histogram * gains).sum(dim=2).cumsum(dim=1) / unit[:, None]
+    n_relevant = scan.histogram[:, :, 1:].sum(dim=(1, 2))
+
+    tenths = torch.arange(11, device=device) * total[:, None]
+    short, beyond = tenths - 10 * scan.before[..., 0], 10 * scan.reached[..., 0] - tenths
+    earlier = (scan.reached[..., 1] > 1) & (short <= beyond)
+    seen, rank = torch.where(earlier[..., None], scan.before, scan.reached).unbind(dim=-1)
+
+    cut = torch.as_tensor(ks, device=device)
+    area_at_k, gain_at_k = scan.area_at_k / unit[:, None] ** 2, scan.gain_at_k / unit[:, None]
+    ball, gain_ball = (values[:, min(2, within.shape[1] - 1)] for values in (within, gain_within))
+    scale = total * unit
+    orders = over_orders(scan.histogram)
     return {
-        "ap": scan.ap,
-        "precision_at_recall": scan.precision_at_recall,
-        "ap_at_k": scan.ap_at_k,
-        "gain_at_k": scan.gain_at_k,
-        "within": by_level.cumsum(axis=1),
-        "gain_within": gain_by_level.cumsum(axis=1),
-        "n_relevant": scan.histogram[:, :, 1:].sum(axis=(1, 2)),
-        "expected": over_orders.expected,
-        "optimistic": over_orders.optimistic,
-        "pessimistic": over_orders.pessimistic,
-    }
+        "ap": scan.area / scale,
+        "expected": orders.expected / scale,
+        "optimistic": orders.optimistic / scale,
+        "pessimistic": orders.pessimistic / scale,
+        "precision_at_recall": seen / unit[:, None] / rank,
+        "at_k": area_at_k / torch.minimum(n_relevant[:, None], cut),
+        "at_k_hits": _quotient(area_at_k, gain_at_k),
+        "precision_at_k": gain_at_k / cut,
+        "recall_at_k": scan.gain_at_k / total[:, None],
+        "precision_radius2": _quotient(gain_ball, ball),
+        "empty_radius2": (ball == 0).double(),
+        "within": within,
+        "gain_within": gain_within,
+    }, valid.cpu().numpy()
 
 
-def _summary(rows: dict[str, np.ndarray], ks: np.ndarray, ties: str) -> Evaluation:
-    """Means over the queries that have something relevant."""
-    valid = rows["n_relevant"] > 0
-    if not valid.any():
-        raise ValueError(f"no query has anything relevant in the database: none of {len(valid)}")
-    ap = rows["expected"] if ties == "expected" else rows["ap"]
-    n_without_relevant = int((~valid).sum())
-    kept = {name: values[valid] for name, values in rows.items()}
-    within, gain_within = kept["within"], kept["gain_within"]
-    total = gain_within[:, -1:]
-    radius = min(2, within.shape[1] - 1)
-    ball = within[:, radius]
-    pairs, gain_pairs = within.sum(axis=0), gain_within.sum(axis=0)
-    at_k, gain_at_k = kept["ap_at_k"], kept["gain_at_k"]
-    least = np.minimum(kept["n_relevant"][:, None], ks)
+def _means(sums: dict[str, np.ndarray], n_valid: int, ap: np.ndarray, ks: np.ndarray) -> Evaluation:
+    """The sums over the queries that have something relevant, divided by their number."""
+    pairs, gain_pairs = sums.pop("within"), sums.pop("gain_within")
+    mean = {name: values / n_valid for name, values in sums.items()}
 
-    def by_k(values: np.ndarray) -> dict[int, float]:
-        return dict(zip(ks.tolist(), values.mean(axis=0).tolist(), strict=True))
+    def by_k(name: str) -> dict[int, float]:
+        return dict(zip(ks.tolist(), mean[name].tolist(), strict=True))
 
     return Evaluation(
-        map_11pt=float(kept["precision_at_recall"].mean()),
-        map=float(ap[valid].mean()),
-        map_expected=float(kept["expected"].mean()),
-        map_optimistic=float(kept["optimistic"].mean()),
-        map_pessimistic=float(kept["pessimistic"].mean()),
-        map_at_k=by_k(at_k / least),
-        map_at_k_hits=by_k(_quotient(at_k, gain_at_k)),
-        precision_at_k=by_k(gain_at_k / ks),
-        recall_at_k=by_k(gain_at_k / total),
-        precision_radius2=float(_quotient(gain_within[:, radius], ball).mean()),
-        empty_radius2=float((ball == 0).mean()),
-        precision_at_recall=kept["precision_at_recall"].mean(axis=0),
-        precision_recall_by_radius=np.stack([_quotient(gain_pairs, pairs), gain_pairs / gain_pairs[-1]], axis=1),
+        map_11pt=float(mean["precision_at_recall"].mean()),
+        map=float(np.nanmean(ap)),
+        map_expected=float(mean["expected"]),
+        map_optimistic=float(mean["optimistic"]),
+        map_pessimistic=float(mean["pessimistic"]),
+        map_at_k=by_k("at_k"),
+        map_at_k_hits=by_k("at_k_hits"),
+        precision_at_k=by_k("precision_at_k"),
+        recall_at_k=by_k("recall_at_k"),
+        precision_radius2=float(mean["precision_radius2"]),
+        empty_radius2=float(mean["empty_radius2"]),
+        precision_at_recall=mean["precision_at_recall"],
+        precision_recall_by_radius=np.stack([gain_pairs / np.maximum(pairs, 1), gain_pairs / gain_pairs[-1]], axis=1),
         ap=ap,
-        n_without_relevant=n_without_relevant,
+        n_without_relevant=len(ap) - n_valid,
     )
 
 
-def _quotient(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def _quotient(above: Tensor, below: Tensor) -> Tensor:
     """above / below, and 0 where both are 0."""
-    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
-
-
-def _array(values: Tensor | ArrayLike) -> np.ndarray:
-    if not isinstance(values, Tensor):
-        return np.asarray(values)
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # NumPy has no bfloat16
-
-
-def _codes(name: str, codes: Tensor | ArrayLike) -> np.ndarray:
-    """`codes` as int8, checked."""
-    codes = _array(codes)
-    if codes.ndim != 2 or 0 in codes.shape:
-        raise ValueError(f"{name} must have shape (n, bits) with at least one item and one bit, got {codes.shape}")
-    other = (codes != 1) & (codes != -1)
-    if other.any():
-        got = codes[other][0]
-        raise ValueError(f"{name} must hold -1 and +1 only, got {got}; make codes with qsmi_lib.codes.binarize")
-    return codes.astype(np.int8)
-
-
-def _labels(name: str, labels: Tensor | ArrayLike, n: int) -> np.ndarray:
-    """`labels` as int64, checked."""
-    labels = _array(labels)
-    if labels.ndim not in (1, 2) or labels.dtype.kind not in ("i", "u", "b"):
-        got = f"{labels.dtype} of shape {labels.shape}"
-        raise ValueError(f"{name} must be integers (n,) or integer or bool multi-hot (n, c), got {got}")
-    if len(labels) != n:
-        raise ValueError(f"{name} must have one row per code: expected {n}, got {len(labels)}")
-    other = (labels != 0) & (labels != 1)
-    if labels.ndim == 2 and other.any():
-        raise ValueError(f"{name} of shape (n, c) must hold 0 and 1 only, got {labels[other][0]}")
-    return labels.astype(np.int64)
-
-
-def _cutoffs(k: int | list[int] | None, n_database: int) -> np.ndarray:
-    """`k` as an ascending int64 array."""
-    ks = [] if k is None else [k] if np.ndim(k) == 0 else list(k)
-    for value in ks:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= n_database:
-            raise ValueError(f"k must be whole numbers between 1 and the {n_database} database items, got {value!r}")
-    return np.array(sorted(set(ks)), np.int64)
+    return torch.where(below > 0, above / below, 0.0)

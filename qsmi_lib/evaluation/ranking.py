@@ -1,56 +1,86 @@
-"""Ranking kernels in numba: one pass over the database a query, a stable counting sort, exact histograms.
+"""Ranking on the CPU, compiled by numba: every query meets every item once, and nothing is ever sorted.
 
-A gain is a whole number (see `relevance.Gains`), so that sums of it, nearness of recall and histograms are exact; only
-the quotients are float64. `torch_ranking` computes `scan` on other devices.
+The rank of an item is the number of items at smaller distances plus its place among those at its own. So a query walks
+through the database, counts the items at each distance and notes, for the relevant ones alone, their place; the counts
+then tell the first part, and the notes settle every score. Gains are whole numbers (see `relevance`), so that sums of
+them, nearness of recall and histograms are exact; only quotients are float64. `triton_ranking` says the same on a GPU.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
+import torch
+from numba import get_num_threads, get_thread_id, njit, prange
+from torch import Tensor
 
-from qsmi_lib.evaluation.relevance import Gains
+from qsmi_lib.evaluation.relevance import ANY, EQUAL, Items, Segments
+
+BLOCK = 2048  # items at a time: what is known of them stays in the first-level cache
+STAY = 1 << 15  # items at a time that stay in the second-level cache while a few queries meet them
+TOGETHER = 8  # queries at most that do so
+NOTES_BYTES = 160 << 20  # the notes of all threads together, 8 bytes a relevant item
+NEVER = np.iinfo(np.int64).max
+LEVEL = np.dtype([(name, np.int64) for name in ("nearer", "seen", "last", "target", "cutoff")] + [("area", float)])
 
 
 class Scan(NamedTuple):
-    """What one ranking leaves, ties in database order.
+    """What a ranking leaves of each query, ties in database order, before anything is divided by a total.
 
     Attributes:
-        ap: float64 (n_query,); sum over ranks of gain * precision at that rank, over the total gain; nan without any.
-        precision_at_recall: float64 (n_query, 11), at the recall nearest to 0, 0.1, ... 1.
-        ap_at_k: float64 (n_query, n_k); the same sum as `ap`, over the first k ranks, not divided.
-        gain_at_k: float64 (n_query, n_k); gains of the first k ranks.
-        histogram: int64 (n_query, bits + 1, 1 + largest gain); items by distance and gain.
+        histogram: int64 (n_query, bits + 1, n_gain); items by distance and gain.
+        area: float64 (n_query,); sum over ranks of the gain times the gains so far, over the rank.
+        reached: int64 (n_query, 11, 2); gains so far and rank where recall first is at least 0, 0.1, ... 1 and not 0.
+        before: int64 (n_query, 11, 2); the same at the relevant item before that one, (0, 1) where there is none.
+        area_at_k: float64 (n_query, n_k); `area` over the first k ranks.
+        gain_at_k: int64 (n_query, n_k); gains of the first k ranks.
     """
 
-    ap: np.ndarray
-    precision_at_recall: np.ndarray
-    ap_at_k: np.ndarray
-    gain_at_k: np.ndarray
-    histogram: np.ndarray
+    histogram: Tensor
+    area: Tensor
+    reached: Tensor
+    before: Tensor
+    area_at_k: Tensor
+    gain_at_k: Tensor
 
 
-def scan(query_words: np.ndarray, database_words: np.ndarray, bits: int, gains: Gains, ks: np.ndarray) -> Scan:
-    """Rank the whole database for each query on the CPU, all cores.
+def segments(codes: np.ndarray, labels: np.ndarray, device: torch.device) -> Segments:
+    """The database in segments whose relevant items leave each thread room for its notes."""
+    return Segments(codes, labels, device, relevant=NOTES_BYTES // (8 * get_num_threads()))
+
+
+def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks: np.ndarray) -> Scan:
+    """Rank the database for each query, on all cores.
 
     Args:
-        query_words: uint64 (n_query, words), packed codes.
-        database_words: uint64 (n_database, words).
+        query: the queries.
+        database: where it is a single segment, one pass suffices; else one counts and a second one settles.
+        rule: of `relevance`.
         bits: code length.
-        gains: labels of both under a relevance rule.
-        ks: int64 (n_k,), ascending, each between 1 and n_database.
+        n_gain: one more than the largest gain.
+        ks: int64 (n_k,), ascending, each between 1 and the number of items.
     """
-    n_query, n_gain = len(query_words), 1 + int(gains.unit.max())
-    result = Scan(
-        np.empty(n_query),
-        np.zeros((n_query, 11)),
-        np.zeros((n_query, len(ks))),
-        np.zeros((n_query, len(ks))),
-        np.zeros((n_query, bits + 1, n_gain), np.int64),
+    n_query, n_k, levels = query.codes.shape[1], len(ks), bits + 1
+    result = (
+        np.zeros((n_query, levels, n_gain), np.int64),
+        np.zeros(n_query),
+        np.zeros((n_query, 11, 2), np.int64),
+        np.zeros((n_query, 11, 2), np.int64),
+        np.zeros((n_query, n_k)),
+        np.full((n_query, n_k), -1),
     )
-    labels = gains.query, gains.database, gains.multi_hot, gains.graded, gains.unit
-    _scan(query_words, database_words, *labels, ks, *result)
-    return result
+    state = (
+        np.zeros((n_query, levels), np.uint64),
+        np.zeros((n_query, levels), LEVEL),
+        np.zeros((n_query, 11), np.int64),
+    )
+    own = [words.numpy() for words in query]
+    together = min(max(1, NOTES_BYTES // (8 * get_num_threads() * database.most_relevant)), TOGETHER, n_query)
+    notes = np.empty((get_num_threads(), together, database.most_relevant + 1), np.uint64)
+    for counts, settles in [(True, True)] if len(database) == 1 else [(True, False), (False, True)]:
+        for number, segment in enumerate(database, start=1):
+            words = [part.numpy() for part in segment]
+            _pass(*own, *words, rule, notes, counts, settles, number == len(database), ks, *state, *result)
+    return Scan(*map(torch.from_numpy, result))
 
 
 @njit(cache=True, inline="always")
@@ -60,141 +90,165 @@ def _ones(word):
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
     word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return np.uint32((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
 @njit(cache=True, parallel=True)
-def _scan(
-    query_words, database_words, query_labels, database_labels, multi_hot, graded, units, ks,
-    ap, precision_at_recall, ap_at_k, gain_at_k, histogram,
+def _pass(
+    query_codes, query_labels, codes, labels, rule, notes, counts, settles, last, ks, items, levels, targets,
+    histogram, area, reached, before, area_at_k, gain_at_k,
 ):  # fmt: skip
-    n_query, n_database, width = len(query_words), len(database_words), query_words.shape[1]
-    n_level = histogram.shape[1]
-    for q in prange(n_query):
-        distance = np.empty(n_database, np.int32)
-        gain = np.empty(n_database, np.int32)
-        start = np.zeros(n_level + 1, np.int64)
-        for i in range(n_database):
-            bits = 0
-            for w in range(width):
-                bits += _ones(query_words[q, w] ^ database_words[i, w])
-            if multi_hot:
-                shared = 0
-                for w in range(query_labels.shape[1]):
-                    shared += _ones(query_labels[q, w] & database_labels[i, w])
-                if not graded:
-                    shared = min(shared, 1)
-            else:
-                shared = 1 if query_labels[q, 0] == database_labels[i, 0] else 0
-            distance[i] = bits
-            gain[i] = shared
-            start[bits + 1] += 1
-            histogram[q, bits, shared] += 1
-        for level in range(n_level):
-            start[level + 1] += start[level]
-        ranked = np.empty(n_database, np.int32)  # gains in the order of the ranking: a stable counting sort
-        for i in range(n_database):
-            ranked[start[distance[i]]] = gain[i]
-            start[distance[i]] += 1
-        ap[q] = _walk(ranked, units[q], ks, precision_at_recall[q], ap_at_k[q], gain_at_k[q])
+    n_query, n_items, together = query_codes.shape[1], codes.shape[1], notes.shape[1]
+    for group in prange(-(-n_query // together)):
+        begin, end = group * together, min(n_query, (group + 1) * together)
+        noted = notes[get_thread_id()]
+        n = np.zeros(together, np.int64)
+        for first in range(0, n_items, STAY):
+            chunk = first, min(n_items, first + STAY)
+            for q in range(begin, end):
+                code, label, own = query_codes[:, q].copy(), query_labels[:, q].copy(), noted[q - begin]
+                n[q - begin] = _meet(code, label, codes, labels, rule, chunk, items[q], own, n[q - begin])
+        for q in range(begin, end):
+            own = noted[q - begin, : n[q - begin]]
+            if counts:
+                _count(own, histogram[q])
+                if last:
+                    _open(levels[q], items[q], histogram[q], targets[q], ks)
+            if settles:
+                _settle(own, levels[q], targets[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
+                if last:
+                    area[q] = _close(levels[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
 
 
 @njit(cache=True)
-def _walk(ranked, unit, ks, precision_at_recall, ap_at_k, gain_at_k):
-    """AP of one query from its gains in rank order; fills the row of every other field of `Scan`."""
-    total = np.int64(0)
-    for i in range(len(ranked)):
-        total += ranked[i]
-    scale = 1.0 / unit
-    seen, area = np.int64(0), 0.0
-    previous, previous_precision = np.int64(0), 0.0  # the recall before the present one, at its first rank
-    level, k = 0, 0
-    for i in range(len(ranked)):
-        gain = ranked[i]
-        if gain > 0:
-            seen += gain
-            precision = seen * scale / (i + 1)
-            area += gain * scale * precision
-            while level < 11 and 10 * seen >= level * total:
-                if i > 0 and level * total - 10 * previous <= 10 * seen - level * total:
-                    precision_at_recall[level] = previous_precision
-                else:
-                    precision_at_recall[level] = precision
-                level += 1
-            previous, previous_precision = seen, precision
-        if k < len(ks) and i + 1 == ks[k]:
-            ap_at_k[k] = area
-            gain_at_k[k] = seen * scale
-            k += 1
-    return area / (total * scale) if total > 0 else np.nan
+def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
+    """Count the items at each distance; note of each relevant one its gain, distance and place among its equals.
 
-
-class Ties(NamedTuple):
-    """AP over all orders inside ties: float64 (n_query,) each, nan where nothing is relevant."""
-
-    expected: np.ndarray
-    optimistic: np.ndarray
-    pessimistic: np.ndarray
-
-
-def ties(histogram: np.ndarray, units: np.ndarray) -> Ties:
-    r"""AP in the mean over all orders of tied items, and in the best and worst order, from `Scan.histogram` alone.
-
-    A level of n items, P gain and N items before it, sum p and sum of squares s of its gains adds in the mean
-
-    .. math:: \sum_{t=1}^{n} \frac{1}{N + t} \Big[ \frac{p P + s}{n} + \frac{(t - 1)(p^2 - s)}{n (n - 1)} \Big]
-
-    (McSherry & Najork 2008; s = p where relevance is 0 or 1). Inside ties the best order is by descending gain, the
-    worst by ascending gain. The sums of 1 / (N + t) are differences of harmonic numbers.
+    A note is the three numbers in 16, 16 and 32 bits. `n` is how many there are already; returns how many then.
     """
-    n_query = len(histogram)
-    n_database = int(histogram[0].sum()) if n_query else 0
-    harmonic = np.zeros(n_database + 1)
-    # In long double, for the differences below are small beside the numbers.
-    harmonic[1:] = np.cumsum(1.0 / np.arange(1, n_database + 1, dtype=np.longdouble))
-    result = Ties(np.empty(n_query), np.empty(n_query), np.empty(n_query))
-    _ties(histogram, units, harmonic, *result)
-    return result
-
-
-@njit(cache=True, parallel=True)
-def _ties(histogram, units, harmonic, expected, optimistic, pessimistic):
-    n_query, n_level, n_gain = histogram.shape
-    for q in prange(n_query):
-        seen, total = 0, 0.0
-        mean = best = worst = 0.0
-        for level in range(n_level):
-            n, p, s = 0, 0.0, 0.0
-            for gain in range(n_gain):
-                count = histogram[q, level, gain]
-                n += count
-                p += count * gain
-                s += count * gain * gain
-            if p > 0:
-                inverse = harmonic[seen + n] - harmonic[seen]
-                mean += (p * total + s) / n * inverse
-                if n > 1:
-                    mean += (p * p - s) / n / (n - 1.0) * (n - (seen + 1) * inverse)
-                best += _ordered(histogram[q, level], 1, seen, total, harmonic)
-                worst += _ordered(histogram[q, level], -1, seen, total, harmonic)
-            seen += n
-            total += p
-        scale = total * units[q]
-        expected[q] = mean / scale if total > 0 else np.nan
-        optimistic[q] = best / scale if total > 0 else np.nan
-        pessimistic[q] = worst / scale if total > 0 else np.nan
+    n = np.uint64(n)  # unsigned, as all indices here: a signed one would be tested for counting from the end
+    keys = np.empty(BLOCK, np.uint32)
+    for first in range(chunk[0], chunk[1], BLOCK):
+        size = min(BLOCK, chunk[1] - first)
+        _compare(code, label, codes, labels, rule, first, keys[:size])
+        for key in keys[:size]:
+            distance = key & np.uint32(0xFFFF)
+            place = items[distance] + np.uint64(1)
+            items[distance] = place
+            # Written always, kept only if relevant: a branch would be guessed wrong too often.
+            notes[n] = place | np.uint64(key) << np.uint64(32)
+            n += np.uint64(key > 0xFFFF)
+    return np.int64(n)
 
 
 @njit(cache=True)
-def _ordered(counts, direction, seen, total, harmonic):
-    """What a level adds when its gains stand in descending (direction 1) or ascending (-1) order."""
-    area = 0.0
-    n_gain = len(counts)
-    for step in range(n_gain):
-        gain = n_gain - 1 - step if direction > 0 else step
-        count = counts[gain]
-        inverse = harmonic[seen + count] - harmonic[seen]
-        area += gain * (gain * count + (total - gain * seen) * inverse)
-        seen += count
-        total += gain * count
+def _compare(code, label, codes, labels, rule, first, keys):
+    """Gain and distance, 16 bits each, of the items from `first` on: loops that LLVM turns into vector instructions."""
+    last = first + len(keys)
+    if rule == EQUAL:
+        row, own = labels[0][first:last], label[0]
+        for i in range(len(keys)):
+            keys[i] = np.uint32(1) if row[i] == own else np.uint32(0)
+    else:
+        keys[:] = 0
+        for w in range(len(label)):
+            row, own = labels[w][first:last], label[w]
+            for i in range(len(keys)):
+                keys[i] += _ones(row[i] & own)
+        if rule == ANY:
+            for i in range(len(keys)):
+                keys[i] = min(keys[i], np.uint32(1))
+    for i in range(len(keys)):
+        keys[i] <<= np.uint32(16)
+    for w in range(len(code)):
+        row, own = codes[w][first:last], code[w]
+        for i in range(len(keys)):
+            keys[i] += _ones(row[i] ^ own)
+
+
+@njit(cache=True, inline="always")
+def _read(note):
+    """Gain, distance and place of a note."""
+    return (
+        np.int64(note >> np.uint64(48)),
+        np.int64((note >> np.uint64(32)) & np.uint64(0xFFFF)),
+        np.int64(note & np.uint64(0xFFFFFFFF)),
+    )
+
+
+@njit(cache=True)
+def _count(notes, histogram):
+    for note in notes:
+        gain, distance, _ = _read(note)
+        histogram[distance, gain] += 1
+
+
+@njit(cache=True)
+def _open(level, items, histogram, targets, ks):
+    """Once the histogram is known: what lies nearer than each level, and what is due first in it."""
+    total = 0
+    for distance in range(len(level)):
+        histogram[distance, 0] = np.int64(items[distance]) - histogram[distance].sum()
+        for gain in range(1, histogram.shape[1]):
+            total += gain * histogram[distance, gain]
+    for tenth in range(11):
+        targets[tenth] = max(1, -(-tenth * total // 10))
+    items[:] = 0
+    nearer, seen = 0, 0
+    for distance in range(len(level)):
+        here = level[distance]
+        here.nearer, here.seen = nearer, seen
+        here.target, here.cutoff = _above(seen, targets), _above(nearer, ks)
+        for gain in range(histogram.shape[1]):
+            nearer += histogram[distance, gain]
+            seen += gain * histogram[distance, gain]
+
+
+@njit(cache=True)
+def _above(value, ascending):
+    """The first number above `value`."""
+    index = np.searchsorted(ascending, value, side="right")
+    return ascending[index] if index < len(ascending) else NEVER
+
+
+@njit(cache=True)
+def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
+    """Each relevant item adds to the area of its level; a few are the first beyond a target or a cut-off."""
+    for note in notes:
+        gain, distance, place = _read(note)
+        here = level[distance]
+        rank, seen = here.nearer + place, here.seen
+        if rank > here.cutoff:
+            for j in range(np.searchsorted(ks, here.cutoff), np.searchsorted(ks, rank)):
+                area_at_k[j], gain_at_k[j] = here.area, seen
+            here.cutoff = _above(rank - 1, ks)
+        here.seen += gain
+        here.area += gain * here.seen / rank
+        if here.seen >= here.target:
+            for tenth in range(11):
+                if seen < targets[tenth] <= here.seen:
+                    reached[tenth, 0], reached[tenth, 1] = here.seen, rank
+                    before[tenth, 0], before[tenth, 1] = seen, here.last
+            here.target = _above(here.seen, targets)
+        here.last = rank
+
+
+@njit(cache=True)
+def _close(level, ks, reached, before, area_at_k, gain_at_k):
+    """Once everything is settled: what one level could not know of the nearer ones. Returns the whole area."""
+    area, j = 0.0, 0
+    for distance in range(len(level)):
+        here = level[distance]
+        while j < len(ks) and (distance + 1 == len(level) or ks[j] <= level[distance + 1].nearer):
+            if gain_at_k[j] < 0:  # no relevant item of this level lies beyond the cut-off
+                area_at_k[j], gain_at_k[j] = here.area, here.seen
+            area_at_k[j] += area
+            j += 1
+        area += here.area
+    for tenth in range(11):
+        if before[tenth, 1] == 0:  # the first relevant item of its level
+            before[tenth, 1] = 1
+            for here in level:
+                if here.last < reached[tenth, 1]:
+                    before[tenth, 1] = max(before[tenth, 1], here.last)
     return area

@@ -1,49 +1,111 @@
-"""Relevance rules of retrieval: how much a database item is worth to a query, as whole numbers."""
+"""Codes and labels as the ranking kernels read them: words of 64 bits, and how much an item is worth to a query."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from qsmi_lib.codes import pack
 
 RULES = ("share-one", "fraction")  # as `evaluate` takes them
+EQUAL, ANY, SHARED = range(3)  # as the kernels take them; a gain is 1 for equal labels, for any shared, or their number
+BLOCK_BYTES = 1 << 22  # of unpacked input at a time
+ROOM = 160 << 20  # bytes of the packed database at a time
+COUNTABLE = 1 << 20  # values of single labels that are counted
 
 
-class Gains(NamedTuple):
-    """Labels in the form the ranking kernels read; the gain of an item is a whole number in units of 1 / unit.
+class Items(NamedTuple):
+    """Packed items, a column each.
 
     Attributes:
-        query: int64 (n_query, width); the label, or a multi-hot row as 64 labels a word.
-        database: int64 (n_database, width).
-        multi_hot: whether a row is a set of labels rather than one label.
-        graded: whether the gain is the number of shared labels, rather than 1 where there is any.
-        unit: int64 (n_query,); a relevant item's gain lies in 1 to unit: the query's number of labels, or 1.
+        codes: int64 (words, n); the signs of a code, 64 a word.
+        labels: int64 (words, n); the label, or a multi-hot row, 64 labels a word.
     """
 
-    query: np.ndarray
-    database: np.ndarray
-    multi_hot: bool
-    graded: bool
-    unit: np.ndarray
+    codes: Tensor
+    labels: Tensor
 
 
-def gains(query_labels: np.ndarray, database_labels: np.ndarray, graded: bool) -> Gains:
-    """The labels under "share-one" (a gain of 0 or 1) or, graded, under "fraction" (share of the query's labels).
+def kernel_rule(relevance: str, multi_hot: bool) -> int:
+    """The rule as the kernels take it; with single labels "share-one" and "fraction" say the same."""
+    return (SHARED if relevance == "fraction" else ANY) if multi_hot else EQUAL
+
+
+def blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray | Tensor]:
+    """The rows of `values` a few megabytes at a time, so that what is computed of them stays small."""
+    rows = max(1, BLOCK_BYTES // (values.dtype.itemsize * max(1, int(np.prod(values.shape[1:])))))
+    return (values[first : first + rows] for first in range(0, len(values), rows))
+
+
+def packed(codes: np.ndarray | Tensor, labels: np.ndarray | Tensor, device: torch.device) -> Items:
+    """Checked codes (n, bits) and labels (n,) or (n, c), packed where they lie, then moved to `device`."""
+    words = _words(codes), _words(labels) if labels.ndim == 2 else _whole(labels)[None]
+    return Items(*(part.to(device) for part in words))
+
+
+def _whole(labels: np.ndarray | Tensor) -> Tensor:
+    return labels.long() if isinstance(labels, Tensor) else torch.from_numpy(labels.astype(np.int64))
+
+
+def _words(values: np.ndarray | Tensor) -> Tensor:
+    if isinstance(values, Tensor):
+        return torch.cat([_device_words(block > 0) for block in blocks(values)], dim=1)
+    words = np.empty((-(-values.shape[1] // 64), len(values)), np.int64)
+    first = 0
+    for block in blocks(values):
+        words[:, first : first + len(block)] = pack(block).view(np.int64).T
+        first += len(block)
+    return torch.from_numpy(words)
+
+
+def _device_words(ones: Tensor) -> Tensor:
+    """`codes.pack` on the device of `ones`, bool (n, c); in another order of bits, which no count notices."""
+    octets = torch.nn.functional.pad(ones.to(torch.uint8), (0, -ones.shape[1] % 64)).view(len(ones), -1, 8)
+    weights = 2 ** torch.arange(8, dtype=torch.uint8, device=ones.device)
+    return (octets * weights).sum(dim=-1, dtype=torch.uint8).view(torch.int64).T
+
+
+def _most_relevant(labels: np.ndarray | Tensor) -> int:
+    """No query finds more relevant items than this among the labels (n,) or (n, c)."""
+    if labels.ndim == 2 or isinstance(labels, Tensor):
+        return len(labels)
+    low, high = int(labels.min()), int(labels.max())
+    if high - low >= COUNTABLE:
+        return len(labels)
+    counts = (np.bincount(block.astype(np.int64) - low, minlength=high - low + 1) for block in blocks(labels))
+    return int(sum(counts).max())
+
+
+class Segments:
+    """The database packed, in segments that cover it in order; iterate as often as needed.
+
+    All segments are kept where they fit into ROOM; where they do not, each iteration packs them anew.
 
     Args:
-        query_labels: int (n_query,), or multi-hot (n_query, c) of 0 and 1.
-        database_labels: likewise, of the same form and c.
-        graded: for multi-hot labels only; with single labels both rules say the same.
+        codes: (n, bits), checked.
+        labels: (n,) or (n, c), checked.
+        device: where the words go.
+        relevant: largest number of relevant items of a segment, if there is one.
+
+    Attributes:
+        most_relevant: what no query finds more of in a segment.
     """
-    if query_labels.ndim == 1:
-        query, database = (labels.astype(np.int64)[:, None] for labels in (query_labels, database_labels))
-        return Gains(query, database, False, False, np.ones(len(query), np.int64))
-    query, database = _words(query_labels), _words(database_labels)
-    unit = np.maximum(query_labels.sum(axis=1, dtype=np.int64), 1) if graded else np.ones(len(query), np.int64)
-    return Gains(query, database, True, graded, unit)
 
+    def __init__(self, codes, labels, device: torch.device, relevant: int | None = None):
+        words = -(-codes.shape[1] // 64) + (-(-labels.shape[1] // 64) if labels.ndim == 2 else 1)
+        size = fitting = max(1, ROOM // (8 * words))
+        self.most_relevant = _most_relevant(labels)
+        if relevant is not None and self.most_relevant > relevant:
+            size = min(relevant, fitting)
+        self.most_relevant = min(self.most_relevant, size)
+        parts = (slice(start, start + size) for start in range(0, len(codes), size))
+        self._parts = [(codes[part], labels[part], device) for part in parts]
+        self._kept = [packed(*part) for part in self._parts] if len(codes) <= fitting else None
 
-def _words(multi_hot: np.ndarray) -> np.ndarray:
-    """Multi-hot rows (n, c) as int64 words (n, ceil(c / 64))."""
-    octets = np.packbits(multi_hot.astype(bool), axis=1)
-    words = np.zeros((len(multi_hot), max(1, -(-multi_hot.shape[1] // 64)) * 8), np.uint8)
-    words[:, : octets.shape[1]] = octets
-    return words.view(np.int64)
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __iter__(self) -> Iterator[Items]:
+        return iter(self._kept) if self._kept is not None else (packed(*part) for part in self._parts)

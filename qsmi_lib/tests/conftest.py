@@ -8,6 +8,9 @@ from hypothesis import configuration, settings
 
 from qsmi_lib import datasets
 
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported: its kernels then run on the CPU
+
 settings.register_profile("qsmi", database=None, derandomize=True, deadline=None)
 settings.load_profile("qsmi")
 configuration.set_hypothesis_home_dir(os.devnull)  # without a database it would still note in a folder what it has read

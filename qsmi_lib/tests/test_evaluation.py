@@ -1,8 +1,16 @@
 """`evaluate` against the slow definitions, its conventions, its edge cases and what it refuses."""
 
 import dataclasses
+import importlib.util
 import inspect
 import json
+import math
+import os
+import subprocess
+import sys
+import tracemalloc
+from fractions import Fraction
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -13,9 +21,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score
 
-from qsmi_lib.codes import pack
-from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, ranking, torch_ranking
-from qsmi_lib.evaluation.relevance import gains
+from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, ranking, relevance
+from qsmi_lib.evaluation.ties import harmonic, over_orders
 from qsmi_lib.tests import slow_evaluation
 
 FIELDS = [field.name for field in dataclasses.fields(Evaluation)]
@@ -25,7 +32,7 @@ ORDER_FREE = [
     "precision_recall_by_radius", "n_without_relevant",
 ]  # fmt: skip
 KINDS = [("single", "share-one"), ("single", "fraction"), ("multi", "share-one"), ("multi", "fraction")]
-BITS = [1, 2, 12, 48, 63, 64, 65, 127, 128, 200]
+BITS = [1, 2, 12, 48, 63, 64, 65, 127, 128, 200, 1024]
 
 
 class Case(NamedTuple):
@@ -121,7 +128,7 @@ def small_cases(draw):
 
 
 @pytest.mark.parametrize("rule", ["share-one", "fraction"])
-@settings(max_examples=100)
+@settings(max_examples=500)
 @given(drawn=small_cases())
 def test_every_field_of_small_cases(rule, drawn):
     case, ks = drawn
@@ -132,7 +139,62 @@ def test_every_field_of_small_cases(rule, drawn):
             evaluate(*case, relevance=rule)
 
 
+@pytest.mark.parametrize(("kind", "rule"), KINDS)
+@settings(max_examples=50)
+@given(
+    seed=st.integers(0, 2**32 - 1), bits=st.sampled_from(BITS), n_query=st.integers(2, 5), n_database=st.integers(1, 30)
+)
+def test_every_field_of_long_codes(kind, rule, seed, bits, n_query, n_database):
+    case = random_case(seed, bits, kind, n_query=n_query, n_database=n_database)
+    if slow_evaluation.judged(rankings(case, rule)):
+        check(case, rule, [1, n_database])
+
+
+def test_tens_of_thousands_of_items():
+    """More than the kernel takes at a time, against NumPy's stable sort."""
+    rng = np.random.default_rng(0)
+    case = Case(*(rng.choice([-1, 1], (n, 16)) for n in (3, 70_001)), *(rng.integers(4, size=n) for n in (3, 70_001)))
+    ks = [1, 2048, 2049, 40_000, 70_001]
+    result = evaluate(*case, k=ks)
+    relevant = np.stack([
+        (label == case.database_labels)[np.argsort((code != case.database_codes).sum(axis=1), kind="stable")]
+        for code, label in zip(case.query_codes, case.query_labels, strict=True)
+    ])  # fmt: skip
+    close(result.ap, [conventions.average_precision_at_k(row) for row in relevant], "ap")
+    at_k = {
+        k: np.mean([conventions.average_precision_at_k(r, k, denominator="min(R, k)") for r in relevant]) for k in ks
+    }
+    close(result.map_at_k, at_k, "map_at_k")
+    close(result.precision_at_k, {k: relevant[:, :k].mean() for k in ks}, "precision_at_k")
+    nearest = [[np.abs(10 * row.cumsum() - tenth * row.sum()).argmin() for tenth in range(11)] for row in relevant]
+    at_recall = [[row[: rank + 1].mean() for rank in ranks] for row, ranks in zip(relevant, nearest, strict=True)]
+    close(result.precision_at_recall, np.mean(at_recall, axis=0), "precision_at_recall")
+
+
 # Ties
+
+
+@pytest.mark.parametrize("before", [0, 1, 31, 32, 33, 60_000, 10_000_000])
+@pytest.mark.parametrize("n", [0, 1, 2, 40, 1000])
+def test_differences_of_harmonic_numbers(before, n):
+    got = harmonic(*(torch.tensor([float(value)]).double() for value in (before, n)))
+    assert_allclose(got, [math.fsum(1 / (before + t) for t in range(1, n + 1))], rtol=1e-15, atol=1e-18)
+
+
+def test_ties_behind_ten_million_items():
+    """Where a difference of tabulated harmonic numbers would lose seven digits."""
+    before = 10_000_000
+    got = over_orders(torch.tensor([[[before, 0], [3, 2]]]))
+    areas = [
+        sum(Fraction(seen, before + place) for seen, place in enumerate(places, start=1))
+        for places in combinations(range(1, 6), 2)
+    ]
+    for name, value in {
+        "expected": sum(areas) / len(areas),
+        "optimistic": max(areas),
+        "pessimistic": min(areas),
+    }.items():
+        assert_allclose(getattr(got, name), [float(value)], rtol=1e-8, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -271,6 +333,8 @@ TOY = toy([1, 0, 1, 0, 1, 0, 0, 1], distances=[0, 1, 1, 2, 2, 2, 3, 4])
         (0.5556, lambda e, r: conventions.average_precision_at_k(r, 3, denominator="min(R, k)")),
         (0.8333, lambda e, r: e.map_at_k_hits[3]),
         (0.8333, lambda e, r: conventions.average_precision_at_k(r, 3, denominator="hits")),
+        (0.5556, lambda e, r: conventions.average_precision_at_k(r, 3, denominator="k")),
+        (0.3458, lambda e, r: conventions.average_precision_at_k(r, denominator="k")),
         (0.6667, lambda e, r: average_precision_score(r, [0, -1, -1, -2, -2, -2, -3, -4])),
         (0.8125, lambda e, r: e.map_optimistic),
         (0.6667, lambda e, r: e.map_pessimistic),
@@ -309,6 +373,19 @@ def test_single_labels_may_be_bool_and_large():
     assert evaluate(*case).map == evaluate(*TOY).map
     near = 2**60 + TOY.database_labels  # as float64 all of these are equal
     assert evaluate(*TOY[:2], near[:1], near).map == evaluate(*TOY).map
+
+
+def test_arrays_of_any_layout_and_kind():
+    case = random_case(1, 12, "single")._replace(query_labels=np.arange(4))
+    expected = evaluate(*case, k=3)
+    read_only = Case(*(part.astype(np.int8) for part in case))
+    for part in read_only:
+        part.setflags(write=False)
+    assert_same(evaluate(*read_only, k=3), expected)
+    assert_same(evaluate(*(part[::-1].copy()[::-1] for part in case), k=3), expected)
+    assert_same(evaluate(*(np.asfortranarray(part) for part in case), k=3), expected)
+    for kind in (np.uint16, np.uint64, ">i4"):
+        assert_same(evaluate(*case[:2], *(labels.astype(kind) for labels in case[2:]), k=3), expected)
 
 
 def test_forms_of_k():
@@ -370,6 +447,8 @@ LABELS = np.zeros((8, 2), int)
         ({"database_labels": LABELS}, r"labels must be of one kind, got shapes \(1,\) and \(8, 2\)"),
         ({"query_labels": LABELS[:1, :1], "database_labels": LABELS}, r"one kind, got shapes \(1, 1\) and \(8, 2\)"),
         ({"database_labels": LABELS + 2}, r"database_labels of shape \(n, c\) must hold 0 and 1 only, got 2"),
+        ({"query_codes": np.ones((1, 65536))}, "query_codes must have at most 65535 bits, got 65536"),
+        ({"query_labels": np.ones((1, 65536), bool)}, r"query_labels .* at most 65535 labels, got 65536"),
         ({"query_labels": [7]}, "no query has anything relevant in the database: none of 1"),
         ({"query_labels": LABELS[:1], "database_labels": LABELS}, "no query has anything relevant"),
     ],
@@ -383,38 +462,36 @@ def test_mistakes_are_refused(changes, message):
 # The same result however it is computed
 
 
-def scans(case, rule, ks=(1, 4, 9)):
-    """The kernel's and PyTorch's scan of the same case."""
-    graded = rule == "fraction" and case.query_labels.ndim == 2
-    ks, bits = np.array(ks, np.int64), case.query_codes.shape[1]
-    worth = gains(case.query_labels, case.database_labels, graded)
-    yield ranking.scan(pack(case.query_codes), pack(case.database_codes), bits, worth, ks)
-    yield torch_ranking.scan(*map(torch.from_numpy, (p.astype(np.int8) for p in case[:2])),
-                             *map(torch.from_numpy, case[2:]), graded, ks)  # fmt: skip
-
-
-@pytest.mark.parametrize("bits", [1, 12, 64, 65, 200])
-@pytest.mark.parametrize(("kind", "rule"), KINDS)
-def test_torch_scan_is_the_kernel_s(bits, kind, rule):
-    kernel, other = scans(random_case(bits, bits, kind, n_database=50, n_label=7), rule)
-    for name, expected in kernel._asdict().items():
-        got = getattr(other, name)
-        assert (got.dtype, got.shape) == (expected.dtype, expected.shape), name
-        assert_allclose(got, expected, rtol=0, atol=1e-12, err_msg=name)
-    assert kernel.histogram.dtype == np.int64
-    assert (kernel.histogram.sum(axis=(1, 2)) == 50).all()
-
-
 @pytest.mark.parametrize(("kind", "rule"), KINDS)
 def test_chunks_change_nothing(monkeypatch, kind, rule):
     case = random_case(6, 12, kind, n_query=9)
-    whole, (_, torch_whole) = evaluate(*case, k=[2, 7], relevance=rule), scans(case, rule)
-    for rows in (1, 4):
-        monkeypatch.setattr(metrics, "HISTOGRAM_CELLS", rows * 13 * 2)
-        monkeypatch.setattr(torch_ranking, "PAIRS", rows * 24)
-        assert_same(evaluate(*case, k=[2, 7], relevance=rule), whole)
-        _, torch_parts = scans(case, rule)
-        assert_same(torch_parts, torch_whole, torch_whole._fields)
+    whole, threads = evaluate(*case, k=[2, 7], relevance=rule), ranking.get_num_threads()
+    for name, module, values in [
+        ("CHUNK_BYTES", metrics, (1, 64 * 15 * 5)),  # one query at a time, a few
+        ("NOTES_BYTES", ranking, (8 * threads, 40 * threads)),  # one item a segment, five
+        ("ROOM", relevance, (1, 16 * 5)),
+        ("TOGETHER", ranking, (1, 2)),
+        ("BLOCK_BYTES", relevance, (1, 200)),
+    ]:
+        for value in values:
+            with monkeypatch.context() as patch:
+                patch.setattr(module, name, value)
+                result = evaluate(*case, k=[2, 7], relevance=rule)
+            for field in FIELDS:
+                close(getattr(result, field), getattr(whole, field), field)
+
+
+def test_memory_beyond_the_inputs_stays_small():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(2, size=(1_000_000, 64), dtype=np.int8) * 2 - 1
+    labels = rng.integers(10, size=1_000_000)
+    arguments = codes[:2], codes, labels[:2], labels
+    evaluate(*(part[:10] for part in arguments))  # what is compiled is no part of it
+    tracemalloc.start()
+    evaluate(*arguments, k=5000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < codes.nbytes  # one comparison of all codes at once would be as much
 
 
 def test_codes_longer_than_int8_counts_do_not_overflow():
@@ -424,11 +501,82 @@ def test_codes_longer_than_int8_counts_do_not_overflow():
     assert result.precision_recall_by_radius[[0, 199, 200]].tolist() == [[1, 1], [1, 1], [0.5, 1]]
 
 
+# On a GPU; where there is none, the kernels run in Triton's interpreter (see conftest)
+
+needs_triton = pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="no Triton on this machine")
+
+
+@pytest.fixture
+def triton_ranking(monkeypatch):
+    """The kernels of a GPU in place of the CPU's, on a GPU if there is one."""
+    from qsmi_lib.evaluation import triton_ranking
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(metrics, "_kernels", lambda _: (triton_ranking, device))
+    return triton_ranking
+
+
+@needs_triton
+@pytest.mark.parametrize("bits", [1, 12, 64, 65, 200])
+@pytest.mark.parametrize(("kind", "rule"), KINDS)
+def test_triton_says_what_numba_says(request, bits, kind, rule):
+    case = random_case(bits, bits, kind, n_query=4, n_database=150, n_label=70)
+    expected = evaluate(*case, k=[1, 4, 150], relevance=rule, device="cpu")
+    request.getfixturevalue("triton_ranking")
+    result = evaluate(*case, k=[1, 4, 150], relevance=rule)
+    for name in FIELDS:
+        close(getattr(result, name), getattr(expected, name), name)
+
+
+@needs_triton
+@pytest.mark.parametrize(("kind", "rule"), KINDS)
+def test_parts_change_nothing_in_triton(monkeypatch, triton_ranking, kind, rule):
+    case = random_case(6, 12, kind, n_query=5, n_database=90)
+    whole = evaluate(*case, k=[2, 7], relevance=rule)
+    for name, module, value in [
+        ("CHUNK_BYTES", metrics, 1),
+        ("SHORTEST", triton_ranking, 40),
+        ("ROOM", relevance, 16 * 50),
+        ("SLOTS", triton_ranking, 1),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            result = evaluate(*case, k=[2, 7], relevance=rule)
+        for field in FIELDS:
+            close(getattr(result, field), getattr(whole, field), field)
+
+
+COMPILE = """
+from triton import compile
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from qsmi_lib.evaluation import triton_ranking
+pointers = dict.fromkeys(["query_codes", "query_labels", "codes", "labels", "before"], "*i64")
+pointers |= dict.fromkeys(["counts", "ranks", "gains"], "*i32")
+for kernel, block, warps in [(triton_ranking._count, 1024, 4), (triton_ranking._place, 32, 1)]:
+    for rule in range(3):
+        constants = {"code_words": 2, "label_words": 2, "rule": rule, "block": block}
+        kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in kernel.arg_names}
+        source = ASTSource(fn=kernel, signature=kinds, constexprs=constants)
+        options = {"num_warps": warps, "enable_fp_fusion": False}
+        binary = compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+        assert "popc" in binary.asm["ptx"] and binary.asm["cubin"]
+"""
+
+
+@needs_triton
+def test_kernels_compile_for_a_gpu(tmp_path):
+    """The interpreter forgives what a compiler does not; compiling needs no GPU."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", COMPILE], check=True, env=environment)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 @pytest.mark.parametrize(("kind", "rule"), KINDS)
 @pytest.mark.parametrize("bits", [12, 200])
 def test_cuda_says_what_the_cpu_says(bits, kind, rule):
-    case = random_case(bits, bits, kind, n_query=50, n_database=500)
+    case = random_case(bits, bits, kind, n_query=50, n_database=5000)
     expected = evaluate(*case, k=[3, 100], relevance=rule)
     on_device = [torch.from_numpy(part).cuda() for part in case]
     for result in (
@@ -451,6 +599,8 @@ def test_conventions_beside_the_evaluation(seed):
     for k in (4, 30):
         close(conventions.average_precision_at_k(relevant, k, denominator="min(R, k)"), result.map_at_k[k], "min(R, k)")
         close(conventions.average_precision_at_k(relevant, k, denominator="hits"), result.map_at_k_hits[k], "hits")
+        hits_of_shown = result.map_at_k_hits[k] * result.precision_at_k[k]
+        close(conventions.average_precision_at_k(relevant, k, denominator="k"), hits_of_shown, "k")
     close(conventions.average_precision_at_k(relevant), result.map, "R")
     close(conventions.precision_within_radius(range(30), relevant), result.precision_radius2, "radius 2")
     reached = conventions.precision_at_recall_reached(relevant)
@@ -464,6 +614,8 @@ def test_conventions_on_a_perfect_ranking():
     relevant = [1, 1, 1, 1, 0, 0]
     assert conventions.average_precision_at_k(relevant, 2) == 2 / 4
     assert conventions.average_precision_at_k(relevant, 2, denominator="min(R, k)") == 1
+    assert conventions.average_precision_at_k(relevant, 2, denominator="k") == 1
+    assert conventions.average_precision_at_k(relevant, denominator="k") == 4 / 6
     assert conventions.average_precision_first_missed(relevant) == 3 / 4
     assert conventions.average_precision_last_dropped(relevant) == 1
     assert conventions.precision_at_recall_reached(relevant).tolist() == [1] * 11
@@ -471,8 +623,9 @@ def test_conventions_on_a_perfect_ranking():
 
 
 def test_conventions_leave_undefined_values_nan():
-    for denominator in conventions.DENOMINATORS:
+    for denominator in ("R", "min(R, k)", "hits"):
         assert np.isnan(conventions.average_precision_at_k([0, 0], 1, denominator=denominator))
+    assert conventions.average_precision_at_k([0, 0], 1, denominator="k") == 0
     assert conventions.average_precision_at_k([0, 1], 1) == 0
     assert np.isnan(conventions.average_precision_at_k([0, 1], 1, denominator="hits"))
     assert np.isnan(conventions.average_precision_last_dropped([1]))
@@ -503,7 +656,7 @@ def test_empty_balls_skipped_or_counted():
     [
         (lambda: conventions.average_precision_at_k([1, 0], 3), "k must lie between 1 and the 2 ranked items, got 3"),
         (lambda: conventions.average_precision_at_k([1, 0], 0), "k must lie between 1 and the 2 ranked items, got 0"),
-        (lambda: conventions.average_precision_at_k([1], denominator="k"), "denominator must be one of .* got 'k'"),
+        (lambda: conventions.average_precision_at_k([1], denominator="n"), "denominator must be one of .* got 'n'"),
         (lambda: conventions.average_precision_first_missed([]), r"at least one item, got \(0,\)"),
         (lambda: conventions.precision_at_recall_reached([[1]]), r"relevant must have shape \(n,\) .* got \(1, 1\)"),
         (lambda: conventions.precision_at_recall_interpolated([0.5]), "relevant must hold 0 and 1 only, got 0.5"),
