@@ -145,9 +145,22 @@ def bench() -> None:
 @click.option("--dataset", default="fashion_mnist", show_default=True, help="Data set; `datasets` lists all.")
 def train(epochs: int, dataset: str) -> None:
     """One epoch of 48-bit QSMI: the authors' style of loop, and this library's in float32 and in its own precision."""
-    from qsmi_lib.bench import train as work
+    from qsmi_lib.bench.training import train as work
 
     click.echo(work(dataset, epochs), nl=False)
+
+
+@bench.command()
+@click.option("--sample", default=256, show_default=True, type=click.IntRange(1, 10_000), help="Queries of the others.")
+@click.option("--size", "sizes", multiple=True, help="Size to grow to, repeatable; none: all.  [default: all]")
+def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
+    """`evaluate` beside NumPy, scikit-learn and faiss on the same codes, then on larger and larger databases."""
+    from qsmi_lib.bench.evaluation import SIZES, evaluation
+    from qsmi_lib.config import known
+
+    for size in sizes:
+        known("size", SIZES, size)
+    click.echo(evaluation(sample, list(sizes or SIZES)), nl=False)
 
 
 def parse_option(text: str) -> tuple[str, float]:

@@ -9,6 +9,7 @@ from qsmi_lib.config import PROFILES, Profile, RunConfig, known
 from qsmi_lib.methods import configure
 
 BITS = (12, 24, 36, 48)  # Table 2
+TIE_BITS = (8, 12, 24, 48)  # notebook 02
 ABLATION = ("qmi", "qmi_clamped", "qsmi_unclamped", "qsmi")  # Table 1, and the cell it leaves out
 ALPHAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # Fig. 3
 
@@ -55,6 +56,14 @@ def _constant_needs(profile: Profile) -> list[RunConfig]:
 _MAP = ("map_11pt", "map", "precision_radius2", "empty_radius2")
 
 EXPERIMENTS = {
+    "tie_order": Experiment(
+        "Order inside ties: QSMI by code length",
+        "02",
+        ("bits",),
+        _MAP,
+        None,
+        lambda profile: _runs(profile, ["qsmi"], TIE_BITS, profile.seeds[:1]),
+    ),
     "table_1": Experiment(
         "Table 1: ablation at 48 bits",
         "03",

@@ -85,6 +85,9 @@ def evaluate(
 ) -> Evaluation:
     """Score the Hamming ranking of the database for every query.
 
+    Each pair of a query and an item is looked at once, nothing is sorted, and what is held beyond the inputs stays
+    below 500 MB at any size.
+
     Args:
         query_codes: (n_query, bits) of -1 and +1, at least one query and one bit.
         database_codes: (n_database, bits) of -1 and +1, at least one item.
@@ -94,14 +97,15 @@ def evaluate(
         relevance: "share-one" (equal labels, or at least one shared) or "fraction" (see `Evaluation`).
         ties: "index" ranks equal distances in database order; "expected" makes `ap` and `map` the mean over all
             orders of tied items. The other fields do not change.
-        device: where the ranking is computed; None is where `query_codes` lie.
+        device: where the ranking is computed; None is where `query_codes` lie. On a CUDA device all of it stays there,
+            ties included; for any other device the CPU does it.
 
     Returns:
         `Evaluation`, NumPy float64.
 
     Raises:
         ValueError: codes with other values than -1 and +1 or of other lengths, labels of another number or kind, an
-            unknown rule, k out of range, or no query with anything relevant.
+            unknown rule, k out of range, more than 65,535 bits or labels, or no query with anything relevant.
     """
     if relevance not in RULES:
         raise ValueError(f"relevance must be one of {RULES}, got {relevance!r}")

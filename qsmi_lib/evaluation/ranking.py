@@ -16,7 +16,7 @@ from torch import Tensor
 from qsmi_lib.evaluation.relevance import ANY, EQUAL, Items, Segments
 
 BLOCK = 2048  # items at a time: what is known of them stays in the first-level cache
-STAY = 1 << 15  # items at a time that stay in the second-level cache while a few queries meet them
+STAY = 1 << 14  # items at a time that stay in the second-level cache while a few queries meet them
 TOGETHER = 8  # queries at most that do so
 NOTES_BYTES = 160 << 20  # the notes of all threads together, 8 bytes a relevant item
 NEVER = np.iinfo(np.int64).max

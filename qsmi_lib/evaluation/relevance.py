@@ -11,7 +11,7 @@ from qsmi_lib.codes import pack
 
 RULES = ("share-one", "fraction")  # as `evaluate` takes them
 EQUAL, ANY, SHARED = range(3)  # as the kernels take them; a gain is 1 for equal labels, for any shared, or their number
-BLOCK_BYTES = 1 << 22  # of unpacked input at a time
+BLOCK_BYTES = 1 << 20  # of unpacked input at a time
 ROOM = 160 << 20  # bytes of the packed database at a time
 COUNTABLE = 1 << 20  # values of single labels that are counted
 

@@ -95,26 +95,38 @@ def eleven_points(recall: ArrayLike, precision: ArrayLike, rules: Mapping[str, A
     return figure
 
 
-def tie_spread(
-    bits: ArrayLike, optimistic: ArrayLike, expected: ArrayLike, pessimistic: ArrayLike, by_index: ArrayLike
-) -> Figure:
-    """mAP between the worst and the best order inside ties, by code length.
+def tie_orders(found: Mapping) -> Figure:
+    """What the order inside ties leaves open, a panel a score: the extremes, the random orders, the sorted database.
 
     Args:
-        bits: (m,), code lengths.
-        optimistic: (m,), mAP of the best order; `expected`, `pessimistic` and `by_index` likewise.
-        expected: (m,), the mean over all orders.
-        pessimistic: (m,), the worst order.
-        by_index: (m,), the order of the database.
+        found: what `tie_orders.of_runs` returned, code lengths ascending.
     """
-    figure, axes = _over_bits(bits)
-    axes.fill_between(bits, pessimistic, optimistic, color="C0", alpha=0.15, linewidth=0)
-    axes.plot(bits, optimistic, color="C0", linestyle="--", marker="^", label="best order inside ties")
-    axes.plot(bits, expected, color="black", linestyle="-", marker="o", label="mean over all orders")
-    axes.plot(bits, by_index, color="C1", linestyle="", marker="x", markersize=7, label="order of the database")
-    axes.plot(bits, pessimistic, color="C0", linestyle="-.", marker="v", label="worst order inside ties")
-    axes.set(ylabel="mAP (share of 1)", ylim=(0, 1))
-    axes.legend(loc="lower right")
+    runs = found["runs"]
+    place = np.arange(len(runs))
+    fields = list(runs[0]["permuted"])
+    figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 3.2), sharey=True)
+    for axes, field in zip(panels, fields, strict=True):
+        first, last, by_class = ([run[order][field] for run in runs] for order in ("first", "last", "sorted"))
+        random = np.array([run["permuted"][field] for run in runs])
+        middle = (np.array(first) + last) / 2
+        half = np.abs(np.array(first) - last) / 2
+        axes.errorbar(place, middle, half, color="0.6", linestyle="", marker="", elinewidth=1,
+                      label="from relevant last to relevant first")  # fmt: skip
+        axes.plot(place, random.mean(axis=1), color="C0", linestyle="", marker="_", markersize=7, markeredgewidth=2)
+        axes.vlines(place, random.min(axis=1), random.max(axis=1), color="C0", linewidth=7,
+                    label=f"{random.shape[1]} random orders")  # fmt: skip
+        axes.plot(place + 0.3, by_class, color="C1", linestyle="", marker="x", markersize=6, label="sorted by class")
+        if field == "map":
+            expected = [run["order_free"]["map_expected"] for run in runs]
+            axes.plot(place - 0.3, expected, color="black", linestyle="", marker=".", label="mean over all orders")
+            handles = axes.get_legend_handles_labels()
+        title = f"{field}\nk = {runs[0]['k']:,}" if "_at_k" in field else f"{field}\n"
+        axes.set(title=title, xticks=place, xlim=(-0.6, len(runs) - 0.4))
+        axes.set_xticklabels([str(run["bits"]) for run in runs])
+        axes.grid(axis="x", visible=False)
+    panels[0].set_ylabel("score (share of 1)")
+    panels[len(fields) // 2].set_xlabel("code length (bits)")
+    figure.legend(*handles, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -126,8 +138,8 @@ def sorted_database(gaps: Mapping[str, ArrayLike]) -> Figure:
     """
     figure, axes = plt.subplots(figsize=(5.6, 2.9))
     axes.axhline(0, color="0.4", linestyle="-", marker="", linewidth=1)
-    for number, (name, gap) in enumerate(gaps.items()):
-        axes.plot(np.arange(len(gap)), gap, color=f"C{number}", linestyle=("-", "--")[number % 2], label=name)
+    for name, gap in gaps.items():
+        axes.plot(np.arange(len(gap)), gap, label=name)
     axes.set(
         xlabel="class of the query (its place in a sorted database)", ylabel="mAP less its mean\nover orders of ties"
     )

@@ -546,6 +546,11 @@ def test_parts_change_nothing_in_triton(monkeypatch, triton_ranking, kind, rule)
             close(getattr(result, field), getattr(whole, field), field)
 
 
+def test_the_import_compiles_nothing():
+    code = "from qsmi_lib.evaluation import ranking; assert not ranking._pass.signatures"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 COMPILE = """
 from triton import compile
 from triton.backends.compiler import GPUTarget

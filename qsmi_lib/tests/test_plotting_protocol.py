@@ -56,12 +56,30 @@ def test_eleven_points():
     assert "precision" in axes.get_ylabel()
 
 
-def test_tie_spread():
-    axes = drawn(protocol.tie_spread(BITS, [0.5, 0.6, 0.7], [0.4, 0.5, 0.65], [0.3, 0.4, 0.6], [0.41, 0.5, 0.65]))
-    assert line(axes, "best order inside ties").get_ydata().tolist() == [0.5, 0.6, 0.7]
-    assert line(axes, "worst order inside ties").get_ydata().tolist() == [0.3, 0.4, 0.6]
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "12", "48"]
-    assert axes.get_xlabel() == "code length (bits)"
+def test_tie_orders():
+    scores = [{"map_11pt": 0.6, "map": 0.5, "map_at_k": 0.4}, {"map_11pt": 0.7, "map": 0.6, "map_at_k": 0.5}]
+    runs = [
+        {
+            "bits": bits,
+            "k": 5000,
+            "order_free": {"map_expected": own["map"]},
+            "sorted": own,
+            "first": {field: value + 0.2 for field, value in own.items()},
+            "last": {field: value - 0.1 for field, value in own.items()},
+            "permuted": {field: [value - 0.01, value + 0.01] for field, value in own.items()},
+        }
+        for bits, own in zip((8, 48), scores, strict=True)
+    ]
+    figure = protocol.tie_orders({"runs": runs})
+    figure.canvas.draw()
+    assert [axes.get_title() for axes in figure.axes] == ["map_11pt\n", "map\n", "map_at_k\nk = 5,000"]
+    for axes, field in zip(figure.axes, scores[0], strict=True):
+        assert line(axes, "sorted by class").get_ydata().tolist() == [own[field] for own in scores]
+        (band,) = (c for c in axes.collections if c.get_label() == "2 random orders")
+        bands = [segment[:, 1] for segment in band.get_segments()]
+        np.testing.assert_allclose(bands, [run["permuted"][field] for run in runs])
+        assert [tick.get_text() for tick in axes.get_xticklabels()] == ["8", "48"]
+    assert line(figure.axes[1], "mean over all orders").get_ydata().tolist() == [0.5, 0.6]
 
 
 def test_sorted_database():

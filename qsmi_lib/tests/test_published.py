@@ -1,21 +1,30 @@
 """The published numbers in data/paper: form, counts and well-known cells."""
 
 import csv
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
+from qsmi_lib.evaluation import Evaluation
+
 PAPER = Path(__file__).parents[2] / "data" / "paper"
 HEADER = ["source", "place", "dataset", "method", "bits", "metric", "mean", "std", "note"]
-NETWORK_HEADER = ["source", "place", "layer", "kernel", "units", "activation"]
+OTHER_HEADERS = {
+    "table_11": ["source", "place", "layer", "kernel", "units", "activation"],
+    "conventions": [
+        "source", "place", "subject", "convention", "denominator", "k", "ties", "empty_balls", "selection", "note",
+    ],
+}  # fmt: skip
 ROWS = {
     "table_1": 6, "table_2": 12, "table_3": 15, "table_4": 6, "table_5": 24, "table_6": 15,
     "table_7": 12, "table_8": 28, "table_9": 9, "table_10": 20, "table_11": 5,
     "slides_table_iv": 6, "slides_table_v": 10, "slides_cifar10_comparison": 24, "slides_nus_wide": 15,
     "uit_table_1": 6, "uit_table_2": 6, "uit_settings": 16, "text": 95, "figures": 12,
+    "conventions": 23,
 }  # fmt: skip
-SOURCES = {"paper", "slides", "poster", "uit"}
+SOURCES = {"paper", "slides", "poster", "uit", "code"}
 DATASETS = {"", "fashion_mnist", "cifar10", "nus_wide", "ms_coco", "ilsvrc"}
 METHODS = {
     "", "all", "qmi", "qmi_clamped", "qsmi", "qsmi_u", "dsh", "dpsh", "dch", "csq", "csq_qsmi", "hashnet",
@@ -70,10 +79,10 @@ def test_every_file_is_counted():
 @pytest.mark.parametrize("name", ROWS)
 def test_form(name):
     header, rows = read(name)
-    assert header == (NETWORK_HEADER if name == "table_11" else HEADER)
+    assert header == OTHER_HEADERS.get(name, HEADER)
     assert len(rows) == ROWS[name]
     assert all(row["source"] in SOURCES and row["place"] for row in rows)
-    if name == "table_11":
+    if name in OTHER_HEADERS:
         return
     keys = [tuple(row[column] for column in HEADER[:6]) for row in rows]
     assert len(set(keys)) == len(keys)
@@ -96,3 +105,21 @@ def test_cell(name, method, bits, metric, mean, std):
 def test_cell_of_two(name, key, method, bits, mean):
     rows = [r for r in read(name)[1] if r["dataset"] == key or key in r["place"]]
     assert [r["mean"] for r in rows if (r["method"], r["bits"]) == (method, str(bits))] == [mean]
+
+
+def test_conventions_say_something_of_every_table_and_of_every_quoted_method():
+    _, rows = read("conventions")
+    subjects = [row["subject"] for row in rows]
+    assert len(set(subjects)) == len(subjects)
+    assert {name.split(",")[0] for name in subjects if name.startswith("Table")} == {f"Table {n}" for n in range(1, 10)}
+    quoted = {row["method"] for n in (5, 8) for row in read(f"table_{n}")[1] if row["metric"] != "map_11pt"}
+    assert quoted - {"csq_qsmi"} <= {name.lower() for name in subjects}
+    assert all(row[column] for row in rows for column in OTHER_HEADERS["conventions"])
+
+
+def test_conventions_use_the_names_of_the_fields():
+    fields = {field.name for field in dataclasses.fields(Evaluation)} | {"none", "map_literature", "map_at_5000"}
+    divisors = re.compile(r"(R|min\(R, k\)|hits|none|not stated)([,;(]| \(|$)")
+    for row in read("conventions")[1]:
+        assert row["convention"] in fields
+        assert divisors.match(row["denominator"]), row["denominator"]

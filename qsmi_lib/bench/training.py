@@ -1,14 +1,13 @@
-"""Benchmarks: ratios measured in one run, on one machine, side by side."""
+"""An epoch of training, beside the authors' style of loop."""
 
-import platform
-import time
 from collections.abc import Callable
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from qsmi_lib import datasets, models, paths, records, training
+from qsmi_lib import datasets, models, training
+from qsmi_lib.bench.measure import machine, save, seconds, table
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.methods import configure
@@ -66,41 +65,17 @@ def train(dataset: str, epochs: int) -> str:
 
     loops = {"authors' style: DataLoader, float32": lambda n: authors_style(split, n)}
     loops |= {f"qsmi_lib, {precision}": ours(precision) for precision in dict.fromkeys(["float32", own])}
-    seconds = {}
+    took = {}
     for name, loop in bar(loops.items(), "timing", unit="loop"):
         loop(1)  # warm: memory, oneDNN's choice of kernels
-        seconds[name] = _timed(loop, epochs, device) / epochs
-    base = next(iter(seconds.values()))
-    lines = [f"| {name} | {value:.2f} | {value / base:.2f} |" for name, value in seconds.items()]
-    text = "\n".join(
-        [
-            f"One epoch of QSMI at {BITS} bits, batch 128, on {dataset}: mean of {epochs} after one to warm up.",
-            f"{_machine(device)}; torch {torch.__version__}, {torch.get_num_threads()} threads.",
-            "",
-            "| loop | seconds an epoch | share of the authors' style |",
-            "|:--|--:|--:|",
-            *lines,
-            "",
-        ]
+        took[name] = seconds(lambda loop=loop: loop(epochs), device) / epochs
+    base = next(iter(took.values()))
+    return save(
+        f"train-{dataset}",
+        f"One epoch of QSMI at {BITS} bits, batch 128, on {dataset}: mean of {epochs} after one to warm up.\n"
+        + machine(device),
+        table(
+            ["loop", "seconds an epoch", "share of the authors' style"],
+            [[name, f"{value:.2f}", f"{value / base:.2f}"] for name, value in took.items()],
+        ),
     )
-    records.write(paths.results("benchmarks") / f"train-{dataset}.md", text)
-    return text
-
-
-def _timed(loop: Callable[[int], object], epochs: int, device: torch.device) -> float:
-    """Seconds that `loop` takes, the device's queue emptied before and after."""
-    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    synchronize()
-    start = time.perf_counter()
-    loop(epochs)
-    synchronize()
-    return time.perf_counter() - start
-
-
-def _machine(device: torch.device) -> str:
-    """What computes, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    flags = torch.backends.cpu.get_cpu_capability()
-    amx = " with AMX" if training.resolve_precision("auto", device) == "bf16" else ""
-    return f"{platform.machine()} CPU, {flags}{amx}"

@@ -1,0 +1,64 @@
+"""What every benchmark needs: time, memory, the machine in words, and a table that is kept."""
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from tabulate import tabulate
+
+from qsmi_lib import paths, records, training
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux alone has them
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that `work` takes, the device's queue emptied before and after."""
+    synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    synchronize()
+    start = time.perf_counter()
+    work()
+    synchronize()
+    return time.perf_counter() - start
+
+
+def peak_megabytes(work: Callable[[], object]) -> float | None:
+    """Most memory that `work` holds beyond what the process held before, in 10^6 bytes; None where it is not told."""
+    try:
+        CLEAR.write_text("5")  # the peak starts again from what is held now
+        before = _kilobytes("VmRSS")
+        work()
+        return (_kilobytes("VmHWM") - before) * 1024 / 1e6
+    except OSError:
+        return None
+
+
+def _kilobytes(name: str) -> int:
+    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1])
+
+
+def machine(device: torch.device, *packages: str) -> str:
+    """What computes, in words, and the versions of `packages`."""
+    if device.type == "cuda":
+        place = torch.cuda.get_device_name(device)
+    else:
+        amx = " with AMX" if training.resolve_precision("auto", device) == "bf16" else ""
+        place = f"{platform.machine()} CPU, {torch.backends.cpu.get_cpu_capability()}{amx}"
+    versions = [f"torch {torch.__version__}", *(f"{package} {version(package)}" for package in packages)]
+    return f"{place}; {', '.join(versions)}; {torch.get_num_threads()} threads."
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: names to the left, numbers, which come as text, to the right."""
+    align = ["left", *["right"] * (len(headers) - 1)]
+    return tabulate(rows, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def save(name: str, *parts: str) -> str:
+    """`parts` as paragraphs, written to results/benchmarks and returned."""
+    text = "\n\n".join(parts) + "\n"
+    records.write(paths.results("benchmarks") / f"{name}.md", text)
+    return text
