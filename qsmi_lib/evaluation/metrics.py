@@ -10,7 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qsmi_lib.evaluation import checks, ranking
+from qsmi_lib.evaluation import checks, numba_ranking
+from qsmi_lib.evaluation.ranking import Scan
 from qsmi_lib.evaluation.relevance import RULES, SHARED, kernel_rule, packed
 from qsmi_lib.evaluation.ties import over_orders
 
@@ -152,16 +153,16 @@ def _kernels(device: torch.device) -> tuple[ModuleType, torch.device]:
         from qsmi_lib.evaluation import triton_ranking  # not every machine has Triton
 
         return triton_ranking, device
-    return ranking, torch.device("cpu")
+    return numba_ranking, torch.device("cpu")
 
 
-def _scores(scan: ranking.Scan, unit: Tensor, ks: np.ndarray) -> tuple[dict[str, Tensor], np.ndarray]:
+def _scores(scan: Scan, unit: Tensor, ks: np.ndarray) -> tuple[dict[str, Tensor], np.ndarray]:
     """What the means are taken of, a row for each query that has something relevant; and which queries have."""
     device = scan.area.device
     gains = torch.arange(scan.histogram.shape[2], device=device)
     total = (scan.histogram * gains).sum(dim=(1, 2))
     valid = total > 0
-    scan = ranking.Scan(*(field[valid] for field in scan))
+    scan = Scan(*(field[valid] for field in scan))
     unit, total = unit[valid], total[valid].double()  # whole numbers, exact
     within = scan.histogram.sum(dim=2).cumsum(dim=1)
     gain_within = (scan.histogram * gains).sum(dim=2).cumsum(dim=1) / unit[:, None]

@@ -1,4 +1,4 @@
-"""Ranking on a GPU, in Triton: the `Scan` of `ranking` by the same counting; nothing leaves the device.
+"""Ranking on a GPU, in Triton: nothing leaves the device.
 
 A program takes one query and a part of the database. The first kernel counts items by distance and gain; then it is
 known what comes before each part at each distance, and the second kernel writes the rank of every relevant item to its
@@ -27,7 +27,7 @@ segments = Segments  # there is nothing more to mind
 
 
 def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks: np.ndarray) -> Scan:
-    """Rank the database for each query; arguments and result as those of `ranking.scan`, in tensors."""
+    """Rank the database for each query; arguments and result as those of `numba_ranking.scan`."""
     counts = [_counted(query, segment, rule, bits + 1, n_gain) for segment in database]
     before = _before(torch.cat(counts, dim=1)).split([part.shape[1] for part in counts], dim=1)
     histogram = torch.cat(counts, dim=1).sum(dim=1)

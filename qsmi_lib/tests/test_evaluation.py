@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score
 
-from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, ranking, relevance
+from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, numba_ranking, relevance
 from qsmi_lib.evaluation.ties import harmonic, over_orders
 from qsmi_lib.tests import slow_evaluation
 
@@ -465,12 +465,12 @@ def test_mistakes_are_refused(changes, message):
 @pytest.mark.parametrize(("kind", "rule"), KINDS)
 def test_chunks_change_nothing(monkeypatch, kind, rule):
     case = random_case(6, 12, kind, n_query=9)
-    whole, threads = evaluate(*case, k=[2, 7], relevance=rule), ranking.get_num_threads()
+    whole, threads = evaluate(*case, k=[2, 7], relevance=rule), numba_ranking.get_num_threads()
     for name, module, values in [
         ("CHUNK_BYTES", metrics, (1, 64 * 15 * 5)),  # one query at a time, a few
-        ("NOTES_BYTES", ranking, (8 * threads, 40 * threads)),  # one item a segment, five
+        ("NOTES_BYTES", numba_ranking, (8 * threads, 40 * threads)),  # one item a segment, five
         ("ROOM", relevance, (1, 16 * 5)),
-        ("TOGETHER", ranking, (1, 2)),
+        ("TOGETHER", numba_ranking, (1, 2)),
         ("BLOCK_BYTES", relevance, (1, 200)),
     ]:
         for value in values:
@@ -547,7 +547,7 @@ def test_parts_change_nothing_in_triton(monkeypatch, triton_ranking, kind, rule)
 
 
 def test_the_import_compiles_nothing():
-    code = "from qsmi_lib.evaluation import ranking; assert not ranking._pass.signatures"
+    code = "from qsmi_lib.evaluation import numba_ranking; assert not numba_ranking._pass.signatures"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -1,0 +1,234 @@
+"""Ranking on the CPU, compiled by numba: notes of the relevant items alone, which settle every score.
+
+A query walks through the database, counts the items at each distance, and notes of each relevant one its place among
+its equals. Once the counts are known, a note tells its rank.
+"""
+
+from threading import Lock
+
+import numpy as np
+import torch
+from numba import get_num_threads, get_thread_id, njit, prange
+
+from qsmi_lib.evaluation.ranking import Scan
+from qsmi_lib.evaluation.relevance import ANY, EQUAL, Items, Segments
+
+BLOCK = 2048  # items at a time: what is known of them stays in the first-level cache
+STAY = 1 << 14  # items at a time that stay in the second-level cache while a few queries meet them
+TOGETHER = 8  # queries at most that do so
+NOTES_BYTES = 160 << 20  # the notes of all threads together, 8 bytes a relevant item
+ONE_AT_A_TIME = Lock()  # a call has all cores; not every threading layer of numba bears two at once
+NEVER = np.iinfo(np.int64).max
+LEVEL = np.dtype([(name, np.int64) for name in ("nearer", "seen", "last", "target", "cutoff")] + [("area", float)])
+
+
+def segments(codes: np.ndarray, labels: np.ndarray, device: torch.device) -> Segments:
+    """The database in segments whose relevant items leave each thread room for its notes."""
+    return Segments(codes, labels, device, relevant=NOTES_BYTES // (8 * get_num_threads()))
+
+
+def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks: np.ndarray) -> Scan:
+    """Rank the database for each query, on all cores.
+
+    Args:
+        query: the queries.
+        database: where it is a single segment, one pass suffices; else one counts and a second one settles.
+        rule: of `relevance`.
+        bits: code length.
+        n_gain: one more than the largest gain.
+        ks: int64 (n_k,), ascending, each between 1 and the number of items.
+    """
+    n_query, n_k, levels = query.codes.shape[1], len(ks), bits + 1
+    result = (
+        np.zeros((n_query, levels, n_gain), np.int64),
+        np.zeros(n_query),
+        np.zeros((n_query, 11, 2), np.int64),
+        np.zeros((n_query, 11, 2), np.int64),
+        np.zeros((n_query, n_k)),
+        np.full((n_query, n_k), -1),
+    )
+    state = (
+        np.zeros((n_query, levels), np.uint64),
+        np.zeros((n_query, levels), LEVEL),
+        np.zeros((n_query, 11), np.int64),
+    )
+    own = [words.numpy() for words in query]
+    together = min(max(1, NOTES_BYTES // (8 * get_num_threads() * database.most_relevant)), TOGETHER, n_query)
+    notes = np.empty((get_num_threads(), together, database.most_relevant + 1), np.uint64)
+    for counts, settles in [(True, True)] if len(database) == 1 else [(True, False), (False, True)]:
+        for number, segment in enumerate(database, start=1):
+            words = [part.numpy() for part in segment]
+            with ONE_AT_A_TIME:
+                _pass(*own, *words, rule, notes, counts, settles, number == len(database), ks, *state, *result)
+    return Scan(*map(torch.from_numpy, result))
+
+
+@njit(cache=True, inline="always")
+def _ones(word):
+    """Number of ones of a 64-bit word; LLVM knows the pattern and emits one instruction for it."""
+    word = np.uint64(word)
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.uint32((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True, parallel=True)
+def _pass(
+    query_codes, query_labels, codes, labels, rule, notes, counts, settles, last, ks, items, levels, targets,
+    histogram, area, reached, before, area_at_k, gain_at_k,
+):  # fmt: skip
+    n_query, n_items, together = query_codes.shape[1], codes.shape[1], notes.shape[1]
+    for group in prange(-(-n_query // together)):
+        begin, end = group * together, min(n_query, (group + 1) * together)
+        noted = notes[get_thread_id()]
+        n = np.zeros(together, np.int64)
+        for first in range(0, n_items, STAY):
+            chunk = first, min(n_items, first + STAY)
+            for q in range(begin, end):
+                code, label, own = query_codes[:, q].copy(), query_labels[:, q].copy(), noted[q - begin]
+                n[q - begin] = _meet(code, label, codes, labels, rule, chunk, items[q], own, n[q - begin])
+        for q in range(begin, end):
+            own = noted[q - begin, : n[q - begin]]
+            if counts:
+                _count(own, histogram[q])
+                if last:
+                    _open(levels[q], items[q], histogram[q], targets[q], ks)
+            if settles:
+                _settle(own, levels[q], targets[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
+                if last:
+                    area[q] = _close(levels[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
+
+
+@njit(cache=True)
+def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
+    """Count the items at each distance; note of each relevant one its gain, distance and place among its equals.
+
+    A note is the three numbers in 16, 16 and 32 bits. `n` is how many there are already; returns how many then.
+    """
+    n = np.uint64(n)  # unsigned, as all indices here: a signed one would be tested for counting from the end
+    keys = np.empty(BLOCK, np.uint32)
+    for first in range(chunk[0], chunk[1], BLOCK):
+        size = min(BLOCK, chunk[1] - first)
+        _compare(code, label, codes, labels, rule, first, keys[:size])
+        for key in keys[:size]:
+            distance = key & np.uint32(0xFFFF)
+            place = items[distance] + np.uint64(1)
+            items[distance] = place
+            # Written always, kept only if relevant: a branch would be guessed wrong too often.
+            notes[n] = place | np.uint64(key) << np.uint64(32)
+            n += np.uint64(key > 0xFFFF)
+    return np.int64(n)
+
+
+@njit(cache=True)
+def _compare(code, label, codes, labels, rule, first, keys):
+    """Gain and distance, 16 bits each, of the items from `first` on: loops that LLVM turns into vector instructions."""
+    last = first + len(keys)
+    if rule == EQUAL:
+        row, own = labels[0][first:last], label[0]
+        for i in range(len(keys)):
+            keys[i] = np.uint32(1) if row[i] == own else np.uint32(0)
+    else:
+        keys[:] = 0
+        for w in range(len(label)):
+            row, own = labels[w][first:last], label[w]
+            for i in range(len(keys)):
+                keys[i] += _ones(row[i] & own)
+        if rule == ANY:
+            for i in range(len(keys)):
+                keys[i] = min(keys[i], np.uint32(1))
+    for i in range(len(keys)):
+        keys[i] <<= np.uint32(16)
+    for w in range(len(code)):
+        row, own = codes[w][first:last], code[w]
+        for i in range(len(keys)):
+            keys[i] += _ones(row[i] ^ own)
+
+
+@njit(cache=True, inline="always")
+def _read(note):
+    """Gain, distance and place of a note."""
+    return (
+        np.int64(note >> np.uint64(48)),
+        np.int64((note >> np.uint64(32)) & np.uint64(0xFFFF)),
+        np.int64(note & np.uint64(0xFFFFFFFF)),
+    )
+
+
+@njit(cache=True)
+def _count(notes, histogram):
+    for note in notes:
+        gain, distance, _ = _read(note)
+        histogram[distance, gain] += 1
+
+
+@njit(cache=True)
+def _open(level, items, histogram, targets, ks):
+    """Once the histogram is known: what lies nearer than each level, and what is due first in it."""
+    total = 0
+    for distance in range(len(level)):
+        histogram[distance, 0] = np.int64(items[distance]) - histogram[distance].sum()
+        for gain in range(1, histogram.shape[1]):
+            total += gain * histogram[distance, gain]
+    for tenth in range(11):
+        targets[tenth] = max(1, -(-tenth * total // 10))
+    items[:] = 0
+    nearer, seen = 0, 0
+    for distance in range(len(level)):
+        here = level[distance]
+        here.nearer, here.seen = nearer, seen
+        here.target, here.cutoff = _above(seen, targets), _above(nearer, ks)
+        for gain in range(histogram.shape[1]):
+            nearer += histogram[distance, gain]
+            seen += gain * histogram[distance, gain]
+
+
+@njit(cache=True)
+def _above(value, ascending):
+    """The first number above `value`."""
+    index = np.searchsorted(ascending, value, side="right")
+    return ascending[index] if index < len(ascending) else NEVER
+
+
+@njit(cache=True)
+def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
+    """Each relevant item adds to the area of its level; a few are the first beyond a target or a cut-off."""
+    for note in notes:
+        gain, distance, place = _read(note)
+        here = level[distance]
+        rank, seen = here.nearer + place, here.seen
+        if rank > here.cutoff:
+            for j in range(np.searchsorted(ks, here.cutoff), np.searchsorted(ks, rank)):
+                area_at_k[j], gain_at_k[j] = here.area, seen
+            here.cutoff = _above(rank - 1, ks)
+        here.seen += gain
+        here.area += gain * here.seen / rank
+        if here.seen >= here.target:
+            for tenth in range(11):
+                if seen < targets[tenth] <= here.seen:
+                    reached[tenth, 0], reached[tenth, 1] = here.seen, rank
+                    before[tenth, 0], before[tenth, 1] = seen, here.last
+            here.target = _above(here.seen, targets)
+        here.last = rank
+
+
+@njit(cache=True)
+def _close(level, ks, reached, before, area_at_k, gain_at_k):
+    """Once everything is settled: what one level could not know of the nearer ones. Returns the whole area."""
+    area, j = 0.0, 0
+    for distance in range(len(level)):
+        here = level[distance]
+        while j < len(ks) and (distance + 1 == len(level) or ks[j] <= level[distance + 1].nearer):
+            if gain_at_k[j] < 0:  # no relevant item of this level lies beyond the cut-off
+                area_at_k[j], gain_at_k[j] = here.area, here.seen
+            area_at_k[j] += area
+            j += 1
+        area += here.area
+    for tenth in range(11):
+        if before[tenth, 1] == 0:  # the first relevant item of its level
+            before[tenth, 1] = 1
+            for here in level:
+                if here.last < reached[tenth, 1]:
+                    before[tenth, 1] = max(before[tenth, 1], here.last)
+    return area
