@@ -59,7 +59,8 @@ def scikit_learn(codes: SavedCodes) -> Iterator[np.ndarray]:
     """All neighbours of each query by brute force, the pattern of the authors' evaluator."""
     neighbours = NearestNeighbors(n_neighbors=len(codes.database), algorithm="brute", metric="hamming")
     neighbours.fit(codes.database)
-    return (neighbours.kneighbors(code[None], return_distance=False)[0] for code in codes.query)
+    batches = np.array_split(codes.query, -(-len(codes.query) // 64))
+    return (row for batch in batches for row in neighbours.kneighbors(batch, return_distance=False))
 
 
 def faiss_flat(codes: SavedCodes) -> np.ndarray:

@@ -16,6 +16,7 @@ from qsmi_lib.evaluation.relevance import RULES, SHARED, kernel_rule, packed
 from qsmi_lib.evaluation.ties import over_orders
 
 CHUNK_BYTES = 64 << 20  # of the histograms at a time, and what is computed from them; queries are taken in chunks
+CHUNK_PAIRS = 1 << 32  # of a query and an item at a time: a few seconds, after which an interrupt is heard
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def evaluate(
     n_gain = 1 + int(unit.max())
     unit = torch.as_tensor(unit, dtype=torch.float64, device=device)
     database = kernels.segments(database_codes, database_labels, device)
-    rows = max(1, CHUNK_BYTES // (64 * ((bits + 1) * (1 + n_gain) + len(ks))))
+    rows = CHUNK_BYTES // (64 * ((bits + 1) * (1 + n_gain) + len(ks)))
+    rows = max(1, min(rows, CHUNK_PAIRS // len(database_codes)))
     ap, sums = np.full(n_query, np.nan), {}
     for first in range(0, n_query, rows):
         chunk = slice(first, first + rows)

@@ -52,6 +52,7 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
         np.zeros((n_query, levels), LEVEL),
         np.zeros((n_query, 11), np.int64),
     )
+    threads = torch.get_num_threads()  # numba sets it where both use OpenMP
     own = [words.numpy() for words in query]
     together = min(max(1, NOTES_BYTES // (8 * get_num_threads() * database.most_relevant)), TOGETHER, n_query)
     notes = np.empty((get_num_threads(), together, database.most_relevant + 1), np.uint64)
@@ -60,6 +61,7 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
             words = [part.numpy() for part in segment]
             with ONE_AT_A_TIME:
                 _pass(*own, *words, rule, notes, counts, settles, number == len(database), ks, *state, *result)
+                torch.set_num_threads(threads)
     return Scan(*map(torch.from_numpy, result))
 
 

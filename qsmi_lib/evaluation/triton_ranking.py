@@ -96,14 +96,15 @@ def _sums(ranks: Tensor, gains: Tensor, ks: np.ndarray) -> tuple[Tensor, ...]:
     last = (index - 1).clamp(min=0)
     before = torch.stack([seen.gather(1, last), ranks.gather(1, last).long()], dim=2)
     nothing = torch.tensor([0, 1], device=seen.device)
-    within = [ranks <= k for k in ks.tolist()]
-    empty = area.new_zeros((len(area), 0))
+    at_k = area.new_zeros((len(area), len(ks))), seen.new_zeros((len(area), len(ks)))
+    for column, k in enumerate(ks.tolist()):
+        within = ranks <= k
+        at_k[0][:, column], at_k[1][:, column] = (area * within).sum(dim=1), (gains * within).sum(dim=1)
     return (
         area.sum(dim=1),
         reached,
         torch.where(index[..., None] > 0, before, nothing),
-        torch.stack([(area * mask).sum(dim=1) for mask in within], dim=1) if within else empty,
-        torch.stack([(gains * mask).sum(dim=1) for mask in within], dim=1) if within else empty.long(),
+        *at_k,
     )
 
 

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import combinations
 from typing import NamedTuple
@@ -468,6 +469,7 @@ def test_chunks_change_nothing(monkeypatch, kind, rule):
     whole, threads = evaluate(*case, k=[2, 7], relevance=rule), numba_ranking.get_num_threads()
     for name, module, values in [
         ("CHUNK_BYTES", metrics, (1, 64 * 15 * 5)),  # one query at a time, a few
+        ("CHUNK_PAIRS", metrics, (1, 24 * 5)),
         ("NOTES_BYTES", numba_ranking, (8 * threads, 40 * threads)),  # one item a segment, five
         ("ROOM", relevance, (1, 16 * 5)),
         ("TOGETHER", numba_ranking, (1, 2)),
@@ -501,6 +503,60 @@ def test_codes_longer_than_int8_counts_do_not_overflow():
     assert result.precision_recall_by_radius[[0, 199, 200]].tolist() == [[1, 1], [1, 1], [0.5, 1]]
 
 
+def test_the_budgets_of_memory_bind():
+    """Each case would hold more than the others together if its budget did not bind."""
+    everything = np.ones((2_000_000, 8), np.int8), np.zeros(2_000_000, int)  # all relevant: many notes
+    long = np.ones((20_000, 1024), np.int8), np.zeros(20_000, int)  # many and long histograms
+    evaluate(long[0][:9], long[0][:9], long[1][:9], long[1][:9])
+    for query, database in ((slice(20), everything), (slice(20), long), (slice(None), [part[:10] for part in long])):
+        codes, labels = database if query.stop else long
+        tracemalloc.start()
+        evaluate(codes[query], database[0], labels[query], database[1])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 250e6
+
+
+def test_a_database_too_large_to_keep_is_packed_part_by_part():
+    codes = np.broadcast_to(np.ones((1, 1024), np.int8), (10_000_000, 1024))  # 1.3 GB packed, next to nothing here
+    segments = relevance.Segments(codes, np.zeros(10_000_000, np.int8), torch.device("cpu"))
+    first = next(iter(segments))
+    assert len(segments) > 1
+    assert 8 * (first.codes.numel() + first.labels.numel()) <= relevance.ROOM
+
+
+def test_labels_far_apart_are_not_counted():
+    case = TOY._replace(query_labels=np.array([2**60]), database_labels=TOY.database_labels * 2**60)
+    assert evaluate(*case).map == evaluate(*TOY).map
+
+
+def test_threads_of_torch_stay_as_they_were():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        evaluate(*TOY)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_calls_from_several_threads():
+    cases = [random_case(seed, 12, "single", n_query=20, n_database=500) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda case: evaluate(*case), cases))
+    for case, result in zip(cases, together, strict=True):
+        assert_same(evaluate(*case), result)
+
+
+@pytest.mark.parametrize("bits", [1, 63, 64, 65, 200])
+def test_packing_in_torch_keeps_distances(bits):
+    codes = random_case(bits, bits, "single").database_codes
+    words = relevance.packed(torch.from_numpy(codes), torch.zeros(len(codes), dtype=int), torch.device("cpu")).codes
+    differing = (words.numpy()[:, :, None] ^ words.numpy()[:, None, :]).view(np.uint8).reshape(-1, *[len(codes)] * 2, 8)
+    between = np.unpackbits(differing, axis=3).sum(axis=(0, 3))
+    np.testing.assert_array_equal(between, (codes[:, None] != codes).sum(axis=2))
+
+
 # On a GPU; where there is none, the kernels run in Triton's interpreter (see conftest)
 
 needs_triton = pytest.mark.skipif(not importlib.util.find_spec("triton"), reason="no Triton on this machine")
@@ -524,6 +580,20 @@ def test_triton_says_what_numba_says(request, bits, kind, rule):
     expected = evaluate(*case, k=[1, 4, 150], relevance=rule, device="cpu")
     request.getfixturevalue("triton_ranking")
     result = evaluate(*case, k=[1, 4, 150], relevance=rule)
+    for name in FIELDS:
+        close(getattr(result, name), getattr(expected, name), name)
+
+
+@needs_triton
+def test_triton_ranks_beyond_16_bits(request, monkeypatch):
+    rng = np.random.default_rng(0)
+    case = Case(*(rng.choice([-1, 1], (n, 8)) for n in (1, 70_000)), np.array([1]), rng.integers(4, size=70_000))
+    expected = evaluate(*case, k=[65_536, 70_000], device="cpu")
+    kernels = request.getfixturevalue("triton_ranking")
+    if not torch.cuda.is_available():  # larger steps, or the interpreter takes minutes
+        monkeypatch.setattr(kernels, "PLACED", 1024)
+        monkeypatch.setattr(kernels, "COUNTED", 16_384)
+    result = evaluate(*case, k=[65_536, 70_000])
     for name in FIELDS:
         close(getattr(result, name), getattr(expected, name), name)
 
