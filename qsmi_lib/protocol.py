@@ -34,7 +34,8 @@ def conventions() -> pd.DataFrame:
 
 def markdown(rows: pd.DataFrame) -> str:
     """Rows of `conventions` for people."""
-    return rows[list(HEADINGS)].rename(columns=HEADINGS).to_markdown(index=False, disable_numparse=True)
+    named = rows[list(HEADINGS)].rename(columns=HEADINGS)
+    return named.to_markdown(index=False, disable_numparse=True).replace("__", r"\_\_")  # no emphasis
 
 
 def rules() -> dict[str, str]:

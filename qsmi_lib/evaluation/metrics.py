@@ -19,7 +19,7 @@ CHUNK_BYTES = 64 << 20  # of the histograms at a time, and what is computed from
 CHUNK_PAIRS = 1 << 32  # of a query and an item at a time: a few seconds, after which an interrupt is heard
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     r"""Scores of a Hamming ranking. Means are over the queries that have something relevant, in float64.
 
@@ -29,18 +29,21 @@ class Evaluation:
 
     Attributes:
         map_11pt: mean over the recall levels 0, 0.1, ... 1 of the precision at the recall nearest to the level, at the
-            first such rank, the lower recall where two are as near (the authors' rule, Eq. 22).
+            first such rank, the lower recall where two are as near (the authors' rule, Eq. 22); ties in database
+            order.
         map: mean AP over the whole ranking; equal distances by `ties`.
         map_expected: mean AP over all orders of tied items.
         map_optimistic: mean AP of the best order inside ties.
         map_pessimistic: mean AP of the worst order inside ties.
-        map_at_k: {k: the AP sum over k ranks, over min(R, k)}, R counting the items with a gain above 0.
-        map_at_k_hits: {k: the same sum over the gains in the top k}; a query without any counts 0.
-        precision_at_k: {k: precision at rank k}.
-        recall_at_k: {k: recall at rank k}.
+        map_at_k: {k: the AP sum over k ranks, over min(R, k)}, R counting the items with a gain above 0; ties in
+            database order.
+        map_at_k_hits: {k: the same sum over the gains in the top k}; a query without any counts 0; ties in database
+            order.
+        precision_at_k: {k: precision at rank k}; ties in database order.
+        recall_at_k: {k: recall at rank k}; ties in database order.
         precision_radius2: precision among the items within Hamming distance 2; an empty ball counts 0.
         empty_radius2: share of the queries with nothing within distance 2.
-        precision_at_recall: (11,), what `map_11pt` is the mean of.
+        precision_at_recall: (11,), what `map_11pt` is the mean of; ties in database order.
         precision_recall_by_radius: (bits + 1, 2); precision and recall of all query-item pairs within each radius
             taken together; precision is 0 where there are none.
         ap: (n_query,), AP of each query by `ties`; nan where nothing is relevant.
@@ -87,8 +90,8 @@ def evaluate(
 ) -> Evaluation:
     """Score the Hamming ranking of the database for every query.
 
-    Each pair of a query and an item is looked at once, nothing is sorted, and what is held beyond the inputs stays
-    below 500 MB at any size.
+    Nothing is sorted, and what is held beyond the inputs stays below 500 MB at any number of queries, items and bits
+    (under "fraction" more, where an item may have hundreds of labels and thousands of bits).
 
     Args:
         query_codes: (n_query, bits) of -1 and +1, at least one query and one bit.
@@ -100,14 +103,14 @@ def evaluate(
         ties: "index" ranks equal distances in database order; "expected" makes `ap` and `map` the mean over all
             orders of tied items. The other fields do not change.
         device: where the ranking is computed; None is where `query_codes` lie. On a CUDA device all of it stays there,
-            ties included; for any other device the CPU does it.
+            ties included; for any other device, and without Triton, the CPU does it.
 
     Returns:
         `Evaluation`, NumPy float64.
 
     Raises:
         ValueError: codes with other values than -1 and +1 or of other lengths, labels of another number or kind, an
-            unknown rule, k out of range, more than 65,535 bits or labels, or no query with anything relevant.
+            unknown rule or device, k out of range, more than 65,535 bits or labels, or no query with anything relevant.
     """
     if relevance not in RULES:
         raise ValueError(f"relevance must be one of {RULES}, got {relevance!r}")
@@ -115,7 +118,7 @@ def evaluate(
         raise ValueError(f"ties must be 'index' or 'expected', got {ties!r}")
     if device is None:
         device = query_codes.device if isinstance(query_codes, Tensor) else "cpu"
-    kernels, device = _kernels(torch.device(device))
+    kernels, device = _kernels(device)
     query_codes = checks.codes("query_codes", query_codes, device)
     database_codes = checks.codes("database_codes", database_codes, device)
     n_query, bits = query_codes.shape
@@ -149,8 +152,14 @@ def evaluate(
     return _means(sums, n_valid, ap, ks)
 
 
-def _kernels(device: torch.device) -> tuple[ModuleType, torch.device]:
+def _kernels(device: torch.device | str) -> tuple[ModuleType, torch.device]:
     """What ranks on `device`, and where it does so: the CPU stands in where a device has no kernels of its own."""
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device must be one of PyTorch's, such as 'cpu' or 'cuda', got {device!r}") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {str(device)!r}, but PyTorch finds no CUDA device on this machine")
     if device.type == "cuda" and importlib.util.find_spec("triton"):
         from qsmi_lib.evaluation import triton_ranking  # not every machine has Triton
 

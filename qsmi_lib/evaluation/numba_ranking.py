@@ -4,12 +4,11 @@ A query walks through the database, counts the items at each distance, and notes
 its equals. Once the counts are known, a note tells its rank.
 """
 
-from threading import Lock
-
 import numpy as np
 import torch
-from numba import get_num_threads, get_thread_id, njit, prange
+from numba import get_num_threads, get_thread_id, prange
 
+from qsmi_lib.evaluation.compiling import compiled, in_turn
 from qsmi_lib.evaluation.ranking import Scan
 from qsmi_lib.evaluation.relevance import ANY, EQUAL, Items, Segments
 
@@ -17,9 +16,10 @@ BLOCK = 2048  # items at a time: what is known of them stays in the first-level 
 STAY = 1 << 14  # items at a time that stay in the second-level cache while a few queries meet them
 TOGETHER = 8  # queries at most that do so
 NOTES_BYTES = 160 << 20  # the notes of all threads together, 8 bytes a relevant item
-ONE_AT_A_TIME = Lock()  # a call has all cores; not every threading layer of numba bears two at once
 NEVER = np.iinfo(np.int64).max
-LEVEL = np.dtype([(name, np.int64) for name in ("nearer", "seen", "last", "target", "cutoff")] + [("area", float)])
+LEVEL = np.dtype(
+    [(name, np.int64) for name in ("nearer", "seen", "last", "target", "cutoff")] + [("area", float), ("lost", float)]
+)
 
 
 def segments(codes: np.ndarray, labels: np.ndarray, device: torch.device) -> Segments:
@@ -52,20 +52,18 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
         np.zeros((n_query, levels), LEVEL),
         np.zeros((n_query, 11), np.int64),
     )
-    threads = torch.get_num_threads()  # numba sets it where both use OpenMP
     own = [words.numpy() for words in query]
     together = min(max(1, NOTES_BYTES // (8 * get_num_threads() * database.most_relevant)), TOGETHER, n_query)
     notes = np.empty((get_num_threads(), together, database.most_relevant + 1), np.uint64)
     for counts, settles in [(True, True)] if len(database) == 1 else [(True, False), (False, True)]:
-        for number, segment in enumerate(database, start=1):
-            words = [part.numpy() for part in segment]
-            with ONE_AT_A_TIME:
-                _pass(*own, *words, rule, notes, counts, settles, number == len(database), ks, *state, *result)
-                torch.set_num_threads(threads)
+        for number in range(len(database)):
+            words = [part.numpy() for part in database[number]]
+            in_turn(_pass, *own, *words, rule, notes, counts, settles, number + 1 == len(database), ks, *state, *result)
+            del words  # or two segments would be held while the next is packed
     return Scan(*map(torch.from_numpy, result))
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _ones(word):
     """Number of ones of a 64-bit word; LLVM knows the pattern and emits one instruction for it."""
     word = np.uint64(word)
@@ -75,7 +73,7 @@ def _ones(word):
     return np.uint32((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def _pass(
     query_codes, query_labels, codes, labels, rule, notes, counts, settles, last, ks, items, levels, targets,
     histogram, area, reached, before, area_at_k, gain_at_k,
@@ -102,7 +100,7 @@ def _pass(
                     area[q] = _close(levels[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
 
 
-@njit(cache=True)
+@compiled()
 def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
     """Count the items at each distance; note of each relevant one its gain, distance and place among its equals.
 
@@ -123,7 +121,7 @@ def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
     return np.int64(n)
 
 
-@njit(cache=True)
+@compiled()
 def _compare(code, label, codes, labels, rule, first, keys):
     """Gain and distance, 16 bits each, of the items from `first` on: loops that LLVM turns into vector instructions."""
     last = first + len(keys)
@@ -148,7 +146,7 @@ def _compare(code, label, codes, labels, rule, first, keys):
             keys[i] += _ones(row[i] ^ own)
 
 
-@njit(cache=True, inline="always")
+@compiled(inline="always")
 def _read(note):
     """Gain, distance and place of a note."""
     return (
@@ -158,14 +156,14 @@ def _read(note):
     )
 
 
-@njit(cache=True)
+@compiled()
 def _count(notes, histogram):
     for note in notes:
         gain, distance, _ = _read(note)
         histogram[distance, gain] += 1
 
 
-@njit(cache=True)
+@compiled()
 def _open(level, items, histogram, targets, ks):
     """Once the histogram is known: what lies nearer than each level, and what is due first in it."""
     total = 0
@@ -186,14 +184,14 @@ def _open(level, items, histogram, targets, ks):
             seen += gain * histogram[distance, gain]
 
 
-@njit(cache=True)
+@compiled()
 def _above(value, ascending):
     """The first number above `value`."""
     index = np.searchsorted(ascending, value, side="right")
     return ascending[index] if index < len(ascending) else NEVER
 
 
-@njit(cache=True)
+@compiled()
 def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
     """Each relevant item adds to the area of its level; a few are the first beyond a target or a cut-off."""
     for note in notes:
@@ -202,10 +200,13 @@ def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
         rank, seen = here.nearer + place, here.seen
         if rank > here.cutoff:
             for j in range(np.searchsorted(ks, here.cutoff), np.searchsorted(ks, rank)):
-                area_at_k[j], gain_at_k[j] = here.area, seen
+                area_at_k[j], gain_at_k[j] = here.area + here.lost, seen
             here.cutoff = _above(rank - 1, ks)
         here.seen += gain
-        here.area += gain * here.seen / rank
+        term, area = gain * here.seen / rank, here.area
+        here.area += term
+        # Millions of equal terms round alike: what each addition loses is kept (Neumaier 1974).
+        here.lost += (area - here.area) + term if area >= term else (term - here.area) + area
         if here.seen >= here.target:
             for tenth in range(11):
                 if seen < targets[tenth] <= here.seen:
@@ -215,7 +216,7 @@ def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
         here.last = rank
 
 
-@njit(cache=True)
+@compiled()
 def _close(level, ks, reached, before, area_at_k, gain_at_k):
     """Once everything is settled: what one level could not know of the nearer ones. Returns the whole area."""
     area, j = 0.0, 0
@@ -223,10 +224,10 @@ def _close(level, ks, reached, before, area_at_k, gain_at_k):
         here = level[distance]
         while j < len(ks) and (distance + 1 == len(level) or ks[j] <= level[distance + 1].nearer):
             if gain_at_k[j] < 0:  # no relevant item of this level lies beyond the cut-off
-                area_at_k[j], gain_at_k[j] = here.area, here.seen
+                area_at_k[j], gain_at_k[j] = here.area + here.lost, here.seen
             area_at_k[j] += area
             j += 1
-        area += here.area
+        area += here.area + here.lost
     for tenth in range(11):
         if before[tenth, 1] == 0:  # the first relevant item of its level
             before[tenth, 1] = 1

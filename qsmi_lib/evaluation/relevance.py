@@ -34,7 +34,7 @@ def kernel_rule(relevance: str, multi_hot: bool) -> int:
 
 
 def blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray | Tensor]:
-    """The rows of `values` a few megabytes at a time, so that what is computed of them stays small."""
+    """The rows of `values` a megabyte at a time, so that what is computed of them stays small."""
     rows = max(1, BLOCK_BYTES // (values.dtype.itemsize * max(1, int(np.prod(values.shape[1:])))))
     return (values[first : first + rows] for first in range(0, len(values), rows))
 
@@ -42,7 +42,7 @@ def blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray | Tensor]:
 def packed(codes: np.ndarray | Tensor, labels: np.ndarray | Tensor, device: torch.device) -> Items:
     """Checked codes (n, bits) and labels (n,) or (n, c), packed where they lie, then moved to `device`."""
     words = _words(codes), _words(labels) if labels.ndim == 2 else _whole(labels)[None]
-    return Items(*(part.to(device) for part in words))
+    return Items(*(part.to(device).contiguous() for part in words))  # the kernels step by one
 
 
 def _whole(labels: np.ndarray | Tensor) -> Tensor:
@@ -79,9 +79,9 @@ def _most_relevant(labels: np.ndarray | Tensor) -> int:
 
 
 class Segments:
-    """The database packed, in segments that cover it in order; iterate as often as needed.
+    """The database packed, a sequence of segments that cover it in order.
 
-    All segments are kept where they fit into ROOM; where they do not, each iteration packs them anew.
+    All segments are kept where they fit into ROOM; where they do not, each is packed anew whenever it is asked for.
 
     Args:
         codes: (n, bits), checked.
@@ -107,5 +107,5 @@ class Segments:
     def __len__(self) -> int:
         return len(self._parts)
 
-    def __iter__(self) -> Iterator[Items]:
-        return iter(self._kept) if self._kept is not None else (packed(*part) for part in self._parts)
+    def __getitem__(self, number: int) -> Items:
+        return packed(*self._parts[number]) if self._kept is None else self._kept[number]

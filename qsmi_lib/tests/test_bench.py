@@ -52,8 +52,11 @@ def test_the_others_say_the_same_once_ties_are_in_order(other, codes):
 
 def test_evaluate_prints_who_agrees_and_what_growth_costs(monkeypatch, codes):
     monkeypatch.setattr(evaluation, "codes_of", lambda *_: codes)
-    monkeypatch.setitem(evaluation.SIZES, "60 thousand items", (3, 6_000, 12, 0))
-    result = call("bench", "evaluate", "--sample", "3", "--size", "60 thousand items")
+    monkeypatch.setattr(evaluation, "SIZES", {"small": (3, 6_000, 12, 0), "sets": (3, 6_000, 12, 4)})
+    part = call("bench", "evaluate", "--sample", "3", "--size", "small")
+    assert part.exit_code == 0 and "3 x 6,000 x 12" in part.output, part.output
+    assert not (paths.results("benchmarks") / "evaluate.md").exists()
+    result = call("bench", "evaluate", "--sample", "3")
     assert result.exit_code == 0, result.output
     assert "**`evaluate`: all**" in result.output and "NumPy argsort: `map`" in result.output
     assert "3 x 6,000 x 12" in result.output

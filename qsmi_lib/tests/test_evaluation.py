@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import combinations
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score
 
-from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, numba_ranking, relevance
+from qsmi_lib.evaluation import Evaluation, checks, compiling, conventions, evaluate, metrics, numba_ranking, relevance
 from qsmi_lib.evaluation.ties import harmonic, over_orders
 from qsmi_lib.tests import slow_evaluation
 
@@ -449,7 +450,17 @@ LABELS = np.zeros((8, 2), int)
         ({"query_labels": LABELS[:1, :1], "database_labels": LABELS}, r"one kind, got shapes \(1, 1\) and \(8, 2\)"),
         ({"database_labels": LABELS + 2}, r"database_labels of shape \(n, c\) must hold 0 and 1 only, got 2"),
         ({"query_codes": np.ones((1, 65536))}, "query_codes must have at most 65535 bits, got 65536"),
-        ({"query_labels": np.ones((1, 65536), bool)}, r"query_labels .* at most 65535 labels, got 65536"),
+        ({"query_labels": np.ones((1, 65536), bool)}, r"query_labels .* 1 to 65535 labels, got 65536"),
+        (
+            {"query_labels": LABELS[:1, :0], "database_labels": LABELS[:, :0]},
+            r"query_labels .* 1 to 65535 labels, got 0",
+        ),
+        ({"query_labels": np.array([2**63], np.uint64)}, "query_labels must be at most 9223372036854775807, got 92233"),
+        ({"query_codes": np.full((1, 12), 255, np.uint8)}, "query_codes must be floating or signed .* got uint8"),
+        ({"query_codes": [["+"] * 12]}, "query_codes must be floating or signed integers, -1 and .1, got <U1"),
+        ({"query_codes": [[1, -1], [1]]}, "query_codes must be an array or a tensor: .*inhomogeneous"),
+        ({"query_codes": torch.eye(12)[:1].to_sparse()}, "query_codes must be dense, got torch.sparse_coo"),
+        ({"device": "gpu"}, "device must be one of PyTorch's, such as 'cpu' or 'cuda', got 'gpu'"),
         ({"query_labels": [7]}, "no query has anything relevant in the database: none of 1"),
         ({"query_labels": LABELS[:1], "database_labels": LABELS}, "no query has anything relevant"),
     ],
@@ -525,6 +536,38 @@ def test_a_database_too_large_to_keep_is_packed_part_by_part():
     assert 8 * (first.codes.numel() + first.labels.numel()) <= relevance.ROOM
 
 
+def test_ten_million_equal_terms_keep_twelve_digits():
+    """Every third item is relevant, all are tied, and every precision is 1/3: naive sums drift by 1e-11."""
+    codes, labels = np.ones((10_000_000, 1), np.int8), np.arange(10_000_000, dtype=np.int32) % 3
+    close(evaluate(codes[:1], codes, [2], labels, k=9_999_999).map, 1 / 3, "map")
+
+
+def test_a_fork_after_use_is_refused_in_words():
+    evaluate(*TOY)
+    if not hasattr(os, "fork"):
+        pytest.skip("this platform does not fork")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forks beside threads: just so
+        child = os.fork()
+    if child == 0:
+        try:
+            evaluate(*TOY)
+        except RuntimeError as error:
+            os._exit(0 if "start processes by the method 'spawn'" in str(error) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_folder_that_cannot_be_written_to_costs_the_cache_alone(monkeypatch):
+    def refusing(cache=False, **options):
+        if cache:
+            raise RuntimeError("no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiling, "njit", refusing)
+    assert compiling.compiled(parallel=True)(abs) is abs
+
+
 def test_labels_far_apart_are_not_counted():
     case = TOY._replace(query_labels=np.array([2**60]), database_labels=TOY.database_labels * 2**60)
     assert evaluate(*case).map == evaluate(*TOY).map
@@ -569,6 +612,7 @@ def triton_ranking(monkeypatch):
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     monkeypatch.setattr(metrics, "_kernels", lambda _: (triton_ranking, device))
+    monkeypatch.setattr(checks, "_array", lambda _name, values, _device: torch.as_tensor(values, device=device))
     return triton_ranking
 
 
@@ -582,6 +626,24 @@ def test_triton_says_what_numba_says(request, bits, kind, rule):
     result = evaluate(*case, k=[1, 4, 150], relevance=rule)
     for name in FIELDS:
         close(getattr(result, name), getattr(expected, name), name)
+
+
+@needs_triton
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_triton_takes_tensors_of_any_stride(request, kind):
+    case = random_case(3, 12, kind, n_query=4, n_database=90)
+    expected = evaluate(*case, k=5)
+    request.getfixturevalue("triton_ranking")
+    wide = [torch.from_numpy(part).repeat_interleave(2, dim=0)[::2] for part in case]
+    for name in FIELDS:
+        close(getattr(evaluate(*wide, k=5), name), getattr(expected, name), name)
+
+
+@needs_triton
+@pytest.mark.parametrize("codes", [torch.ones((1, 12), dtype=torch.uint8) * 255, torch.ones((1, 12), dtype=torch.bool)])
+def test_unsigned_tensors_are_no_codes(triton_ranking, codes):
+    with pytest.raises(ValueError, match=r"query_codes must be floating or signed integers, -1 and \+1, got torch"):
+        evaluate(**TOY._asdict() | {"query_codes": codes})
 
 
 @needs_triton
