@@ -51,15 +51,17 @@ class Other(NamedTuple):
 
 def numpy_argsort(codes: SavedCodes) -> Iterator[np.ndarray]:
     """One inner product and one `argsort` a query, the pattern of many research scripts; it is not a stable sort."""
-    database, bits = codes.database.astype(np.float32), codes.query.shape[1]
-    return (np.argsort(0.5 * (bits - database @ code)) for code in codes.query.astype(np.float32))
+    return (np.argsort(distance) for distance in _distances(codes))
 
 
-def numpy_bytes(codes: SavedCodes) -> Iterator[np.ndarray]:
-    """The same with distances of two bytes and a stable sort, which is NumPy's radix sort then."""
+def numpy_integers(codes: SavedCodes) -> Iterator[np.ndarray]:
+    """The same with distances as integers of two bytes and a stable sort, which is NumPy's radix sort then."""
+    return (np.argsort(distance.astype(np.uint16), kind="stable") for distance in _distances(codes))
+
+
+def _distances(codes: SavedCodes) -> Iterator[np.ndarray]:
     database, bits = codes.database.astype(np.float32), codes.query.shape[1]
-    distances = (0.5 * (bits - database @ code) for code in codes.query.astype(np.float32))
-    return (np.argsort(distance.astype(np.uint16), kind="stable") for distance in distances)
+    return (0.5 * (bits - database @ code) for code in codes.query.astype(np.float32))
 
 
 def scikit_learn(codes: SavedCodes) -> Iterator[np.ndarray]:
@@ -95,7 +97,7 @@ def eleven_points(relevant: np.ndarray) -> float:
 
 OTHERS = [
     Other("NumPy argsort: `map`", numpy_argsort, average_precision, lambda scores: scores.map),
-    Other("NumPy stable argsort of integers: `map`", numpy_bytes, average_precision, lambda scores: scores.map),
+    Other("NumPy stable argsort of integers: `map`", numpy_integers, average_precision, lambda scores: scores.map),
     Other("scikit-learn: `map_11pt`", scikit_learn, eleven_points, lambda scores: scores.map_11pt),
     Other(f"faiss: `map_at_k_hits[{K}]`", faiss_flat, average_precision, lambda scores: scores.map_at_k_hits[K]),
 ]

@@ -91,7 +91,7 @@ def evaluate(
     """Score the Hamming ranking of the database for every query.
 
     Nothing is sorted, and what is held beyond the inputs stays below 500 MB at any number of queries, items and bits
-    (under "fraction" more, where an item may have hundreds of labels and thousands of bits).
+    (under "fraction" more, where queries have thousands of labels and codes thousands of bits).
 
     Args:
         query_codes: (n_query, bits) of -1 and +1, at least one query and one bit.

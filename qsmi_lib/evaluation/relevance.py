@@ -41,11 +41,11 @@ def blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray | Tensor]:
 
 def packed(codes: np.ndarray | Tensor, labels: np.ndarray | Tensor, device: torch.device) -> Items:
     """Checked codes (n, bits) and labels (n,) or (n, c), packed where they lie, then moved to `device`."""
-    words = _words(codes), _words(labels) if labels.ndim == 2 else _whole(labels)[None]
+    words = _words(codes), _words(labels) if labels.ndim == 2 else _long(labels)[None]
     return Items(*(part.to(device).contiguous() for part in words))  # the kernels step by one
 
 
-def _whole(labels: np.ndarray | Tensor) -> Tensor:
+def _long(labels: np.ndarray | Tensor) -> Tensor:
     return labels.long() if isinstance(labels, Tensor) else torch.from_numpy(labels.astype(np.int64))
 
 

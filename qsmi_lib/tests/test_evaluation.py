@@ -92,6 +92,12 @@ def check(case, rule, ks):
             close(getattr(result, name), slow(name, ranked, ties=ties) if name in TIES_CHANGE else expected[name], name)
 
 
+def assert_close(one, other):
+    """Equal but for rounding."""
+    for name in FIELDS:
+        close(getattr(one, name), getattr(other, name), name)
+
+
 def assert_same(one, other, names=FIELDS):
     """Equal to the last digit."""
     for name in names:
@@ -489,9 +495,7 @@ def test_chunks_change_nothing(monkeypatch, kind, rule):
         for value in values:
             with monkeypatch.context() as patch:
                 patch.setattr(module, name, value)
-                result = evaluate(*case, k=[2, 7], relevance=rule)
-            for field in FIELDS:
-                close(getattr(result, field), getattr(whole, field), field)
+                assert_close(evaluate(*case, k=[2, 7], relevance=rule), whole)
 
 
 def test_memory_beyond_the_inputs_stays_small():
@@ -624,8 +628,7 @@ def test_triton_says_what_numba_says(request, bits, kind, rule):
     expected = evaluate(*case, k=[1, 4, 150], relevance=rule, device="cpu")
     request.getfixturevalue("triton_ranking")
     result = evaluate(*case, k=[1, 4, 150], relevance=rule)
-    for name in FIELDS:
-        close(getattr(result, name), getattr(expected, name), name)
+    assert_close(result, expected)
 
 
 @needs_triton
@@ -635,8 +638,7 @@ def test_triton_takes_tensors_of_any_stride(request, kind):
     expected = evaluate(*case, k=5)
     request.getfixturevalue("triton_ranking")
     wide = [torch.from_numpy(part).repeat_interleave(2, dim=0)[::2] for part in case]
-    for name in FIELDS:
-        close(getattr(evaluate(*wide, k=5), name), getattr(expected, name), name)
+    assert_close(evaluate(*wide, k=5), expected)
 
 
 @needs_triton
@@ -656,8 +658,7 @@ def test_triton_ranks_beyond_16_bits(request, monkeypatch):
         monkeypatch.setattr(kernels, "PLACED", 1024)
         monkeypatch.setattr(kernels, "COUNTED", 16_384)
     result = evaluate(*case, k=[65_536, 70_000])
-    for name in FIELDS:
-        close(getattr(result, name), getattr(expected, name), name)
+    assert_close(result, expected)
 
 
 @needs_triton
@@ -673,9 +674,7 @@ def test_parts_change_nothing_in_triton(monkeypatch, triton_ranking, kind, rule)
     ]:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)
-            result = evaluate(*case, k=[2, 7], relevance=rule)
-        for field in FIELDS:
-            close(getattr(result, field), getattr(whole, field), field)
+            assert_close(evaluate(*case, k=[2, 7], relevance=rule), whole)
 
 
 def test_the_import_compiles_nothing():
@@ -721,8 +720,7 @@ def test_cuda_says_what_the_cpu_says(bits, kind, rule):
         evaluate(*case, k=[3, 100], relevance=rule, device="cuda"),
         evaluate(*on_device, k=[3, 100], relevance=rule, device="cpu"),
     ):
-        for name in FIELDS:
-            close(getattr(result, name), getattr(expected, name), name)
+        assert_close(result, expected)
 
 
 # Other conventions of the field
