@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+FULL = "full"  # the protocol in which a data set is used as published
+
 
 def known(kind: str, names: Mapping, name: str):
     """``names[name]``, or a ValueError that lists the known ones."""
@@ -26,9 +28,10 @@ class RunConfig:
     batch_size: int = 128  # items; a batch has batch_size ** 2 pairs; the last, shorter batch is kept (Table 10)
     learning_rate: float = 1e-3  # Adam's step, other settings PyTorch's defaults (Table 10)
     alpha: float = 0.01  # weight of the quantization term: alpha of QSMI and DSH, eta of DPSH (Table 10)
-    options: Mapping[str, float | None] = field(default_factory=dict)  # further arguments of the method's loss
+    options: Mapping[str, float | str | None] = field(default_factory=dict)  # further arguments of the method's loss
     draw: int = 0  # which split of the data set, where it has several
     precision: str = "auto"  # of the network: float32, bf16, or auto (bf16 where the device is fast at it)
+    protocol: str = FULL  # how the data set is divided, see `datasets.protocols`
 
     def __post_init__(self):
         for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0}.items():
@@ -41,15 +44,18 @@ class RunConfig:
                 raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
             object.__setattr__(self, name, float(value))  # 0 and 0.0 are one setting and must give one id
         for name, value in self.options.items():
-            if value is not None and (not isinstance(value, int | float) or not 0 < value < float("inf")):
+            if isinstance(value, int | float) and not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
-        options = {name: None if value is None else float(value) for name, value in self.options.items()}
+        options = {k: float(v) if isinstance(v, int | float) else v for k, v in self.options.items()}
         object.__setattr__(self, "options", options)
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
 
     def to_dict(self) -> dict:
-        """The configuration as JSON holds it."""
-        return dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
+        """The configuration as JSON holds it; the full protocol goes without saying, so that older ids still hold."""
+        values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
+        if self.protocol == FULL:
+            del values["protocol"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "RunConfig":

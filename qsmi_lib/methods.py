@@ -4,30 +4,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from qsmi_lib import heads, untrained
 from qsmi_lib.config import RunConfig, known
+from qsmi_lib.datasets import Part
+from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, triplet, two_stage, unseen
 from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.losses.pairwise import dpsh_objective, dsh_objective
+
+RECONSTRUCTED = "reconstructed: no public working code"  # stands wherever such a method's numbers show
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way to learn codes.
+    """One way to make codes.
 
     Attributes:
         title: as tables and figures print it.
-        loss: (embeddings (n, bits), labels, *, alpha, **options) -> scalar; unchecked, for the training loop.
-        alpha: weight of the quantization term, or a rule (data set, bits) -> weight.
+        loss: (embeddings (n, bits), labels, **settings) -> scalar; unchecked, for the training loop. The settings are
+            the options, `alpha` unless that is None, `targets` where there is a `prepare`, what `on_step` gives. None:
+            nothing is trained.
+        alpha: weight of the quantization term, or a rule (data set, bits) -> weight; None: it has no such term.
         source: where the formula and the numbers come from.
-        options: further arguments of the loss that a run may set, with their defaults.
+        options: further settings of a run with their defaults; a tuple lists the names to choose from, the first
+            being the default.
+        search: setting -> the values that `tune` tries, in the order of the line search.
+        prepare: (training part, config, network) -> a row for each training item, which the loss gets as `targets`;
+            called before the first epoch, and after every `refresh` epochs where there is such an option.
+        prepare_options: options that `prepare` reads and the loss does not.
+        on_step: step, from 0 -> settings of the loss at that step.
+        head: (features, bits, classes) -> the network's last layer; None: a dense one.
+        network: (data set, bits) -> a module with `fit(inputs, seed)`, for a method without a loss.
+        note: what must stand beside its numbers.
     """
 
     title: str
-    loss: Callable[..., Tensor]
-    alpha: float | Callable[[str, int], float]
+    loss: Callable[..., Tensor] | None
+    alpha: float | Callable[[str, int], float] | None
     source: str
-    options: Mapping[str, float | None] = field(default_factory=dict)
+    options: Mapping[str, float | tuple[str, ...] | None] = field(default_factory=dict)
+    search: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    prepare: Callable[[Part, RunConfig, nn.Module], Tensor] | None = None
+    prepare_options: Mapping[str, float | tuple[str, ...] | None] = field(default_factory=dict)
+    on_step: Callable[[int], Mapping[str, float]] | None = None
+    head: Callable[[int, int, int], nn.Module] | None = None
+    network: Callable[[str, int], nn.Module] | None = None
+    note: str = ""
 
 
 def dpsh_eta(dataset: str, bits: int) -> float:
@@ -42,6 +64,7 @@ def qsmi_alpha(dataset: str, bits: int) -> float:
 
 _INFORMATION = {"information_needs": None}  # M; None: estimated from each batch
 _GAUSSIAN = _INFORMATION | {"sigma": 10.0}  # Section 4.2
+_ALPHAS = {"alpha": (0.001, 0.01, 0.1)}
 
 
 METHODS = {
@@ -51,6 +74,7 @@ METHODS = {
         qsmi_alpha,
         "Table 1 (not clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
+        _ALPHAS,
     ),
     "qmi_clamped": Method(
         "QMI, clamped",
@@ -58,6 +82,7 @@ METHODS = {
         qsmi_alpha,
         "Table 1 (clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
+        _ALPHAS,
     ),
     "qsmi_unclamped": Method(
         "QSMI, not clamped",
@@ -65,6 +90,7 @@ METHODS = {
         qsmi_alpha,
         "Eq. 17, the combination that Table 1 leaves out; alpha: Table 10",
         _INFORMATION,
+        _ALPHAS,
     ),
     "qsmi": Method(
         "QSMI",
@@ -72,21 +98,158 @@ METHODS = {
         qsmi_alpha,
         "Eqs. 19 to 21; alpha: Table 10",
         _INFORMATION,
+        _ALPHAS,
+    ),
+    "qsmi_u": Method(
+        "QSMI+U",
+        unseen.qsmi_u_objective,
+        qsmi_alpha,
+        "Section 3.4; beta, clusters: Section 4.4; space and refresh are not stated there",
+        _INFORMATION | {"beta": 0.5},
+        {"beta": (0.25, 0.5, 1.0)},
+        prepare=unseen.prepare,
+        prepare_options={"n_clusters": 5.0, "space": unseen.SPACES, "refresh": None},
     ),
     "dsh": Method(
         "DSH",
-        dsh_objective,
+        pairwise.dsh_objective,
         1e-5,
         "Liu et al., CVPR 2016, in batches; alpha: Table 10; margin: None is 2 * bits",
         {"margin": None},
+        {"alpha": (1e-5, 1e-3, 1e-2)},
     ),
     "dpsh": Method(
         "DPSH",
-        dpsh_objective,
+        pairwise.dpsh_objective,
         dpsh_eta,
         "Li et al., IJCAI 2016, in batches; eta: Table 10",
+        search={"alpha": (0.3, 3.0, 30.0)},
+    ),
+    "dch": Method(
+        "DCH",
+        likelihood.dch_objective,
+        0.1,
+        "Cao et al., CVPR 2018; gamma: the authors' code; alpha (lambda): DeepHash-pytorch; form: paper's or code's",
+        {"gamma": 20.0, "form": ("paper", "code")},
+        {"gamma": (5.0, 10.0, 20.0), "alpha": (0.01, 0.1, 1.0)},
+    ),
+    "csq": Method(
+        "CSQ",
+        central.csq_objective,
+        1e-4,
+        "Yuan et al., CVPR 2020; alpha (lambda): 0.05 and 0.001 in the authors' commands, 0.0001 for small pictures",
+        search={"alpha": (1e-4, 1e-3, 0.05)},
+        prepare=central.prepare,
+    ),
+    "csq_qsmi": Method(
+        "CSQ + QSMI",
+        central.csq_qsmi_objective,
+        1e-4,
+        "Table 8; a_csq: Appendix B; alpha as CSQ",
+        {"a_csq": 1e-3},
+        {"a_csq": (1e-4, 1e-3, 1e-2), "alpha": (1e-4, 1e-3, 0.05)},
+        prepare=central.prepare,
+    ),
+    "hashnet": Method(
+        "HashNet",
+        likelihood.hashnet_objective,
+        None,
+        "Cao et al., ICCV 2017; sharpness, continuation: the authors' code; class_weight: their advice for ten classes",
+        {"class_weight": 10.0, "sharpness": 10.0},
+        {"class_weight": (1.0, 3.0, 10.0), "sharpness": (5.0, 10.0, 20.0)},
+        on_step=likelihood.hashnet_beta,
+    ),
+    "dhn": Method(
+        "DHN",
+        likelihood.dhn_objective,
+        0.1,
+        "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch",
+        search={"alpha": (0.01, 0.1, 1.0)},
+    ),
+    "mihash": Method(
+        "MIHash",
+        histogram.mihash_objective,
+        None,
+        "Cakir et al., ICCV 2017; slope and n_bins (None: bits / 2): the authors' code",
+        {"slope": 1.0, "n_bins": None},
+        {"slope": (1.0, 3.0, 10.0)},
+    ),
+    "dnnh": Method(
+        "DNNH",
+        triplet.dnnh_objective,
+        None,
+        "Lai et al., CVPR 2015, formula unverified",
+        {"margin": 1.0, "epsilon": 0.5},
+        {"margin": (1.0, 3.0, 6.0), "epsilon": (0.1, 0.25, 0.5)},
+        head=heads.DivideAndEncode,
+        note=RECONSTRUCTED,
+    ),
+    "cnnh": Method(
+        "CNNH",
+        two_stage.cnnh_objective,
+        None,
+        "Xia et al., AAAI 2014, formula unverified; it has nothing to tune",
+        prepare=two_stage.prepare,
+        note=RECONSTRUCTED,
+    ),
+    "pgdh": Method(
+        "PGDH",
+        policy.pgdh_objective,
+        None,
+        "Yuan et al., ECCV 2018, formula unverified; balance: None is the batch's own",
+        {"n_samples": 16.0, "balance": None},
+        {"balance": (1.0, 3.0, None), "n_samples": (4.0, 16.0, 64.0)},
+        note=RECONSTRUCTED,
+    ),
+    "hashgan": Method(
+        "HashGAN (loss)",
+        likelihood.hashgan_objective,
+        None,
+        "Cao et al., CVPR 2018; sharpness: the authors' code",
+        {"sharpness": 10.0},
+        {"sharpness": (5.0, 10.0, 20.0)},
+        note=f"{RECONSTRUCTED}; its loss alone, without the generator",
+    ),
+    "spring": Method(
+        "Spring",
+        triplet.spring_objective,
+        None,
+        "Pidhorskyi et al., ACCV 2018; form: their spring, or a variant beside it; it has nothing to tune",
+        {"form": triplet.FORMS},
+    ),
+    "classifier": Method(
+        "Classifier",
+        central.classifier_objective,
+        None,
+        "cross-entropy; the class scores are hashed: each class has a word, far from the others",
+        head=heads.ClassWords,
+        note="a baseline of this project; it has nothing to tune",
+    ),
+    "lsh": Method("LSH", None, None, "random projections of HOG features", network=untrained.Lsh),
+    "itq": Method(
+        "ITQ", None, None, "Gong & Lazebnik, CVPR 2011: PCA and a rotation, of HOG features", network=untrained.Itq
+    ),
+    "spectral_hashing": Method(
+        "Spectral hashing",
+        None,
+        None,
+        "Weiss, Torralba, Fergus, NeurIPS 2008, of HOG features",
+        network=untrained.SpectralHashing,
     ),
 }
+
+
+def options_of(method: str) -> dict[str, float | tuple[str, ...] | None]:
+    """Every option that a run of `method` may set, with its default; a ValueError lists the known methods."""
+    entry = known("method", METHODS, method)
+    return {**entry.options, **entry.prepare_options}
+
+
+def settings_of_loss(config: RunConfig) -> dict[str, float | str | None]:
+    """The arguments that `config` gives the loss of its method: the loss's options, and `alpha` where it has one."""
+    entry = METHODS[config.method]
+    own = {name: config.options[name] for name in entry.options}
+    return own if entry.alpha is None else own | {"alpha": config.alpha}
 
 
 def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
@@ -100,8 +263,22 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     """
     entry = known("method", METHODS, method)
     fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in ("options", "dataset", "method")}
+    if entry.alpha is None:
+        del fields["alpha"]
+    options = options_of(method)
     for name in settings:
-        known(f"setting of {method}", fields | dict(entry.options), name)
-    options = {name: settings.pop(name, default) for name, default in entry.options.items()}
-    alpha = entry.alpha(dataset, bits) if callable(entry.alpha) else entry.alpha
+        known(f"setting of {method}", fields | options, name)
+    options = {name: _option(name, default, settings) for name, default in options.items()}
+    alpha = entry.alpha(dataset, bits) if callable(entry.alpha) else entry.alpha or 0.0
     return RunConfig(dataset, method, bits, options=options, **({"alpha": alpha} | settings))
+
+
+def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) -> float | str | None:
+    """The option `name`, taken out of `settings` where it is there; a ValueError where it is of the wrong kind."""
+    if isinstance(default, tuple):
+        value = settings.pop(name, default[0])
+        return value if value in default else known(name, dict.fromkeys(default), str(value))
+    value = settings.pop(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return value

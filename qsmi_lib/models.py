@@ -10,7 +10,9 @@ from safetensors.torch import save_model as save_weights
 from torch import Tensor, nn
 
 from qsmi_lib.config import RunConfig, known
+from qsmi_lib.datasets import DATASETS
 from qsmi_lib.files import whole
+from qsmi_lib.methods import METHODS
 
 
 class FashionCNN(nn.Module):
@@ -57,16 +59,26 @@ class DigitsMLP(nn.Module):
 NETWORKS = {"digits": DigitsMLP, "fashion_mnist": FashionCNN}
 
 
-def build(dataset: str, bits: int) -> nn.Module:
+def build(dataset: str, bits: int, method: str = "qsmi") -> nn.Module:
     """The network that `dataset` is hashed with, PyTorch's default initialisation from its global generator.
 
+    Args:
+        dataset: registry name.
+        bits: code length.
+        method: registry name; some bring a last layer, or, untrained, a module, of their own.
+
     Raises:
-        ValueError: an unknown data set or a code length below 1.
+        ValueError: an unknown data set or method, or a code length below 1.
     """
-    network = known("data set", NETWORKS, dataset)
+    network, entry = known("data set", NETWORKS, dataset), known("method", METHODS, method)
     if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
         raise ValueError(f"bits must be a whole number of at least 1, got {bits!r}")
-    return network(bits)
+    if entry.network is not None:
+        return entry.network(dataset, bits)
+    model = network(bits)
+    if entry.head is not None:
+        model.dense = entry.head(model.dense.in_features, bits, len(DATASETS[dataset].CLASSES))
+    return model
 
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
@@ -88,7 +100,7 @@ def load(path: Path) -> tuple[nn.Module, RunConfig]:
         if "config" not in metadata:
             raise ValueError("it carries no configuration")
         config = RunConfig.from_dict(json.loads(metadata["config"]))
-        model = build(config.dataset, config.bits)
+        model = build(config.dataset, config.bits, config.method)
         load_weights(model, path)
     except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged, or not a model that qsmi_lib saved: {error}") from error

@@ -34,6 +34,16 @@ def model(profile: str, run_id: str) -> Path:
     return results(profile) / "models" / f"{run_id}.safetensors"
 
 
+def tuning(profile: str) -> Path:
+    """Folder of a profile's line searches."""
+    return results(profile) / "tuning"
+
+
+def rotations(profile: str) -> Path:
+    """Folder of a profile's searches for rotations."""
+    return results(profile) / "rotations"
+
+
 def tables(profile: str) -> Path:
     """Folder of a profile's tables."""
     return results(profile) / "tables"

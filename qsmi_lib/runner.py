@@ -12,6 +12,7 @@ import torch
 from joblib import Parallel, delayed
 
 from qsmi_lib import datasets, models, paths, records, training
+from qsmi_lib.code_statistics import code_statistics
 from qsmi_lib.codes import pack
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.evaluation import Evaluation, evaluate
@@ -44,7 +45,7 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     path.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    split = _split(config.dataset, config.draw, device)
+    split = _split(config.dataset, config.draw, config.protocol, device)
     trained, provenance = train(config, split)
     start = time.perf_counter()
     query = training.encode(trained.model, split.query.inputs, precision=trained.precision)
@@ -54,6 +55,7 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     record = {
         "config": config.to_dict(),
         "metrics": scores.to_record(),
+        "codes": {name: rounded(value) for name, value in code_statistics(database.cpu().numpy()).items()},
         # Six digits draw a curve; records stay small.
         "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
         "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": split.fingerprint},
@@ -64,8 +66,10 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     return record
 
 
-def rounded(value: float) -> float:
-    """`value` with six significant digits; a whole number as it is."""
+def rounded(value: float | list[float]) -> float | list[float]:
+    """`value` with six significant digits; a whole number as it is; a list item by item."""
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
     return value if isinstance(value, int) else float(f"{value:.6g}")
 
 
@@ -104,7 +108,10 @@ def save_codes(path: Path, query: torch.Tensor, database: torch.Tensor, split: d
 
 def record_path(config: RunConfig, profile: str) -> Path:
     """Where the record of `config` lies, or will lie."""
-    return paths.runs(profile) / f"{config.run_id(datasets.fingerprint(config.dataset, config.draw))}.json"
+    return (
+        paths.runs(profile)
+        / f"{config.run_id(datasets.fingerprint(config.dataset, config.draw, config.protocol))}.json"
+    )
 
 
 def run_all(
@@ -133,6 +140,6 @@ def run_all(
 
 
 @lru_cache(maxsize=1)
-def _split(dataset: str, draw: int, device: torch.device) -> datasets.Split:
+def _split(dataset: str, draw: int, protocol: str, device: torch.device) -> datasets.Split:
     """The split, kept for the next run on the same data."""
-    return datasets.load(dataset, draw=draw, device=device)
+    return datasets.load(dataset, draw=draw, protocol=protocol, device=device)

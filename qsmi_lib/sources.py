@@ -7,9 +7,9 @@ import sys
 from functools import cache, partial
 from types import ModuleType
 
-from qsmi_lib import codes, training
+from qsmi_lib import codes, hog, rotation, training
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import DATASETS, splits
+from qsmi_lib.datasets import DATASETS, protocols, splits
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import NETWORKS
 
@@ -20,12 +20,18 @@ def source_hash(config: RunConfig) -> str:
     Comments, docstrings and layout are left out; so is the evaluator, for `tables --rescore` repeats its part. A new
     method, data set or network leaves the hashes of the others as they are.
     """
-    loss = METHODS[config.method].loss
-    function, fixed = (loss.func, loss.keywords) if isinstance(loss, partial) else (loss, {})
-    modules = {training, codes, splits, DATASETS[config.dataset]} | _with_imports(sys.modules[function.__module__])
+    entry = known("method", METHODS, config.method)
+    modules = {training, codes, splits, protocols, DATASETS[config.dataset]}
     modules |= _with_imports(sys.modules["qsmi_lib.losses.information"])  # the measures of the history
+    function, fixed = entry.loss or entry.network, {}
+    if isinstance(function, partial):
+        function, fixed = function.func, function.keywords
+    modules |= _with_imports(sys.modules[function.__module__])
+    if entry.network is not None:
+        modules |= {hog, rotation}
     digest = hashlib.sha256(repr((function.__name__, sorted(fixed.items()))).encode())
-    for source in [*sorted(modules, key=lambda module: module.__name__), known("data set", NETWORKS, config.dataset)]:
+    network = [known("data set", NETWORKS, config.dataset), *([entry.head] if entry.head else [])]
+    for source in [*sorted(modules, key=lambda module: module.__name__), *network]:
         digest.update(_bare(inspect.getsource(source)).encode())
     return digest.hexdigest()[:16]
 

@@ -23,7 +23,7 @@ CONVENTIONS = {
 
 def found(configs: list[RunConfig], where: Path) -> list[dict]:
     """The records of `configs` in the folder `where`, those that exist."""
-    distinct = {config.run_id(fingerprint(config.dataset, config.draw)): config for config in configs}
+    distinct = {config.run_id(fingerprint(config.dataset, config.draw, config.protocol)): config for config in configs}
     return [records.load(path) for name in distinct if (path := where / f"{name}.json").exists()]
 
 

@@ -15,7 +15,7 @@ from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import information_potentials, qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
-from qsmi_lib.methods import METHODS
+from qsmi_lib.methods import METHODS, Method, settings_of_loss
 from qsmi_lib.progress import bar
 
 N_PROBE = 1024  # training items on which the information measures are followed, the first ones
@@ -39,46 +39,65 @@ class Trained(NamedTuple):
 def train(config: RunConfig, split: Split) -> Trained:
     """Train `config` on the training part of `split`, on the device where its tensors lie.
 
-    Adam with PyTorch's default settings, no schedule, no weight decay, no augmentation; the last epoch counts.
+    Adam with PyTorch's default settings, no schedule, no weight decay, no augmentation; the last epoch counts. A method
+    without a loss is fitted to the inputs instead, and has no history.
 
     Raises:
         ValueError: an unknown method or data set.
         FloatingPointError: the loss is no longer finite after an epoch; nothing is saved.
     """
-    _keep_freed_memory()
     method = known("method", METHODS, config.method)
-    part, device = split.train, split.train.inputs.device
+    device = split.train.inputs.device
     precision = resolve_precision(config.precision, device)
-    generator = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
-    with torch.random.fork_rng(devices=[]):
+    if method.loss is None:
+        model = models.build(config.dataset, config.bits, config.method).to(device)
+        model.fit(split.train.inputs, config.seed)
+        return Trained(model.eval(), [], "float32")
+    _keep_freed_memory()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        model = models.to_device(models.build(config.dataset, config.bits), device)
+        model = models.to_device(models.build(config.dataset, config.bits, config.method), device)
+        history = _descend(model, method, config, split, precision)
+    return Trained(model.eval(), history, precision)
+
+
+def _descend(
+    model: nn.Module, method: Method, config: RunConfig, split: Split, precision: str
+) -> list[dict[str, float]]:
+    """The epochs of `config`: changes `model`, returns the history."""
+    part, device, settings = split.train, split.train.inputs.device, settings_of_loss(config)
+    refresh = config.options.get("refresh")
+    generator = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    history = []
+    history, step = [], 0
     for epoch in bar(range(1, config.epochs + 1), f"{config.method} {config.bits} bits", unit="epoch"):
+        if method.prepare is not None and (epoch == 1 or (refresh and (epoch - 1) % int(refresh) == 0)):
+            targets = method.prepare(part, config, model)
         total, n_batch = torch.zeros((), device=device), 0
         order = torch.randperm(len(part), generator=generator).to(device)
         for index in order.split(config.batch_size):
             with autocast(precision, device):
-                embeddings = model(part.inputs[index])
-            loss = method.loss(embeddings.float(), part.labels[index], alpha=config.alpha, **config.options)
+                outputs = model(part.inputs[index])
+            more = {} if method.prepare is None else {"targets": targets[index]}
+            more |= {} if method.on_step is None else method.on_step(step)
+            loss = method.loss(outputs.float(), part.labels[index], **settings, **more)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total, n_batch = total + loss.detach(), n_batch + 1
+            total, n_batch, step = total + loss.detach(), n_batch + 1, step + 1
         mean_loss = (total / n_batch).item()
         if not abs(mean_loss) < float("inf"):
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")
         history.append({"epoch": epoch, "loss": mean_loss} | measure(model, split, precision))
-    return Trained(model.eval(), history, precision)
+    return history
 
 
 @torch.no_grad()
 def measure(model: nn.Module, split: Split, precision: str) -> dict[str, float]:
     """The measures of Fig. 2b on the first 1,024 training items: means over pairs, class priors as they are."""
     inputs, labels = split.train.inputs[:N_PROBE], split.train.labels[:N_PROBE]
-    with autocast(precision, inputs.device):
-        embeddings = model(inputs).float()
+    embeddings = embed(model.eval(), inputs, precision=precision)
+    model.train()
     clamped = qsmi_loss(embeddings, relevance_matrix(labels)) / len(embeddings) ** 2
     measures = {"clamped_qsmi_loss": clamped.item()}
     for name, similarity in {"qsmi": "cosine", "qmi": "gaussian"}.items():
@@ -88,23 +107,28 @@ def measure(model: nn.Module, split: Split, precision: str) -> dict[str, float]:
 
 
 @torch.no_grad()
-def encode(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
-    """Codes of `inputs`, on the device where model and inputs lie.
+def embed(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
+    """Embeddings of `inputs`, on the device where model and inputs lie.
 
     Args:
-        model: network whose output is (n, bits).
+        model: network whose output is (n, bits), in evaluation mode.
         inputs: images or features, the first axis being the items.
         precision: "float32" or "bf16"; a model is evaluated as it was trained.
-        batch_size: items at a time; the codes do not depend on it beyond rounding.
+        batch_size: items at a time; the embeddings do not depend on it beyond rounding.
 
     Returns:
-        int8 (n, bits), -1 and +1.
+        float32 (n, bits).
     """
-    codes = []
+    embeddings = []
     for batch in inputs.split(batch_size):
         with autocast(precision, inputs.device):
-            codes.append(binarize(model(batch)))
-    return torch.cat(codes)
+            embeddings.append(model(batch).float())
+    return torch.cat(embeddings)
+
+
+def encode(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
+    """Codes of `inputs`, the sign of what `embed` gives for the same arguments: int8 (n, bits), -1 and +1."""
+    return binarize(embed(model, inputs, precision=precision, batch_size=batch_size))
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:

@@ -80,12 +80,14 @@ def read(path: Path) -> np.ndarray:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or truncated: {error}; {FETCH}") from error
+        raise ValueError(f"{path} is damaged or truncated: {error}; delete it, then {FETCH}") from error
     expected = int(np.prod(shape)) + 4 + 4 * len(shape)
     if len(raw) != expected:
-        raise ValueError(f"{path} is truncated: expected {expected} bytes unpacked, got {len(raw)}; {FETCH}")
+        raise ValueError(
+            f"{path} is truncated: expected {expected} bytes unpacked, got {len(raw)}; delete it, then {FETCH}"
+        )
     if (found := hashlib.sha256(raw).hexdigest()) != digest:
-        raise ValueError(f"{path} is damaged: expected SHA-256 {digest} unpacked, got {found}; {FETCH}")
+        raise ValueError(f"{path} is damaged: expected SHA-256 {digest} unpacked, got {found}; delete it, then {FETCH}")
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 

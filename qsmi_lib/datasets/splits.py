@@ -27,6 +27,9 @@ class Part:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def __getitem__(self, which: Tensor | slice) -> "Part":
+        return Part(self.inputs[which], self.labels[which])
+
     def to(self, device: torch.device | str) -> "Part":
         """The part on `device`."""
         return Part(self.inputs.to(device), self.labels.to(device))

@@ -46,6 +46,8 @@ class Evaluation:
         precision_at_recall: (11,), what `map_11pt` is the mean of; ties in database order.
         precision_recall_by_radius: (bits + 1, 2); precision and recall of all query-item pairs within each radius
             taken together; precision is 0 where there are none.
+        share_by_distance: (bits + 1, 2); how the relevant query-item pairs (weighted by gain) and the other ones are
+            spread over the distances 0, 1, ... bits: each column sums to 1, or is 0 where there are no such pairs.
         ap: (n_query,), AP of each query by `ties`; nan where nothing is relevant.
         n_without_relevant: queries with nothing relevant in the database; they are in no mean.
     """
@@ -63,6 +65,7 @@ class Evaluation:
     empty_radius2: float
     precision_at_recall: np.ndarray
     precision_recall_by_radius: np.ndarray
+    share_by_distance: np.ndarray
     ap: np.ndarray
     n_without_relevant: int
 
@@ -228,9 +231,17 @@ def _means(sums: dict[str, np.ndarray], n_valid: int, ap: np.ndarray, ks: np.nda
         empty_radius2=float(mean["empty_radius2"]),
         precision_at_recall=mean["precision_at_recall"],
         precision_recall_by_radius=np.stack([gain_pairs / np.maximum(pairs, 1), gain_pairs / gain_pairs[-1]], axis=1),
+        share_by_distance=np.diff(
+            np.stack([_share(gain_pairs), _share(pairs - gain_pairs)], axis=1), axis=0, prepend=0.0
+        ),
         ap=ap,
         n_without_relevant=len(ap) - n_valid,
     )
+
+
+def _share(cumulative: np.ndarray) -> np.ndarray:
+    """Cumulative sums over their last; 0 where that is 0."""
+    return cumulative / max(cumulative[-1], 1e-300)
 
 
 def _quotient(above: Tensor, below: Tensor) -> Tensor:

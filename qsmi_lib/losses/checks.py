@@ -7,6 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+POSITIVE = {"balance", "beta", "class_weight", "epsilon", "eps", "gamma", "information_needs", "margin", "n_bins"} | {
+    "sharpness",
+    "sigma",
+    "slope",
+}
+COUNTS = {"bits", "n_classes", "n_sweeps"}
+WEIGHTS = {"alpha", "eta", "a_csq"}
+PAIRS = {"relevance", "needs"}  # (n, n) for a batch of n
+
 
 def check_embeddings(embeddings: Tensor) -> None:
     """Raise ValueError unless `embeddings` is (n, bits), n and bits at least 1, floating and finite."""
@@ -34,15 +43,29 @@ def check_labels(labels: Tensor, n: int | None = None) -> None:
         raise ValueError(f"labels must have one row per embedding: expected {n}, got {len(labels)}")
 
 
-def check_relevance(relevance: Tensor, n: int) -> None:
+def check_relevance(relevance: Tensor, n: int, name: str = "relevance") -> None:
     """Raise ValueError unless `relevance` is (n, n), bool or floating in [0, 1]."""
     if not isinstance(relevance, Tensor) or relevance.shape != (n, n):
-        raise ValueError(f"relevance must have shape ({n}, {n}), got {describe(relevance)}")
+        raise ValueError(f"{name} must have shape ({n}, {n}), got {describe(relevance)}")
     if relevance.dtype != torch.bool and not relevance.is_floating_point():
-        raise ValueError(f"relevance must be bool or floating, got {relevance.dtype}")
+        raise ValueError(f"{name} must be bool or floating, got {relevance.dtype}")
     if relevance.is_floating_point() and not ((relevance >= 0) & (relevance <= 1)).all():
         wrong = relevance[~((relevance >= 0) & (relevance <= 1))][0].item()
-        raise ValueError(f"relevance must lie in [0, 1], got {wrong}")
+        raise ValueError(f"{name} must lie in [0, 1], got {wrong}")
+
+
+def check_signs(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `values` has the `shape`, its last axes, and holds -1 and +1 only."""
+    if not isinstance(values, Tensor) or values.shape[-len(shape) :] != shape:
+        raise ValueError(f"{name} must have shape (..., {', '.join(map(str, shape))}), got {describe(values)}")
+    if not (values.abs() == 1).all():
+        raise ValueError(f"{name} must hold -1 and +1 only, got {values[values.abs() != 1][0].item()}")
+
+
+def check_count(name: str, value: int) -> None:
+    """Raise ValueError unless `value` is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 def check_positive(name: str, value: float) -> None:
@@ -75,21 +98,26 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(loss)
     def call(*args, **kwargs):
         given = signature.bind(*args, **kwargs).arguments
-        n = None
+        shape = None
         if "embeddings" in given:
             check_embeddings(given["embeddings"])
-            n = len(given["embeddings"])
-        if "labels" in given:
-            check_labels(given["labels"], n)
-        if "relevance" in given:
-            check_relevance(given["relevance"], n)
-        if "similarity" in given:
-            check_similarity(given["similarity"])
+            shape = tuple(given["embeddings"].shape)
         for name, value in given.items():
-            estimated = name in ("information_needs", "margin") and value is None
-            if name in ("sigma", "eps", "information_needs", "margin") and not estimated:
+            if name == "labels":
+                check_labels(value, shape and shape[0])
+            elif name in PAIRS:
+                check_relevance(value, shape[0], name)
+            elif name in ("targets", "decisions"):
+                check_signs(name, value, shape)
+            elif name == "similarity":
+                check_similarity(value)
+            elif value is None and signature.parameters[name].default is None:
+                pass  # the loss chooses
+            elif name in COUNTS:
+                check_count(name, value)
+            elif name in POSITIVE:
                 check_positive(name, value)
-            if name in ("alpha", "eta"):
+            elif name in WEIGHTS:
                 check_weight(name, value)
         return loss(*args, **kwargs)
 

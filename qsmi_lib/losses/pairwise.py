@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from qsmi_lib.losses.information import quantization_penalty
-from qsmi_lib.losses.similarity import relevance_matrix
+from qsmi_lib.losses.similarity import relevance_matrix, squared_distance
 
 
 def dsh_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 1e-5, margin: float | None = None) -> Tensor:
@@ -30,8 +30,7 @@ def dsh_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 1e-5, marg
         ValueError: embeddings that are not finite, empty or not (n, bits); relevance of another shape or range.
     """
     n, bits = embeddings.shape
-    square = embeddings.square().sum(dim=1)
-    distance = (square[:, None] + square[None, :] - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
+    distance = squared_distance(embeddings)
     delta = relevance.to(distance.dtype)
     hinge = F.relu((2.0 * bits if margin is None else margin) - distance)
     pairs = 0.5 * (delta * distance + (1.0 - delta) * hinge).mean()

@@ -23,13 +23,38 @@ def relevance_matrix(labels: Tensor) -> Tensor:
     return multi_hot @ multi_hot.T > 0
 
 
+def on_sphere(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
+    r"""Rows of unit length, :math:`h_i = y_i / \|y_i\|`; a zero row stays zero.
+
+    A norm is max(norm, eps); a zero row is detached, for its direction is undefined and its gradient would be 1 / eps.
+    """
+    norm = embeddings.norm(dim=1, keepdim=True)
+    return torch.where(norm > 0, embeddings, embeddings.detach()) / norm.clamp_min(eps)
+
+
+def squared_distance(embeddings: Tensor) -> Tensor:
+    r"""Squared Euclidean distance of every two rows, :math:`\|y_i\|^2 + \|y_j\|^2 - 2 y_i^T y_j`, (n, n)."""
+    square = embeddings.square().sum(dim=1)
+    return (square[:, None] + square[None, :] - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
+
+
+def pair_weights(relevance: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    r"""Weights of similar and of dissimilar pairs, :math:`\Delta` and :math:`1 - \Delta`, both 0 for self pairs."""
+    delta = relevance.to(dtype)
+    return delta.clone().fill_diagonal_(0.0), (1.0 - delta).fill_diagonal_(0.0)
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Sum of weights times values over the sum of the weights; 0 where all weights are 0."""
+    return (weights * values).sum() / weights.sum().clamp_min(torch.finfo(values.dtype).tiny)
+
+
 def cosine_similarity(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
     r"""Spherical similarity :math:`S_{ij} = \tfrac12 \big(1 + y_i^T y_j / (\|y_i\| \|y_j\|)\big) \in [0, 1]` (Eq. 12).
 
-    A norm is max(norm, eps); a zero row is detached, for its direction is undefined and its gradient would be 1 / eps.
-
     Args:
         embeddings: (n, bits), floating.
+        eps: as in `on_sphere`.
 
     Returns:
         (n, n), as floating as the embeddings.
@@ -37,8 +62,7 @@ def cosine_similarity(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
     Raises:
         ValueError: embeddings that are not finite, empty or not (n, bits).
     """
-    norm = embeddings.norm(dim=1, keepdim=True)
-    unit = torch.where(norm > 0, embeddings, embeddings.detach()) / norm.clamp_min(eps)
+    unit = on_sphere(embeddings, eps)
     return 0.5 * (1.0 + unit @ unit.T)
 
 
@@ -57,9 +81,7 @@ def gaussian_similarity(embeddings: Tensor, sigma: float) -> Tensor:
     Raises:
         ValueError: embeddings that are not finite, empty or not (n, bits); sigma not above 0.
     """
-    square = embeddings.square().sum(dim=1)
-    distance = (square[:, None] + square[None, :] - 2.0 * embeddings @ embeddings.T).clamp_min(0.0)
-    return torch.exp(-distance / (2.0 * sigma**2))
+    return torch.exp(-squared_distance(embeddings) / (2.0 * sigma**2))
 
 
 def similarity_matrix(embeddings: Tensor, similarity: str, sigma: float) -> Tensor:
