@@ -68,7 +68,7 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 
 @main.command()
 @click.option("--dataset", required=True, help="Data set, e.g. digits or fashion_mnist; `datasets` lists all.")
-@click.option("--method", required=True, help="Method, e.g. qsmi, qmi_clamped, dsh or dpsh; a wrong name lists all.")
+@click.option("--method", required=True, help="Method, e.g. qsmi, dch, spring or lsh; a wrong name lists all.")
 @click.option("--bits", required=True, type=int, help="Code length.")
 @click.option("--seed", type=int, help="Of weights and batches.  [default: 0]")
 @click.option("--epochs", type=int, help="Passes over the training set.  [default: the profile's]")
@@ -77,7 +77,8 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 @click.option("--alpha", type=float, help="Weight of the quantization term.  [default: the method's]")
 @click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
-              help="A further number of the method's loss, e.g. information_needs=10 or sigma=3.")  # fmt: skip
+              help="A further setting of the method, e.g. information_needs=10 or form=likelihood.")  # fmt: skip
+@click.option("--protocol", help="How the data set is divided, e.g. reduced or first_tenth.  [default: full]")
 @click.option("--profile", metavar="{digits,quick,paper}",
               help="Whose epochs and folder of results.  [default: digits for the digits, else quick]")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Run again although it is recorded.")
@@ -91,13 +92,46 @@ def run(
     settings = {"epochs": config.profile(name).epochs} | {k: v for k, v in given.items() if v is not None}
     extra = dict(map(parse_option, options))
     for option in extra:
-        config.known(f"option of {method}", config.known("method", methods.METHODS, method).options, option)
+        config.known(f"option of {method}", methods.options_of(method), option)
     chosen = methods.configure(dataset, method, bits, **settings, **extra)
     record = runner.run(chosen, name, fresh=fresh)
     for metric, value in record["metrics"].items():
         if isinstance(value, float | int):
             click.echo(f"{metric:<22}{value:.4f}" if isinstance(value, float) else f"{metric:<22}{value}")
     click.echo(f"{'record':<22}{shown(runner.record_path(chosen, name))}")
+
+
+@main.command()
+@click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
+@click.option("--dataset", help="Data set.  [default: the profile's]")
+@click.option("--bits", default=48, show_default=True, type=click.IntRange(min=1), help="Code length.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights and batches.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Passes over nine tenths of the training set.  [default: 10]"
+)
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Trials at a time.")
+@PROFILE
+def tune(
+    methods: tuple[str, ...], dataset: str | None, bits: int, seed: int, epochs: int | None, jobs: int, profile: str
+) -> None:
+    """Choose the hyper-parameters of METHOD by line search, scored on training items held out, and record the search.
+
+    What `results/paper/tuning` holds is what the comparison of methods uses. A trial that is recorded is not run again.
+    """
+    from qsmi_lib import config, paths, tuning
+    from qsmi_lib.methods import METHODS
+
+    dataset = dataset or config.profile(profile).dataset
+    for method in methods:
+        config.known("method", METHODS, method)
+    for method in methods:
+        search = tuning.tune(method, dataset, profile, bits=bits, seed=seed, epochs=epochs or tuning.EPOCHS, jobs=jobs)
+        for trial in search["trials"]:
+            shown_settings = ", ".join(f"{name} {value}" for name, value in trial["settings"].items()) or "as it is"
+            click.echo(f"{method:<16}{search['criterion']} {trial[search['criterion']]:.4f}  {shown_settings}")
+        chosen = ", ".join(f"{name} {value}" for name, value in search["chosen"].items()) or "nothing to choose"
+        click.echo(f"{method:<16}chosen: {chosen}")
+        click.echo(f"{'search':<16}{shown(tuning.file_of(method, dataset, bits, paths.tuning(profile)))}")
 
 
 @main.command()
@@ -163,15 +197,15 @@ def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
     click.echo(evaluation(sample, list(sizes or SIZES)), nl=False)
 
 
-def parse_option(text: str) -> tuple[str, float]:
-    """``NAME=VALUE`` as a pair; a ValueError says what was expected."""
+def parse_option(text: str) -> tuple[str, float | str]:
+    """``NAME=VALUE`` as a pair, a value that reads as a number being one; a ValueError says what was expected."""
     name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise ValueError(f"an option must read NAME=VALUE, got {text!r}")
     try:
-        if not equals:
-            raise ValueError
         return name, float(value)
     except ValueError:
-        raise ValueError(f"an option must read NAME=NUMBER, got {text!r}") from None
+        return name, value
 
 
 def shown(path: Path) -> str:

@@ -5,13 +5,23 @@ from dataclasses import dataclass
 from itertools import product
 
 from qsmi_lib import runner
-from qsmi_lib.config import PROFILES, Profile, RunConfig, known
+from qsmi_lib.config import FULL, PROFILES, Profile, RunConfig, known
+from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import configure
+from qsmi_lib.tuning import chosen
 
 BITS = (12, 24, 36, 48)  # Table 2
 TIE_BITS = (8, 12, 24, 48)  # notebook 02
 ABLATION = ("qmi", "qmi_clamped", "qsmi_unclamped", "qsmi")  # Table 1, and the cell it leaves out
 ALPHAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # Fig. 3
+PAIRWISE = ("dsh", "dpsh", "dch", "hashnet", "dhn", "hashgan", "mihash", "pgdh")
+TRAINED = ("qsmi", *PAIRWISE, "dnnh", "spring", "csq", "csq_qsmi", "cnnh", "classifier")
+LENGTHS = (12, 48)  # at which all methods are compared
+UNTRAINED = ("lsh", "itq", "spectral_hashing")
+SHORT = 10  # epochs of what compares methods; fewer where a profile has fewer
+POSTER = ("spring", "qsmi", "dsh", "dpsh", "dhn")
+POSTER_BITS = (12, 16, 24, 32, 48)
+UIT_ALPHAS, UIT_BITS = (0.005, 0.01), (8, 12, 16)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,46 @@ def _runs(
 ) -> list[RunConfig]:
     """The product of methods, code lengths and seeds under one profile."""
     cells = product(methods, bits, profile.seeds if seeds is None else seeds)
-    return [configure(profile.dataset, m, b, seed=s, epochs=profile.epochs, **settings) for m, b, s in cells]
+    settings = {"epochs": profile.epochs} | settings
+    return [configure(profile.dataset, m, b, seed=s, **settings) for m, b, s in cells]
+
+
+def tuned(profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: Sequence[int], **settings) -> list:
+    """As `_runs`, each method with the settings that its line search chose, and the epochs of a comparison."""
+    settings = {"epochs": min(profile.epochs, SHORT)} | settings
+    return [run for m in methods for run in _runs(profile, [m], bits, seeds, **chosen(m, profile.dataset) | settings)]
+
+
+def _methods(profile: Profile) -> list[RunConfig]:
+    """Every method at a short and a long code; a method that nothing trains has no epochs to count."""
+    runs = tuned(profile, TRAINED, LENGTHS, profile.seeds[:3])
+    return runs + _runs(profile, UNTRAINED, LENGTHS, profile.seeds[:3], epochs=1)
+
+
+def _poster(profile: Profile) -> list[RunConfig]:
+    """The reduced training set gets half of the profile's epochs: fewer steps, on Fashion-MNIST, than the whole one."""
+    seeds = profile.seeds[:1]
+    few = tuned(profile, POSTER, POSTER_BITS, seeds, protocol="reduced", epochs=reduced_epochs(profile))
+    return few + tuned(profile, POSTER, POSTER_BITS, seeds)
+
+
+def reduced_epochs(profile: Profile) -> int:
+    """Passes over a reduced training set."""
+    return max(1, profile.epochs // 2)
+
+
+def _forms(profile: Profile) -> list[RunConfig]:
+    """The variants of the spring loss."""
+    return [run for form in FORMS for run in tuned(profile, ["spring"], [48], profile.seeds[:1], form=form)]
+
+
+def _uit_dsh(profile: Profile) -> list[RunConfig]:
+    """The slides' DSH: 20 epochs, the learning rate of their script; one seed and 10 epochs where all items train it."""
+    tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
+    whole = {"epochs": min(profile.epochs, SHORT)}
+    cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]
+    rate = 3e-4
+    return [r for a, own, n in cells for r in _runs(profile, ["dsh"], UIT_BITS, n, alpha=a, learning_rate=rate, **own)]
 
 
 def _alphas(profile: Profile) -> list[RunConfig]:
@@ -97,6 +146,26 @@ EXPERIMENTS = {
         "table_2.csv",
         lambda profile: _runs(profile, ["dsh", "dpsh", "qsmi"], BITS),
     ),
+    "uit_dsh": Experiment(
+        "UIT slides, Table 2: DSH by penalty and code length, on a tenth of the data and on all",
+        "13",
+        ("protocol", "alpha", "bits"),
+        ("map_at_10", "map"),
+        None,
+        _uit_dsh,
+    ),
+    "spring_forms": Experiment(
+        "Spherical embedding: the spring loss and its variants, 48 bits", "14", ("form",), _MAP, None, _forms
+    ),
+    "poster": Experiment(
+        "Spherical embedding's comparison: a reduced and the full training set",
+        "14",
+        ("protocol", "method", "bits"),
+        ("map", "map_11pt", "precision_radius2"),
+        None,
+        _poster,
+    ),
+    "methods": Experiment("Every method, each tuned at 48 bits", "17", ("bits", "method"), _MAP, None, _methods),
 }
 
 

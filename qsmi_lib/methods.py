@@ -12,7 +12,7 @@ from qsmi_lib.datasets import Part
 from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, triplet, two_stage, unseen
 from qsmi_lib.losses.information import qsmi_objective
 
-RECONSTRUCTED = "reconstructed: no public working code"  # stands wherever such a method's numbers show
+RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ METHODS = {
         {"slope": (1.0, 3.0, 10.0)},
     ),
     "dnnh": Method(
-        "DNNH",
+        "DNNH†",
         triplet.dnnh_objective,
         None,
         "Lai et al., CVPR 2015, formula unverified",
@@ -185,7 +185,7 @@ METHODS = {
         note=RECONSTRUCTED,
     ),
     "cnnh": Method(
-        "CNNH",
+        "CNNH†",
         two_stage.cnnh_objective,
         None,
         "Xia et al., AAAI 2014, formula unverified; it has nothing to tune",
@@ -193,7 +193,7 @@ METHODS = {
         note=RECONSTRUCTED,
     ),
     "pgdh": Method(
-        "PGDH",
+        "PGDH†",
         policy.pgdh_objective,
         None,
         "Yuan et al., ECCV 2018, formula unverified; balance: None is the batch's own",
@@ -202,7 +202,7 @@ METHODS = {
         note=RECONSTRUCTED,
     ),
     "hashgan": Method(
-        "HashGAN (loss)",
+        "HashGAN†",
         likelihood.hashgan_objective,
         None,
         "Cao et al., CVPR 2018; sharpness: the authors' code",

@@ -9,9 +9,11 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from qsmi_lib import datasets, figures, paths, runner, tables
+from qsmi_lib import datasets, figures, paths, rotated, runner, tables
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
+
+ROTATIONS = {"14": rotated.poster_rotations, "17": rotated.rotations}  # notebook -> whose rotations it shows
 
 
 def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
@@ -87,6 +89,13 @@ def reproduce(
         else:
             print(f"training {len(files) if fresh else absent} of {len(files)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
+    if configs and not seeds:
+        turned = [
+            config
+            for number in sorted(numbers & ROTATIONS.keys())
+            for config in ROTATIONS[number](get_profile(profile))
+        ]
+        rotated.rotate_all(turned, profile, n_steps=get_profile(profile).rotation_steps, jobs=jobs)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
     chosen = [] if seeds else chosen

@@ -18,6 +18,14 @@ CONVENTIONS = {
     "map": "mAP (whole ranking)",
     "precision_radius2": "precision (radius 2)",
     "empty_radius2": "empty balls (radius 2)",
+    "map_at_10": "mAP@10 (over hits)",
+}
+PROTOCOL_TITLES = {
+    "full": "all training items",
+    "reduced": "reduced training set",
+    "first_tenth": "first tenth of all",
+    "held_out": "a tenth held out",
+    "reduced_held_out": "reduced, a tenth held out",
 }
 
 
@@ -41,7 +49,7 @@ def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
     """
     entry, configs = experiment(name), grid(name, profile)
     kept = found(configs, where or paths.runs(profile))
-    rows = [[_key(RunConfig.from_dict(r["config"]), entry.by), *(r["metrics"][m] for m in entry.metrics)] for r in kept]
+    rows = [[_key(RunConfig.from_dict(r["config"]), entry.by), *(value(r, m) for m in entry.metrics)] for r in kept]
     table = []
     for key in dict.fromkeys(_key(config, entry.by) for config in configs):
         own = [row[1:] for row in rows if row[0] == key]
@@ -51,6 +59,12 @@ def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
             row[f"{metric}_std"] = values.std(ddof=1) if len(values) > 1 else math.nan
         table.append(row)
     return pd.DataFrame(table)
+
+
+def value(record: dict, metric: str) -> float:
+    """A metric of a record; ``map_at_10`` is over the relevant items of the first ten, as published mAP@k is."""
+    cut = metric.removeprefix("map_at_")
+    return record["metrics"]["map_at_k_hits"][cut] if cut.isdigit() else record["metrics"][metric]
 
 
 def published(name: str) -> pd.DataFrame:
@@ -110,7 +124,16 @@ def markdown(name: str, profile: str, where: Path | None = None) -> str:
             theirs = f" ({plus_minus(number['paper'], number['paper_std'])})" if pd.notna(number["paper"]) else ""
             row[CONVENTIONS[number["metric"]]] = plus_minus(number["mean"], number["std"]) + theirs
         rows.append(row)
-    return f"{caption(name, profile, where)}\n\n{pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)}\n"
+    table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return "\n\n".join([caption(name, profile, where), table, *notes(grid(name, profile))]) + "\n"
+
+
+def notes(configs: list[RunConfig]) -> list[str]:
+    """What must stand beside the numbers of the methods of `configs`, a line a note."""
+    of_note = {}
+    for method in dict.fromkeys(config.method for config in configs):
+        of_note.setdefault(METHODS[method].note, []).append(METHODS[method].title)
+    return [f"{', '.join(titles)}: {note}." for note, titles in of_note.items() if note]
 
 
 def caption(name: str, profile: str, where: Path | None = None) -> str:
@@ -119,17 +142,18 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     kept = found(configs, where or paths.runs(profile))
     first = configs[0]
     seeds = sorted({record["config"]["seed"] for record in kept})
+    epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
     data = "Fashion-MNIST" if first.dataset == "fashion_mnist" else f"{first.dataset}, in place of Fashion-MNIST"
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
-    n_runs = len({config.run_id("") for config in configs})
+    n_runs = len({config.run_id(config.protocol) for config in configs})
     beside_paper = (
         " (the paper's, after 50 epochs, in brackets)"
         if len(published(name)) and first.dataset == "fashion_mnist"
         else ""
     )
     return (
-        f"**{experiment(name).title}.** {data}; {first.epochs} epochs; {len(kept)} of {n_runs} runs recorded"
-        f" (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
+        f"**{experiment(name).title}.** {data}; {' and '.join(map(str, epochs))} epochs; {len(kept)} of {n_runs} runs"
+        f" recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
         " ties by database index."
     )
 
@@ -161,8 +185,8 @@ def write(name: str, profile: str) -> list[Path]:
 
 def _key(config: RunConfig, by: tuple[str, ...]) -> tuple:
     """The settings of a run that tell cells apart."""
-    values = config.to_dict()
-    return tuple(values[name] if name in values else values["options"].get(name) for name in by)
+    values = config.options | {name: getattr(config, name) for name in RunConfig.__dataclass_fields__}
+    return tuple(values.get(name) for name in by)
 
 
 def _setting(name: str, value: object) -> str:
@@ -171,4 +195,6 @@ def _setting(name: str, value: object) -> str:
         return METHODS[value].title
     if name == "information_needs":
         return "from the batch" if value is None or math.isnan(value) else f"M = {value:g}"
-    return f"{value:g}"
+    if name == "protocol":
+        return PROTOCOL_TITLES[value]
+    return value if isinstance(value, str) else f"{value:g}"

@@ -7,13 +7,14 @@ from qsmi_lib import paths, records, runner
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.methods import METHODS, configure
 
+EPOCHS = 10
 BITS = 48  # the length at which methods are tuned; the values hold for all
 CRITERION = "map_expected"  # free of ties
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # of each trial
 
 
 def tune(
-    method: str, dataset: str, profile: str, *, bits: int = BITS, seed: int = 0, epochs: int = 10, jobs: int = 1
+    method: str, dataset: str, profile: str, *, bits: int = BITS, seed: int = 0, epochs: int = EPOCHS, jobs: int = 1
 ) -> dict:
     """The line search for `method`: one setting after the other, the best value of each kept for the next.
 

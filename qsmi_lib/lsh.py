@@ -1,0 +1,252 @@
+"""Locality-sensitive hashing with several tables: random keys, exact buckets, a ranking by tables, and two AP@10."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+CONVENTIONS = ("published", "clean")
+K = 10  # ranks that `ap_at_10` looks at
+MISSING = -1  # stands where an answer is too short
+CHUNK = 64_000_000  # bytes: what `HashTables.answers` and `by_angle` may use at a time
+ROWS = 4096  # items that are projected at a time
+
+
+class Answers(NamedTuple):
+    """The first database items of each query, those that share most buckets with it first.
+
+    Attributes:
+        items: int64 (n_query, k), database indices; `MISSING` at the end of an answer that is too short.
+        tables: int64 (n_query, k), in how many tables each shares the query's bucket; 0 where an item is missing.
+    """
+
+    items: np.ndarray
+    tables: np.ndarray
+
+
+class HashTables:
+    r"""Hash tables over one database; the key of an item is :math:`\mathrm{sign}(R_t^T x)`, with sign(0) = +1.
+
+    The entries of :math:`R_t` (n_features, bits), a matrix for each table, are drawn from N(0, 1). Features are taken
+    as they are: centre them first, or leave it. Two items at the angle :math:`\theta` share a bit with probability
+    :math:`1 - \theta / \pi`; see `collision_probability`.
+
+    Args:
+        database: (n_database, n_features), finite.
+        bits: length of a key, 1 to 64.
+        tables: how many, at least 1.
+        seed: of the directions; fewer tables with the same seed are the first ones of more.
+
+    Attributes:
+        directions: float64 (tables, n_features, bits).
+        database_keys: unsigned (tables, n_database), bit k of a key being 2 to the power k.
+
+    Raises:
+        ValueError: a database of another shape or not finite; bits, tables or seed out of range.
+    """
+
+    def __init__(self, database: ArrayLike, bits: int, tables: int, seed: int = 0):
+        database = _features("database", database)
+        for name, value, least in (("bits", bits, 1), ("tables", tables, 1), ("seed", seed, 0)):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if bits > 64:
+            raise ValueError(f"bits must be at most 64, got {bits}")
+        if not len(database):
+            raise ValueError("database must hold at least one item, got none")
+        self.directions = np.random.default_rng(seed).normal(size=(tables, database.shape[1], bits))
+        self.database_keys = self.keys(database)
+        self._order = np.argsort(self.database_keys, axis=1, kind="stable")  # a bucket is a slice of it
+        self._sorted = np.take_along_axis(self.database_keys, self._order, axis=1)
+
+    def keys(self, features: ArrayLike) -> np.ndarray:
+        """The keys of `features` (n, n_features) in each table: unsigned (tables, n), as narrow as the bits allow."""
+        tables, n_features, bits = self.directions.shape
+        features = _features("features", features, n_features)
+        weights = np.uint64(1) << np.arange(bits, dtype=np.uint64)
+        keys = np.empty((tables, len(features)), np.min_scalar_type(2**bits - 1))
+        for start in range(0, len(features), ROWS):
+            rows = slice(start, start + ROWS)
+            keys[:, rows] = np.where(features[rows] @ self.directions >= 0, weights, 0).sum(axis=2, dtype=np.uint64)
+        return keys
+
+    def bucket(self, query: ArrayLike, table: int | None = None) -> np.ndarray:
+        """The database items that share the query's bucket: exactly its key, no near ones.
+
+        Args:
+            query: (n_features,).
+            table: number of a table, from 0; None: in any of them.
+
+        Returns:
+            int64 (n,), database indices, ascending, each once; empty where the bucket is.
+
+        Raises:
+            ValueError: a query of another length or not finite; no such table.
+        """
+        (keys,) = self.keys(np.asarray(query)[None]).T
+        if table is not None and not 0 <= table < len(keys):
+            raise ValueError(f"table must lie between 0 and {len(keys) - 1}, got {table}")
+        found = [self._bucket(own, keys[own]) for own in ([table] if table is not None else range(len(keys)))]
+        return np.unique(np.concatenate(found))
+
+    def collisions(self, queries: ArrayLike) -> np.ndarray:
+        """In how many tables each database item shares each query's bucket: unsigned (n_query, n_database).
+
+        All at once, a byte a pair (600 MB for 10,000 queries of 60,000 items): `answers` goes by parts instead.
+        """
+        return self._collisions(self.keys(queries))
+
+    def answers(self, queries: ArrayLike, k: int = K) -> Answers:
+        """The first k items of each query by number of shared buckets, then by database index.
+
+        An item that shares none is no answer, however many are missing. Computed by parts of the queries, in less than
+        200 MB beside features, keys and the answers themselves; they do not depend on the parts.
+
+        Args:
+            queries: (n_query, n_features), finite.
+            k: at least 1.
+
+        Raises:
+            ValueError: queries of another shape or not finite; k below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        keys, n = self.keys(queries), self.database_keys.shape[1]
+        items = np.full((keys.shape[1], k), MISSING, np.int64)
+        tables = np.zeros_like(items)
+        backwards = np.arange(n)[::-1]
+        for rows in _parts(len(items), 20 * n):  # counts, a comparison, and places twice over
+            place = self._collisions(keys[:, rows]) * np.int64(n) + backwards  # more tables first, then a lower index
+            best = np.sort(np.partition(place, -min(k, n), axis=1)[:, -min(k, n) :], axis=1)[:, ::-1]
+            counts = best // n
+            tables[rows, : best.shape[1]] = counts
+            items[rows, : best.shape[1]] = np.where(counts > 0, n - 1 - best % n, MISSING)
+        return Answers(items, tables)
+
+    def bucket_sizes(self, table: int) -> np.ndarray:
+        """How many database items lie in each occupied bucket of a table: int64, the fullest first."""
+        return np.sort(np.unique(self.database_keys[table], return_counts=True)[1])[::-1]
+
+    def _bucket(self, table: int, key: np.unsignedinteger) -> np.ndarray:
+        """One bucket of one table."""
+        first, last = (np.searchsorted(self._sorted[table], key, side) for side in ("left", "right"))
+        return self._order[table, first:last]
+
+    def _collisions(self, keys: np.ndarray) -> np.ndarray:
+        """`collisions` of queries with these keys."""
+        counts = np.zeros((keys.shape[1], self.database_keys.shape[1]), np.min_scalar_type(len(keys)))
+        for asked, kept in zip(keys, self.database_keys, strict=True):
+            counts += asked[:, None] == kept
+        return counts
+
+
+def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
+    """The first k database items by angle to the query, then by index: what ever more tables tend to.
+
+    Args:
+        queries: (n_query, n_features), finite.
+        database: (n_database, n_features), finite; k items at least.
+        k: at least 1.
+
+    Returns:
+        int64 (n_query, k), database indices. Cosines are compared in float32; a row of zeros is at a right angle to
+        all others.
+
+    Raises:
+        ValueError: features of another shape, of different lengths or not finite; k out of range.
+    """
+    database = _features("database", database)
+    queries, database = _unit(_features("queries", queries, database.shape[1])), _unit(database)
+    if not 1 <= k <= len(database):
+        raise ValueError(f"k must lie between 1 and the {len(database)} database items, got {k}")
+    items = np.empty((len(queries), k), np.int64)
+    for rows in _parts(len(queries), 20 * len(database)):
+        cosine = queries[rows] @ database.T
+        least = np.partition(cosine, -k, axis=1)[:, -k]  # of equal cosines, several may reach the k-th place
+        for row, own in enumerate(cosine, start=rows.start):
+            near = np.flatnonzero(own >= least[row - rows.start])
+            items[row] = near[np.argsort(-own[near], kind="stable")[:k]]
+    return items
+
+
+def collision_probability(angle: ArrayLike, bits: int, tables: int = 1) -> np.ndarray:
+    r"""Probability that two items share a bucket in at least one table, :math:`1 - (1 - (1 - \theta/\pi)^b)^T`.
+
+    Args:
+        angle: :math:`\theta` between the two, in rad, 0 to pi; any shape.
+        bits: b, length of a key.
+        tables: T.
+    """
+    return 1.0 - (1.0 - (1.0 - np.asarray(angle) / np.pi) ** bits) ** tables
+
+
+def relevance_of(items: ArrayLike, query_labels: ArrayLike, database_labels: ArrayLike) -> np.ndarray:
+    """Which answers are relevant: int8 (n_query, k) of 1, 0 and, where an item is missing, `MISSING`.
+
+    Args:
+        items: int (n_query, k), database indices or `MISSING`.
+        query_labels: int (n_query,).
+        database_labels: int (n_database,).
+    """
+    items, asked, kept = map(np.asarray, (items, query_labels, database_labels))
+    if items.ndim != 2 or asked.shape != items.shape[:1] or kept.ndim != 1:
+        raise ValueError(
+            "items must have shape (n_query, k), labels (n_query,) and (n_database,), "
+            f"got {items.shape}, {asked.shape} and {kept.shape}"
+        )
+    same = (kept[items] == asked[:, None]).astype(np.int8)
+    return np.where(items == MISSING, np.int8(MISSING), same)
+
+
+def ap_at_10(relevance: ArrayLike, convention: str = "clean") -> np.ndarray:
+    """AP of the first ten ranks over the relevant ones among them, by one of two rules for what an answer lacks.
+
+    - "published": missing ranks count as relevant, in the sum and in the divisor. An empty answer scores 1.
+    - "clean": missing ranks count as not relevant.
+
+    By both a query with no relevant rank scores 0. For an answer of ten this is `Evaluation.map_at_k_hits` of a query.
+
+    Args:
+        relevance: (n_query, at most 10) of 1, 0 and `MISSING`, a row an answer; ranks beyond the last are missing.
+        convention: one of `CONVENTIONS`.
+
+    Returns:
+        float64 (n_query,).
+
+    Raises:
+        ValueError: relevance of another shape or with other values; an unknown convention.
+    """
+    relevance = np.asarray(relevance)
+    if relevance.ndim != 2 or relevance.shape[1] > K:
+        raise ValueError(f"relevance must have shape (n_query, at most {K}), got {relevance.shape}")
+    if not np.isin(relevance, (0, 1, MISSING)).all():
+        raise ValueError(f"relevance must hold 1, 0 and {MISSING} only")
+    if convention not in CONVENTIONS:
+        raise ValueError(f"convention must be one of {CONVENTIONS}, got {convention!r}")
+    ranks = np.pad(relevance.astype(np.int64), ((0, 0), (0, K - relevance.shape[1])), constant_values=MISSING)
+    gain = ranks == 1 if convention == "clean" else ranks != 0
+    precision = gain.cumsum(axis=1) / np.arange(1, K + 1)
+    return (gain * precision).sum(axis=1) / np.maximum(gain.sum(axis=1), 1)
+
+
+def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np.ndarray:
+    """`values` as floating (n, n_features), checked."""
+    values = np.asarray(values)
+    wanted = "n_features" if n_features is None else n_features
+    if values.ndim != 2 or not values.shape[1] or (n_features is not None and values.shape[1] != n_features):
+        raise ValueError(f"{name} must have shape (n, {wanted}), got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite: NaN and infinity have no side of a plane")
+    return values
+
+
+def _unit(features: np.ndarray) -> np.ndarray:
+    """Rows of length 1, float32; a row of zeros stays."""
+    norm = np.linalg.norm(features, axis=1, keepdims=True)
+    return (features / np.where(norm > 0, norm, 1)).astype(np.float32)
+
+
+def _parts(n: int, size: int) -> list[slice]:
+    """The rows 0 to n - 1 in parts of at most `CHUNK` bytes, at `size` bytes a row, a row at least."""
+    step = max(1, CHUNK // size)
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]

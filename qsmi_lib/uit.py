@@ -1,0 +1,268 @@
+"""The tables of the UIT slides: LSH on HOG features as published, then one thing changed at a time; DSH beside it."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+from tqdm import tqdm
+
+from qsmi_lib import datasets, lsh, paths, records, training
+from qsmi_lib.config import RunConfig, profile
+from qsmi_lib.datasets import DATASETS, Split
+from qsmi_lib.evaluation import evaluate
+from qsmi_lib.experiments import grid
+from qsmi_lib.hog import hog_opencv
+from qsmi_lib.inspection import SavedCodes
+from qsmi_lib.methods import configure
+from qsmi_lib.progress import bar
+from qsmi_lib.tables import found, value
+from qsmi_lib.untrained import Projection
+
+BITS, TABLES = (8, 12, 16, 24), (4, 8, 16)
+EXTRA = {(4, 8): 0.5713, (4, 12): 0.5865, (4, 16): 0.5932, (4, 24): 0.6134, (8, 24): 0.6547, (16, 24): 0.6965}
+# (tables, bits) -> what the public script behind the slides prints for cells that they leave out
+FILE, DSH_FILE = "lsh_tables.json", "dsh_settings.json"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to measure LSH.
+
+    Attributes:
+        features: "opencv" (144 numbers) or "scikit-image" (324), see `qsmi_lib.hog`.
+        protocol: "first_tenth" (1,000 queries, 6,000 database items) or "full" (10,000 and 60,000).
+        centred: whether the database's mean is taken off first.
+        n_seeds: directions are drawn with the seeds 0 to n_seeds - 1.
+    """
+
+    features: str
+    protocol: str
+    centred: bool
+    n_seeds: int
+
+
+SETTINGS = {
+    "as published": Setting("opencv", "first_tenth", False, 10),
+    "all pictures": Setting("opencv", "full", False, 3),
+    "scikit-image's HOG": Setting("scikit-image", "full", False, 3),
+    "centred": Setting("scikit-image", "full", True, 3),
+}
+# The rungs from the slides to the clean protocol and on, each with one change: title -> setting, convention.
+LADDER = {
+    "as published": ("as published", "published"),
+    "no padding": ("as published", "clean"),
+    "all pictures": ("all pictures", "clean"),
+    "scikit-image's HOG": ("scikit-image's HOG", "clean"),
+    "centred": ("centred", "clean"),
+}
+# What the slides leave open of DSH (U3, U4), around the setting of their Table 2 and script.
+DSH_SETTINGS = {
+    "as in Table 2 and the script": {"learning_rate": 3e-4, "alpha": 0.01},
+    "learning rate of the slides": {"learning_rate": 3e-3, "alpha": 0.01},
+    "alpha of the list of settings": {"learning_rate": 3e-4, "alpha": 0.1},
+    "penalty as Eq. 6 counts it": {"learning_rate": 3e-4, "alpha": 0.02},
+}
+
+
+def features(dataset: str, images: Tensor, kind: str = "scikit-image") -> np.ndarray:
+    """HOG features of normalised images of `dataset`: float32 (n, 324), or (n, 144) of 28 x 28 ones by "opencv".
+
+    Args:
+        dataset: registry name, whose normalisation is undone first.
+        images: (n, 1, side, side), as `datasets.load` has them.
+        kind: "scikit-image" or "opencv".
+    """
+    if kind not in ("scikit-image", "opencv"):
+        raise ValueError(f"kind must be 'scikit-image' or 'opencv', got {kind!r}")
+    if kind == "scikit-image":
+        return Projection(dataset, bits=1).features(images)
+    scale = DATASETS[dataset]
+    return hog_opencv(((images[:, 0].cpu().double() * scale.STD + scale.MEAN) * 255.0).round().byte().numpy())
+
+
+def lsh_tables(name: str = "paper", settings: dict[str, Setting] = SETTINGS) -> dict:
+    """Measure every cell under every setting, and write it as an artefact of the profile; five minutes on a core.
+
+    ``python -c "from qsmi_lib.uit import lsh_tables; lsh_tables()"`` makes it anew, from Fashion-MNIST, scikit-image
+    and OpenCV (``pip install 'qsmi-lib[lsh]'``).
+
+    Returns:
+        As JSON holds it: `versions` of the libraries, `dataset`, `k`, and `settings`: name -> the fields of `Setting`
+        (`seeds` lists them), `n_query`, `n_database`, `n_features`; `by_angle`, mAP@10 without hashing;
+        `buckets`: for each code length, of the first table under each seed, `largest`, the share of the database in the
+        fullest bucket, and `own`, in the bucket of a database item on average; `cells`: for each number of `tables` and
+        `bits`, a list over seeds each of `published` and `clean`, mAP@10 by the two conventions, and of `short` and
+        `empty`, the shares of the queries with fewer than ten answers and with none.
+    """
+    versions = {module: import_module(module).__version__ for module in ("numpy", "skimage", "cv2")}
+    made = {"versions": versions, "dataset": profile(name).dataset, "k": lsh.K, "settings": {}}
+    n_steps = sum(setting.n_seeds for setting in settings.values()) * len(BITS) * len(TABLES)
+    with bar(None, "hash tables", total=n_steps, unit="cell") as progress:
+        for title, setting in settings.items():
+            split = datasets.load(made["dataset"], protocol=setting.protocol)
+            made["settings"][title] = _measured(setting, split, progress)
+    return _written(made, FILE, name)
+
+
+def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
+    """One setting of `lsh_tables`."""
+    query, database = (features(split.name, part.inputs, setting.features) for part in (split.query, split.database))
+    if setting.centred:
+        mean = database.mean(axis=0, dtype=np.float64)
+        query, database = query - mean, database - mean
+    labels = split.query.labels.numpy(), split.database.labels.numpy()
+    near = lsh.relevance_of(lsh.by_angle(query, database), *labels)
+    cells, buckets = [], []
+    for bits in BITS:
+        occupied = []
+        for tables in TABLES:
+            scores = []
+            for seed in range(setting.n_seeds):
+                index = lsh.HashTables(database, bits, tables, seed)
+                scores.append(_scores(lsh.relevance_of(index.answers(query).items, *labels)))
+                if tables == TABLES[0]:
+                    share = index.bucket_sizes(0) / len(database)
+                    occupied.append({"largest": share[0], "own": (share**2).sum()})
+                progress.update()
+            cells.append({"tables": tables, "bits": bits} | _by_seed(scores))
+        buckets.append({"bits": bits} | _by_seed(occupied))
+    sizes = {"n_query": len(query), "n_database": len(database), "n_features": query.shape[1]}
+    told = asdict(setting) | {"seeds": list(range(setting.n_seeds))} | sizes
+    del told["n_seeds"]
+    return told | {"by_angle": round(lsh.ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
+
+
+def _scores(relevance: np.ndarray) -> dict[str, float]:
+    """mAP@10 by both conventions, and the shares of the queries with too few answers and with none."""
+    missing = relevance == lsh.MISSING
+    scores = {convention: lsh.ap_at_10(relevance, convention).mean() for convention in lsh.CONVENTIONS}
+    return scores | {"short": missing.any(axis=1).mean(), "empty": missing.all(axis=1).mean()}
+
+
+def committed(file: str = FILE) -> dict:
+    """What `lsh_tables` wrote, or, for `DSH_FILE`, `dsh_settings`: as the repository carries it."""
+    return json.loads((paths.COMMITTED / "artefacts" / file).read_text(encoding="utf-8"))
+
+
+def published(table: int) -> pd.DataFrame:
+    """The numbers of Table 1 (`tables`, `bits`, `paper`, `printed`) or Table 2 (`alpha`, `bits`, `paper`) of the slides.
+
+    Table 1 goes on with those that the script behind the slides prints and the slides do not: `printed` is False.
+    """
+    rows = pd.read_csv(paths.PUBLISHED / f"uit_table_{table}.csv")
+    value = rows["note"].str.extract(r"([\d.]+)")[0].astype(float)
+    if table == 2:
+        return pd.DataFrame({"alpha": value, "bits": rows["bits"], "paper": rows["mean"]})
+    printed = pd.DataFrame({"tables": value.astype(int), "bits": rows["bits"], "paper": rows["mean"], "printed": True})
+    extra = [(*cell, score, False) for cell, score in EXTRA.items()]
+    both = pd.concat([printed, pd.DataFrame(extra, columns=list(printed))])
+    return both.sort_values(["tables", "bits"], ignore_index=True)
+
+
+def table_1(measured: dict) -> pd.DataFrame:
+    """Table 1 beside ours, as published: a row a cell.
+
+    Args:
+        measured: what `lsh_tables` returned.
+
+    Returns:
+        `tables`, `bits`, `paper`, `printed` (False where only the script has it), `seeds`, `mean`, `std` over seeds, `z`
+        (their one draw of directions against the spread of ours), `short` and `empty`.
+    """
+    rows = []
+    cells = {(cell["tables"], cell["bits"]): cell for cell in measured["settings"]["as published"]["cells"]}
+    for row in published(1).to_dict("records"):
+        own = cells[row["tables"], row["bits"]]
+        mean, std = np.mean(own["published"]), np.std(own["published"], ddof=1)
+        row |= {"seeds": len(own["published"]), "mean": mean, "std": std, "z": (row["paper"] - mean) / std}
+        rows.append(row | {"short": np.mean(own["short"]), "empty": np.mean(own["empty"])})
+    return pd.DataFrame(rows)
+
+
+def ladder(measured: dict) -> pd.DataFrame:
+    """Table 1 changed one thing at a time: a row a cell and rung.
+
+    Returns:
+        `tables`, `bits`, `rung`, `mean` and `std` over seeds, and `change` from the rung before; the first rung's is from
+        the slides' number.
+    """
+    rows, before = [], published(1).set_index(["tables", "bits"])["paper"].to_dict()
+    for rung, (setting, convention) in LADDER.items():
+        for cell in measured["settings"][setting]["cells"]:
+            key = cell["tables"], cell["bits"]
+            mean, std = np.mean(cell[convention]), np.std(cell[convention], ddof=1)
+            row = {"tables": key[0], "bits": key[1], "rung": rung, "mean": mean, "std": std}
+            rows.append(row | {"change": mean - before[key]})
+            before[key] = mean
+    return pd.DataFrame(rows)
+
+
+def table_2(profile: str = "paper", where: Path = paths.COMMITTED / "runs") -> pd.DataFrame:
+    """Table 2 beside ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
+
+    Returns:
+        `protocol`, `alpha`, `bits`, `paper`, `seeds`, `mean` and `std` over seeds (nan where there are too few); the
+        slides' numbers, which are of "first_tenth", stand beside both protocols.
+    """
+    runs = found(grid("uit_dsh", profile), where)
+    rows = []
+    for protocol, cell in product(("first_tenth", "full"), published(2).to_dict("records")):
+        key = protocol, cell["alpha"], cell["bits"]
+        own = [value(run, "map_at_10") for run in runs if _cell(run) == key]
+        mean, std = np.mean(own) if own else np.nan, np.std(own, ddof=1) if len(own) > 1 else np.nan
+        rows.append({"protocol": protocol} | cell | {"seeds": len(own), "mean": mean, "std": std})
+    return pd.DataFrame(rows)
+
+
+def _cell(run: dict) -> tuple:
+    """Protocol, alpha and bits of a record."""
+    config = RunConfig.from_dict(run["config"])
+    return config.protocol, config.alpha, config.bits
+
+
+def hashed(config: RunConfig, split: Split) -> SavedCodes:
+    """Codes and labels of a run of `config` on `split`, trained and encoded here and now; nothing is recorded."""
+    trained = training.train(config, split)
+    query, database = (
+        training.encode(trained.model, part.inputs, precision=trained.precision).cpu().numpy()
+        for part in (split.query, split.database)
+    )
+    return SavedCodes(query, database, split.query.labels.cpu().numpy(), split.database.labels.cpu().numpy())
+
+
+def dsh_settings(name: str = "paper", *, bits: int = 12, n_seeds: int = 5, epochs: int = 20) -> dict:
+    """mAP@10 of DSH on the first tenth under `DSH_SETTINGS`, written as an artefact of the profile; some minutes.
+
+    ``python -c "from qsmi_lib.uit import dsh_settings; dsh_settings()"`` makes it anew.
+
+    Returns:
+        As JSON holds it: `versions`, `dataset`, `protocol`, `bits`, `epochs`, and `settings`: title -> the setting, and
+        `map_at_10`, a list over the seeds from 0.
+    """
+    made = {"versions": {"torch": import_module("torch").__version__}, "dataset": profile(name).dataset}
+    made |= {"protocol": "first_tenth", "bits": bits, "epochs": epochs}
+    made["settings"] = {title: setting | {"map_at_10": []} for title, setting in DSH_SETTINGS.items()}
+    split = datasets.load(made["dataset"], protocol=made["protocol"])
+    for title, seed in bar(list(product(DSH_SETTINGS, range(n_seeds))), "DSH", unit="run"):
+        config = configure(made["dataset"], "dsh", bits, seed=seed, epochs=epochs, **DSH_SETTINGS[title])
+        scores = evaluate(*hashed(config, split), k=lsh.K).map_at_k_hits
+        made["settings"][title]["map_at_10"].append(round(scores[lsh.K], 6))
+    return _written(made, DSH_FILE, name)
+
+
+def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
+    """Name -> a list over seeds, six digits each."""
+    return {name: [round(float(score[name]), 6) for score in scores] for name in scores[0]}
+
+
+def _written(made: dict, file: str, name: str) -> dict:
+    """`made`, written as an artefact of the profile `name`: a line a list."""
+    text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found.group().split()), json.dumps(made, indent=1))
+    records.write(paths.results(name) / "artefacts" / file, text + "\n")
+    return made
