@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from qsmi_lib import runner
-from qsmi_lib.config import FULL, PROFILES, Profile, RunConfig, known
+from qsmi_lib.config import PROFILES, Profile, RunConfig, known
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import configure
 from qsmi_lib.tuning import chosen
@@ -84,7 +84,7 @@ def _forms(profile: Profile) -> list[RunConfig]:
 
 
 def _uit_dsh(profile: Profile) -> list[RunConfig]:
-    """The slides' DSH: 20 epochs, the learning rate of their script; one seed and 10 epochs where all items train it."""
+    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, 10 epochs where all items train it."""
     tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
     whole = {"epochs": min(profile.epochs, SHORT)}
     cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]
