@@ -1,55 +1,14 @@
 """The methods: name -> loss and hyper-parameters by data set, each with its source."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-
-from torch import Tensor, nn
 
 from qsmi_lib import heads, untrained
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import Part
 from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, triplet, two_stage, unseen
 from qsmi_lib.losses.information import qsmi_objective
+from qsmi_lib.method import Default, Method, by_dataset
 
 RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to make codes.
-
-    Attributes:
-        title: as tables and figures print it.
-        loss: (embeddings (n, bits), labels, **settings) -> scalar; unchecked, for the training loop. The settings are
-            the options, `alpha` unless that is None, `targets` where there is a `prepare`, what `on_step` gives. None:
-            nothing is trained.
-        alpha: weight of the quantization term, or a rule (data set, bits) -> weight; None: it has no such term.
-        source: where the formula and the numbers come from.
-        options: further settings of a run with their defaults; a tuple lists the names to choose from, the first
-            being the default.
-        search: setting -> the values that `tune` tries, in the order of the line search.
-        prepare: (training part, config, network) -> a row for each training item, which the loss gets as `targets`;
-            called before the first epoch, and after every `refresh` epochs where there is such an option.
-        prepare_options: options that `prepare` reads and the loss does not.
-        on_step: step, from 0 -> settings of the loss at that step.
-        head: (features, bits, classes) -> the network's last layer; None: a dense one.
-        network: (data set, bits) -> a module with `fit(inputs, seed)`, for a method without a loss.
-        note: what must stand beside its numbers.
-    """
-
-    title: str
-    loss: Callable[..., Tensor] | None
-    alpha: float | Callable[[str, int], float] | None
-    source: str
-    options: Mapping[str, float | tuple[str, ...] | None] = field(default_factory=dict)
-    search: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
-    prepare: Callable[[Part, RunConfig, nn.Module], Tensor] | None = None
-    prepare_options: Mapping[str, float | tuple[str, ...] | None] = field(default_factory=dict)
-    on_step: Callable[[int], Mapping[str, float]] | None = None
-    head: Callable[[int, int, int], nn.Module] | None = None
-    network: Callable[[str, int], nn.Module] | None = None
-    note: str = ""
 
 
 def dpsh_eta(dataset: str, bits: int) -> float:
@@ -57,10 +16,8 @@ def dpsh_eta(dataset: str, bits: int) -> float:
     return {"cifar10": 3.0, "nus_wide": 5.0}.get(dataset, 5.0 if bits <= 24 else 3.0)
 
 
-def qsmi_alpha(dataset: str, bits: int) -> float:
-    """Table 10: 0.01, and 0.1 on NUS-WIDE."""
-    return 0.1 if dataset == "nus_wide" else 0.01
-
+qsmi_alpha = by_dataset(0.01, nus_wide=0.1)  # Table 10
+csq_alpha = by_dataset(1e-4, nus_wide=0.05, ms_coco=0.05)
 
 _INFORMATION = {"information_needs": None}  # M; None: estimated from each batch
 _GAUSSIAN = _INFORMATION | {"sigma": 10.0}  # Section 4.2
@@ -136,15 +93,15 @@ METHODS = {
     "csq": Method(
         "CSQ",
         central.csq_objective,
-        1e-4,
-        "Yuan et al., CVPR 2020; alpha (lambda): 0.05 and 0.001 in the authors' commands, 0.0001 for small pictures",
+        csq_alpha,
+        "Yuan et al., CVPR 2020; alpha (lambda): the authors' commands, 0.05 with ResNet-50, 0.0001 for small pictures",
         search={"alpha": (1e-4, 1e-3, 0.05)},
         prepare=central.prepare,
     ),
     "csq_qsmi": Method(
         "CSQ + QSMI",
         central.csq_qsmi_objective,
-        1e-4,
+        csq_alpha,
         "Table 8; a_csq: Appendix B; alpha as CSQ",
         {"a_csq": 1e-3},
         {"a_csq": (1e-4, 1e-3, 1e-2), "alpha": (1e-4, 1e-3, 0.05)},
@@ -154,8 +111,8 @@ METHODS = {
         "HashNet",
         likelihood.hashnet_objective,
         None,
-        "Cao et al., ICCV 2017; sharpness, continuation: the authors' code; class_weight: their advice for ten classes",
-        {"class_weight": 10.0, "sharpness": 10.0},
+        "Cao et al., ICCV 2017; sharpness, continuation: the authors' code; class_weight: their advice",
+        {"class_weight": by_dataset(10.0, ms_coco=1.0), "sharpness": 10.0},
         {"class_weight": (1.0, 3.0, 10.0), "sharpness": (5.0, 10.0, 20.0)},
         on_step=likelihood.hashnet_beta,
     ),
@@ -170,8 +127,8 @@ METHODS = {
         "MIHash",
         histogram.mihash_objective,
         None,
-        "Cakir et al., ICCV 2017; slope and n_bins (None: bits / 2): the authors' code",
-        {"slope": 1.0, "n_bins": None},
+        "Cakir et al., ICCV 2017; slope, n_bins (None: bits / 2): the authors' commands",
+        {"slope": by_dataset(1.0, ilsvrc=10.0), "n_bins": by_dataset(None, nus_wide=16.0)},
         {"slope": (1.0, 3.0, 10.0)},
     ),
     "dnnh": Method(
@@ -206,7 +163,7 @@ METHODS = {
         likelihood.hashgan_objective,
         None,
         "Cao et al., CVPR 2018; sharpness: the authors' code",
-        {"sharpness": 10.0},
+        {"sharpness": by_dataset(10.0, nus_wide=5.0)},
         {"sharpness": (5.0, 10.0, 20.0)},
         note=f"{RECONSTRUCTED}; its loss alone, without the generator",
     ),
@@ -239,8 +196,8 @@ METHODS = {
 }
 
 
-def options_of(method: str) -> dict[str, float | tuple[str, ...] | None]:
-    """Every option that a run of `method` may set, with its default; a ValueError lists the known methods."""
+def options_of(method: str) -> dict[str, Default]:
+    """Every option that a run of `method` may set, with its default or rule; a ValueError lists the known methods."""
     entry = known("method", METHODS, method)
     return {**entry.options, **entry.prepare_options}
 
@@ -265,7 +222,7 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in ("options", "dataset", "method")}
     if entry.alpha is None:
         del fields["alpha"]
-    options = options_of(method)
+    options = {k: v(dataset, bits) if callable(v) else v for k, v in options_of(method).items()}
     for name in settings:
         known(f"setting of {method}", fields | options, name)
     options = {name: _option(name, default, settings) for name, default in options.items()}
