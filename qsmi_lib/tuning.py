@@ -10,6 +10,7 @@ from qsmi_lib.methods import METHODS, configure
 EPOCHS = 10
 BITS = 48  # the length at which methods are tuned; the values hold for all
 CRITERION = "map_expected"  # free of ties
+MADE_BY = ("torch", "device", "precision", "source_hash", "fingerprint")  # of a trial's provenance
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # of each trial
 
 
@@ -32,7 +33,8 @@ def tune(
 
     Returns:
         `method`, `dataset`, `bits`, `seed`, `epochs`, `protocol`, `criterion`; `trials`, each with its `settings`, its
-        metrics `SHOWN` and its `run`; `chosen`: setting -> value.
+        metrics `SHOWN` and its `run`; `chosen`: setting -> value;
+        `provenance`, what is the same for all trials of what made them.
 
     Raises:
         ValueError: an unknown method or data set, or a setting out of its range.
@@ -47,7 +49,8 @@ def tune(
         best = max(range(len(found)), key=lambda i: found[i]["metrics"][CRITERION])
         chosen = tried[best]
     head = {"method": method, "dataset": dataset, "bits": bits} | common | {"criterion": CRITERION}
-    search = head | {"trials": trials, "chosen": chosen}
+    made_by = {name: found[0]["provenance"][name] for name in MADE_BY}
+    search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
     records.write(file_of(method, dataset, bits, paths.tuning(profile)), json.dumps(search, indent=1) + "\n")
     return search
 
