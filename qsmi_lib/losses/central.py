@@ -62,7 +62,7 @@ def item_centers(labels: Tensor, bits: int, *, n_classes: int | None = None, see
         int8 (n, bits), -1 and +1, where the labels lie.
 
     Raises:
-        ValueError: as `hash_centers`.
+        ValueError: as `hash_centers`; a label below 0 or not below n_classes.
     """
     if labels.ndim == 1:
         centers = hash_centers(n_classes or int(labels.max()) + 1, bits, seed=seed)

@@ -43,6 +43,15 @@ def check_labels(labels: Tensor, n: int | None = None) -> None:
         raise ValueError(f"labels must have one row per embedding: expected {n}, got {len(labels)}")
 
 
+def check_classes(labels: Tensor, n_classes: int | None) -> None:
+    """Raise ValueError unless `labels` name classes from 0 on, fewer than `n_classes` where that is given."""
+    if labels.ndim == 1 and labels.min() < 0:
+        raise ValueError(f"labels must be at least 0, got {int(labels.min())}")
+    found = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    if n_classes is not None and (found > n_classes or (labels.ndim == 2 and found != n_classes)):
+        raise ValueError(f"labels must be of n_classes classes, got {found} where n_classes is {n_classes}")
+
+
 def check_relevance(relevance: Tensor, n: int, name: str = "relevance") -> None:
     """Raise ValueError unless `relevance` is (n, n), bool or floating in [0, 1]."""
     if not isinstance(relevance, Tensor) or relevance.shape != (n, n):
@@ -55,11 +64,23 @@ def check_relevance(relevance: Tensor, n: int, name: str = "relevance") -> None:
 
 
 def check_signs(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless `values` has the `shape`, its last axes, and holds -1 and +1 only."""
-    if not isinstance(values, Tensor) or values.shape[-len(shape) :] != shape:
-        raise ValueError(f"{name} must have shape (..., {', '.join(map(str, shape))}), got {describe(values)}")
+    """Raise ValueError unless `values` has the `shape` and holds -1 and +1 only."""
+    if not isinstance(values, Tensor) or values.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {describe(values)}")
+    if values.dtype == torch.bool:
+        raise ValueError(f"{name} must hold -1 and +1, got torch.bool")
     if not (values.abs() == 1).all():
         raise ValueError(f"{name} must hold -1 and +1 only, got {values[values.abs() != 1][0].item()}")
+
+
+def check_decisions(decisions: Tensor, shape: tuple[int, int]) -> None:
+    """Raise ValueError unless `decisions` is (t, n, bits) of -1 and +1, t at least 2, `shape` being (n, bits)."""
+    if not isinstance(decisions, Tensor) or decisions.ndim != 3 or len(decisions) < 2:
+        raise ValueError(
+            f"decisions must have shape (t, {shape[0]}, {shape[1]}) with at least two samples t, for each is compared "
+            f"with the others, got {describe(decisions)}"
+        )
+    check_signs("decisions", decisions, (len(decisions), *shape))
 
 
 def check_count(name: str, value: int) -> None:
@@ -107,8 +128,10 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 check_labels(value, shape and shape[0])
             elif name in PAIRS:
                 check_relevance(value, shape[0], name)
-            elif name in ("targets", "decisions"):
+            elif name == "targets":
                 check_signs(name, value, shape)
+            elif name == "decisions":
+                check_decisions(value, shape)
             elif name == "similarity":
                 check_similarity(value)
             elif value is None and signature.parameters[name].default is None:
@@ -119,6 +142,8 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 check_positive(name, value)
             elif name in WEIGHTS:
                 check_weight(name, value)
+        if {"labels", "n_classes"} <= signature.parameters.keys():
+            check_classes(given["labels"], given.get("n_classes"))
         return loss(*args, **kwargs)
 
     return call

@@ -6,6 +6,7 @@ Self pairs are left out; relevance may be soft: a pair then counts :math:`\\Delt
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -70,7 +71,7 @@ def hashnet_loss(
     inner = sharpness / hashed.shape[1] * hashed @ hashed.T
     weights = class_weight * similar + dissimilar
     cost = class_weight * similar * F.softplus(-inner) + dissimilar * F.softplus(inner)
-    return cost.sum() / weights.sum().clamp_min(1.0)
+    return cost.sum() / weights.sum().clamp_min(torch.finfo(cost.dtype).tiny)
 
 
 def hashnet_beta(step: int) -> dict[str, float]:
@@ -188,6 +189,8 @@ def hashgan_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
 
 def dch_objective(embeddings: Tensor, labels: Tensor, *, form: str = "paper", **options) -> Tensor:
     """`dch_loss` (`form` "paper") or `dch_code_loss` ("code") of the labels' relevance."""
+    if form not in ("paper", "code"):
+        raise ValueError(f"form must be 'paper' or 'code', got {form!r}")
     loss = dch_loss if form == "paper" else dch_code_loss
     return loss(embeddings, relevance_matrix(labels), **options)
 

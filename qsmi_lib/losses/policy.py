@@ -16,8 +16,9 @@ def pgdh_loss(embeddings: Tensor, relevance: Tensor, decisions: Tensor, *, balan
         -\frac{1}{TN} \sum_{t, i} (r_i^t - \bar r_i^t) \log p(b_i^t \mid y_i), \qquad
         r_i = -\frac{1}{n (N - 1)} \sum_{j \ne i} w_{ij} (2 \Delta_{ij} - 1) d_H(b_i, b_j)
 
-    whose gradient is REINFORCE's: :math:`w_{ij}` is `balance` for similar pairs and 1 for others, and the baseline
-    :math:`\bar r_i^t` is the mean reward of item i over the other samples, which leaves the expectation as it is.
+    whose gradient is REINFORCE's, each item being moved by its own reward. :math:`w_{ij}` is `balance` for similar
+    pairs and 1 for others. The baseline :math:`\bar r_i^t` is the mean reward of item i over the other samples, which
+    leaves the expectation as it is.
 
     Args:
         embeddings: (n, bits), floating; log-odds of the bits.
@@ -32,11 +33,14 @@ def pgdh_loss(embeddings: Tensor, relevance: Tensor, decisions: Tensor, *, balan
         ValueError: embeddings that are not finite, empty or not (n, bits); relevance or decisions of another shape or
             range; a balance not above 0.
     """
+    decisions = decisions.to(embeddings.dtype)
     n_sample, n_item, bits = decisions.shape
     similar, dissimilar = pair_weights(relevance, embeddings.dtype)
-    weight = dissimilar.sum() / similar.sum().clamp_min(1.0) if balance is None else balance
+    if balance is None:
+        total = similar.sum()
+        balance = dissimilar.sum() / torch.where(total > 0, total, 1.0)
     distance = 0.5 * (bits - decisions @ decisions.transpose(1, 2))
-    reward = ((dissimilar - weight * similar) * distance).sum(dim=2) / (bits * max(1, n_item - 1))
+    reward = ((dissimilar - balance * similar) * distance).sum(dim=2) / (bits * max(1, n_item - 1))
     advantage = (reward - reward.mean(dim=0)) * (n_sample / (n_sample - 1))
     log_probability = -F.softplus(-decisions * embeddings).sum(dim=2)
     return -(advantage * log_probability).mean()

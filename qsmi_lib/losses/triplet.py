@@ -26,7 +26,7 @@ def triplet_difference(distance: Tensor, relevance: Tensor) -> tuple[Tensor, Ten
     Returns:
         t (n_pair, n), a row for each anchor and positive; and which of its entries are triplets, as 0 and 1.
     """
-    related = relevance > 0
+    related = (relevance > 0).fill_diagonal_(True)  # an item without labels is no negative of its own
     anchor, positive = related.clone().fill_diagonal_(False).nonzero(as_tuple=True)
     return distance[anchor, positive][:, None] - distance[anchor], (~related)[anchor].to(distance.dtype)
 
@@ -126,7 +126,8 @@ def negatives_loss(embeddings: Tensor, relevance: Tensor) -> Tensor:
         ValueError: embeddings that are not finite, empty or not (n, bits); relevance of another shape or range.
     """
     distance = (squared_distance(on_sphere(embeddings)) + EPS).sqrt()
-    return _mean((2.0 - distance).square(), (relevance == 0).to(distance.dtype))
+    dissimilar = (relevance == 0).fill_diagonal_(False)
+    return _mean((2.0 - distance).square(), dissimilar.to(distance.dtype))
 
 
 def dtsh_loss(embeddings: Tensor, relevance: Tensor, *, eta: float = 0.00888) -> Tensor:
