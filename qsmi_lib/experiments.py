@@ -19,7 +19,7 @@ TRAINED = ("qsmi", *PAIRWISE, "dnnh", "spring", "csq", "csq_qsmi", "cnnh", "clas
 LENGTHS = (12, 48)  # at which all methods are compared
 UNTRAINED = ("lsh", "itq", "spectral_hashing")
 SHORT = 10  # epochs of what compares methods; fewer where a profile has fewer
-POSTER = ("spring", "qsmi", "dsh", "dpsh", "dhn")
+POSTER = ("spring", "qsmi", "dsh", "dpsh")
 POSTER_BITS = (12, 16, 24, 32, 48)
 UIT_ALPHAS, UIT_BITS = (0.005, 0.01), (8, 12, 16)
 
