@@ -121,7 +121,8 @@ def tune(
     from qsmi_lib import config, paths, tuning
     from qsmi_lib.methods import METHODS
 
-    dataset = dataset or config.profile(profile).dataset
+    own = config.profile(profile)
+    dataset = dataset or own.dataset
     for method in methods:
         config.known("method", METHODS, method)
     for method in methods:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 CONVENTIONS = ("published", "clean")
+TIES = ("index", "table")
 K = 10  # ranks that `ap_at_10` looks at
 MISSING = -1  # stands where an answer is too short
 CHUNK = 64_000_000  # bytes: what `HashTables.answers` and `by_angle` may use at a time
@@ -96,7 +97,7 @@ class HashTables:
         """
         return self._collisions(self.keys(queries))
 
-    def answers(self, queries: ArrayLike, k: int = K) -> Answers:
+    def answers(self, queries: ArrayLike, k: int = K, *, ties: str = "index") -> Answers:
         """The first k items of each query by number of shared buckets, then by database index.
 
         An item that shares none is no answer, however many are missing. Computed by parts of the queries, in less than
@@ -105,20 +106,26 @@ class HashTables:
         Args:
             queries: (n_query, n_features), finite.
             k: at least 1.
+            ties: what orders items with as many shared buckets: "index" alone, or, as "table", first the number of the
+                first table that they share. A loop over the tables meets them in that order.
 
         Raises:
-            ValueError: queries of another shape or not finite; k below 1.
+            ValueError: queries of another shape or not finite; k below 1; an unknown rule for ties.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
+        if ties not in TIES:
+            raise ValueError(f"ties must be one of {TIES}, got {ties!r}")
         keys, n = self.keys(queries), self.database_keys.shape[1]
         items = np.full((keys.shape[1], k), MISSING, np.int64)
         tables = np.zeros_like(items)
-        backwards = np.arange(n)[::-1]
-        for rows in _parts(len(items), 20 * n):  # counts, a comparison, and places twice over
-            place = self._collisions(keys[:, rows]) * np.int64(n) + backwards  # more tables first, then a lower index
+        span = n if ties == "index" else n * (len(keys) + 1)  # of the places of items with as many shared buckets
+        for rows in _parts(len(items), 24 * n):
+            place = self._collisions(keys[:, rows]) * np.int64(span) + np.arange(n)[::-1]
+            if ties == "table":
+                place += self._earliness(keys[:, rows]) * np.int64(n)
             best = np.sort(np.partition(place, -min(k, n), axis=1)[:, -min(k, n) :], axis=1)[:, ::-1]
-            counts = best // n
+            counts = best // span
             tables[rows, : best.shape[1]] = counts
             items[rows, : best.shape[1]] = np.where(counts > 0, n - 1 - best % n, MISSING)
         return Answers(items, tables)
@@ -138,6 +145,13 @@ class HashTables:
         for asked, kept in zip(keys, self.database_keys, strict=True):
             counts += asked[:, None] == kept
         return counts
+
+    def _earliness(self, keys: np.ndarray) -> np.ndarray:
+        """How early queries with these keys first meet each item: `tables` in the first table, 0 in none."""
+        early = np.zeros((keys.shape[1], self.database_keys.shape[1]), np.min_scalar_type(len(keys)))
+        for number, (asked, kept) in enumerate(zip(keys, self.database_keys, strict=True)):
+            np.maximum(early, (asked[:, None] == kept) * early.dtype.type(len(keys) - number), out=early)
+        return early
 
 
 def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:

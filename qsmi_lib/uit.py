@@ -1,14 +1,12 @@
-"""The tables of the UIT slides: LSH on HOG features as published, then one thing changed at a time; DSH beside it."""
+"""The measurements behind the UIT slides' tables: LSH on HOG features, step by step; what they leave open of DSH."""
 
 import json
 import re
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 from tqdm import tqdm
 
@@ -16,17 +14,13 @@ from qsmi_lib import datasets, lsh, paths, records, training
 from qsmi_lib.config import RunConfig, profile
 from qsmi_lib.datasets import DATASETS, Split
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.experiments import grid
 from qsmi_lib.hog import hog_opencv
 from qsmi_lib.inspection import SavedCodes
 from qsmi_lib.methods import configure
 from qsmi_lib.progress import bar
-from qsmi_lib.tables import found, value
 from qsmi_lib.untrained import Projection
 
 BITS, TABLES = (8, 12, 16, 24), (4, 8, 16)
-EXTRA = {(4, 8): 0.5713, (4, 12): 0.5865, (4, 16): 0.5932, (4, 24): 0.6134, (8, 24): 0.6547, (16, 24): 0.6965}
-# (tables, bits) -> what the public script behind the slides prints for cells that they leave out
 FILE, DSH_FILE = "lsh_tables.json", "dsh_settings.json"
 
 
@@ -37,29 +31,24 @@ class Setting:
     Attributes:
         features: "opencv" (144 numbers) or "scikit-image" (324), see `qsmi_lib.hog`.
         protocol: "first_tenth" (1,000 queries, 6,000 database items) or "full" (10,000 and 60,000).
-        centred: whether the database's mean is taken off first.
         n_seeds: directions are drawn with the seeds 0 to n_seeds - 1.
+        ties: as in `lsh.HashTables.answers`; the script behind the slides keeps the order in which it meets items.
+        centred: whether the database's mean is taken off first.
     """
 
     features: str
     protocol: str
-    centred: bool
     n_seeds: int
+    ties: str = "index"
+    centred: bool = False
 
 
 SETTINGS = {
-    "as published": Setting("opencv", "first_tenth", False, 10),
-    "all pictures": Setting("opencv", "full", False, 3),
-    "scikit-image's HOG": Setting("scikit-image", "full", False, 3),
-    "centred": Setting("scikit-image", "full", True, 3),
-}
-# The rungs from the slides to the clean protocol and on, each with one change: title -> setting, convention.
-LADDER = {
-    "as published": ("as published", "published"),
-    "no padding": ("as published", "clean"),
-    "all pictures": ("all pictures", "clean"),
-    "scikit-image's HOG": ("scikit-image's HOG", "clean"),
-    "centred": ("centred", "clean"),
+    "as published": Setting("opencv", "first_tenth", 10, ties="table"),
+    "ties by index": Setting("opencv", "first_tenth", 10),
+    "all pictures": Setting("opencv", "full", 3),
+    "scikit-image's HOG": Setting("scikit-image", "full", 3),
+    "centred": Setting("scikit-image", "full", 3, centred=True),
 }
 # What the slides leave open of DSH (U3, U4), around the setting of their Table 2 and script.
 DSH_SETTINGS = {
@@ -125,7 +114,7 @@ def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
             scores = []
             for seed in range(setting.n_seeds):
                 index = lsh.HashTables(database, bits, tables, seed)
-                scores.append(_scores(lsh.relevance_of(index.answers(query).items, *labels)))
+                scores.append(_scores(lsh.relevance_of(index.answers(query, ties=setting.ties).items, *labels)))
                 if tables == TABLES[0]:
                     share = index.bucket_sizes(0) / len(database)
                     occupied.append({"largest": share[0], "own": (share**2).sum()})
@@ -143,87 +132,6 @@ def _scores(relevance: np.ndarray) -> dict[str, float]:
     missing = relevance == lsh.MISSING
     scores = {convention: lsh.ap_at_10(relevance, convention).mean() for convention in lsh.CONVENTIONS}
     return scores | {"short": missing.any(axis=1).mean(), "empty": missing.all(axis=1).mean()}
-
-
-def committed(file: str = FILE) -> dict:
-    """What `lsh_tables` wrote, or, for `DSH_FILE`, `dsh_settings`: as the repository carries it."""
-    return json.loads((paths.COMMITTED / "artefacts" / file).read_text(encoding="utf-8"))
-
-
-def published(table: int) -> pd.DataFrame:
-    """The numbers of Table 1 (`tables`, `bits`, `paper`, `printed`) or Table 2 (`alpha`, `bits`, `paper`) of the slides.
-
-    Table 1 goes on with those that the script behind the slides prints and the slides do not: `printed` is False.
-    """
-    rows = pd.read_csv(paths.PUBLISHED / f"uit_table_{table}.csv")
-    value = rows["note"].str.extract(r"([\d.]+)")[0].astype(float)
-    if table == 2:
-        return pd.DataFrame({"alpha": value, "bits": rows["bits"], "paper": rows["mean"]})
-    printed = pd.DataFrame({"tables": value.astype(int), "bits": rows["bits"], "paper": rows["mean"], "printed": True})
-    extra = [(*cell, score, False) for cell, score in EXTRA.items()]
-    both = pd.concat([printed, pd.DataFrame(extra, columns=list(printed))])
-    return both.sort_values(["tables", "bits"], ignore_index=True)
-
-
-def table_1(measured: dict) -> pd.DataFrame:
-    """Table 1 beside ours, as published: a row a cell.
-
-    Args:
-        measured: what `lsh_tables` returned.
-
-    Returns:
-        `tables`, `bits`, `paper`, `printed` (False where only the script has it), `seeds`, `mean`, `std` over seeds, `z`
-        (their one draw of directions against the spread of ours), `short` and `empty`.
-    """
-    rows = []
-    cells = {(cell["tables"], cell["bits"]): cell for cell in measured["settings"]["as published"]["cells"]}
-    for row in published(1).to_dict("records"):
-        own = cells[row["tables"], row["bits"]]
-        mean, std = np.mean(own["published"]), np.std(own["published"], ddof=1)
-        row |= {"seeds": len(own["published"]), "mean": mean, "std": std, "z": (row["paper"] - mean) / std}
-        rows.append(row | {"short": np.mean(own["short"]), "empty": np.mean(own["empty"])})
-    return pd.DataFrame(rows)
-
-
-def ladder(measured: dict) -> pd.DataFrame:
-    """Table 1 changed one thing at a time: a row a cell and rung.
-
-    Returns:
-        `tables`, `bits`, `rung`, `mean` and `std` over seeds, and `change` from the rung before; the first rung's is from
-        the slides' number.
-    """
-    rows, before = [], published(1).set_index(["tables", "bits"])["paper"].to_dict()
-    for rung, (setting, convention) in LADDER.items():
-        for cell in measured["settings"][setting]["cells"]:
-            key = cell["tables"], cell["bits"]
-            mean, std = np.mean(cell[convention]), np.std(cell[convention], ddof=1)
-            row = {"tables": key[0], "bits": key[1], "rung": rung, "mean": mean, "std": std}
-            rows.append(row | {"change": mean - before[key]})
-            before[key] = mean
-    return pd.DataFrame(rows)
-
-
-def table_2(profile: str = "paper", where: Path = paths.COMMITTED / "runs") -> pd.DataFrame:
-    """Table 2 beside ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
-
-    Returns:
-        `protocol`, `alpha`, `bits`, `paper`, `seeds`, `mean` and `std` over seeds (nan where there are too few); the
-        slides' numbers, which are of "first_tenth", stand beside both protocols.
-    """
-    runs = found(grid("uit_dsh", profile), where)
-    rows = []
-    for protocol, cell in product(("first_tenth", "full"), published(2).to_dict("records")):
-        key = protocol, cell["alpha"], cell["bits"]
-        own = [value(run, "map_at_10") for run in runs if _cell(run) == key]
-        mean, std = np.mean(own) if own else np.nan, np.std(own, ddof=1) if len(own) > 1 else np.nan
-        rows.append({"protocol": protocol} | cell | {"seeds": len(own), "mean": mean, "std": std})
-    return pd.DataFrame(rows)
-
-
-def _cell(run: dict) -> tuple:
-    """Protocol, alpha and bits of a record."""
-    config = RunConfig.from_dict(run["config"])
-    return config.protocol, config.alpha, config.bits
 
 
 def hashed(config: RunConfig, split: Split) -> SavedCodes:
@@ -249,8 +157,9 @@ def dsh_settings(name: str = "paper", *, bits: int = 12, n_seeds: int = 5, epoch
     made |= {"protocol": "first_tenth", "bits": bits, "epochs": epochs}
     made["settings"] = {title: setting | {"map_at_10": []} for title, setting in DSH_SETTINGS.items()}
     split = datasets.load(made["dataset"], protocol=made["protocol"])
+    own = {name: made[name] for name in ("protocol", "epochs")}
     for title, seed in bar(list(product(DSH_SETTINGS, range(n_seeds))), "DSH", unit="run"):
-        config = configure(made["dataset"], "dsh", bits, seed=seed, epochs=epochs, **DSH_SETTINGS[title])
+        config = configure(made["dataset"], "dsh", bits, seed=seed, **own, **DSH_SETTINGS[title])
         scores = evaluate(*hashed(config, split), k=lsh.K).map_at_k_hits
         made["settings"][title]["map_at_10"].append(round(scores[lsh.K], 6))
     return _written(made, DSH_FILE, name)

@@ -175,5 +175,16 @@ def slow_precision_recall_by_radius(ranked, bits):
     return rows
 
 
+def slow_share_by_distance(ranked, bits):
+    """A pair counts its gain among the relevant ones, and what is left of 1 among the others."""
+    pairs = [pair for r in judged(ranked) for pair in r]
+    relevant, others = sum(g for _, g in pairs), sum(1 - g for _, g in pairs)
+    rows = []
+    for radius in range(bits + 1):
+        here = [g for d, g in pairs if d == radius]
+        rows.append([sum(here) / relevant, sum(1 - g for g in here) / others if others else 0])
+    return rows
+
+
 def slow_n_without_relevant(ranked):
     return len(ranked) - len(judged(ranked))

@@ -7,9 +7,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import datasets, paths, report
+from qsmi_lib import datasets, paths, report, runner, tuning
 from qsmi_lib import reproduce as module
 from qsmi_lib.cli import main
+from qsmi_lib.experiments import EXPERIMENTS, grid
 
 
 def call(*arguments: str):
@@ -18,7 +19,17 @@ def call(*arguments: str):
 
 @pytest.mark.parametrize(
     "command",
-    [[], ["reproduce"], ["run"], ["tables"], ["datasets"], ["bench"], ["bench", "train"], ["bench", "evaluate"]],
+    [
+        [],
+        ["reproduce"],
+        ["run"],
+        ["tune"],
+        ["tables"],
+        ["datasets"],
+        ["bench"],
+        ["bench", "train"],
+        ["bench", "evaluate"],
+    ],
 )
 def test_help(command):
     result = call(*command, "--help")
@@ -48,15 +59,18 @@ def test_run_prints_metrics_and_saves_a_record():
     ("change", "message"),
     [
         ({"--dataset": "mnist"}, "unknown data set 'mnist'; known: digits, fashion_mnist"),
-        ({"--method": "qsmih"}, "unknown method 'qsmih'; known: dpsh, dsh, qmi"),
+        ({"--method": "qsmih"}, "unknown method 'qsmih'; known: classifier, cnnh, csq"),
         ({"--bits": "0"}, "bits must be a whole number of at least 1, got 0"),
         ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, paper, quick"),
         ({"--option": "sigma=3"}, "unknown option of qsmi 'sigma'; known: information_needs"),
         ({"--option": "epochs=3"}, "unknown option of qsmi 'epochs'; known: information_needs"),
         ({"--option": "information_needs=0"}, "information_needs must be a finite number above 0, got 0.0"),
-        ({"--option": "sigma"}, "an option must read NAME=NUMBER, got 'sigma'"),
+        ({"--option": "sigma"}, "an option must read NAME=VALUE, got 'sigma'"),
         ({"--precision": "fp8"}, "unknown precision 'fp8'; known: auto, bf16, float32"),
         ({"--alpha": "-1"}, "alpha must be a finite number of at least 0, got -1.0"),
+        ({"--method": "hashnet", "--alpha": "0.1"}, "unknown setting of hashnet 'alpha'; known: batch_size"),
+        ({"--method": "spring", "--option": "form=spiral"}, "unknown form 'spiral'; known: dtsh, likelihood"),
+        ({"--protocol": "half"}, "unknown protocol 'half'; known: first_tenth, full, held_out"),
     ],
 )
 def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
@@ -67,10 +81,45 @@ def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
     assert not paths.runs("digits").exists()
 
 
-def test_an_unknown_profile_of_reproduce_and_tables():
-    for command in ("reproduce", "tables"):
-        result = call(command, "--profile", "fast")
+def test_an_unknown_profile():
+    for command in (["reproduce"], ["tables"], ["tune", "dhn"], ["tune", "dhn", "--dataset", "digits"]):
+        result = call(*command, "--profile", "fast")
         assert result.exit_code == 1 and "known: digits, paper, quick" in result.output
+
+
+def test_tune_prints_the_trials_and_what_was_chosen():
+    result = call("tune", "dhn", "cnnh", "--bits", "8", "--epochs", "1")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    of_dhn, of_cnnh = ([line for line in lines if line.startswith(name)] for name in ("dhn", "cnnh"))
+    search = json.loads(tuning.file_of("dhn", "digits", 8, paths.tuning("digits")).read_text())
+    assert [line.split()[1:] for line in of_dhn[:-1]] == [
+        ["map_expected", f"{trial['map_expected']:.4f}", "alpha", str(trial["settings"]["alpha"])]
+        for trial in search["trials"]
+    ]
+    assert of_dhn[-1].split() == ["dhn", "chosen:", "alpha", str(search["chosen"]["alpha"])]
+    assert of_cnnh[0].endswith("as it is") and of_cnnh[1].endswith("chosen: nothing to choose")
+    assert lines[-1].startswith("search") and lines[-1].endswith("digits-cnnh-8b.json")
+    assert {trial["run"] for trial in search["trials"]} <= {
+        path.stem for path in paths.runs(tuning.trials_of("digits")).glob("*.json")
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dhn", "lda"], "unknown method 'lda'; known: classifier, cnnh, csq"),
+        (["dhn", "--dataset", "mnist"], "unknown data set 'mnist'; known: digits, fashion_mnist"),
+    ],
+)
+def test_tune_runs_nothing_where_a_name_is_wrong(words, message, results):
+    result = call("tune", *words)
+    assert result.exit_code == 1 and result.output.startswith(f"Error: {message}")
+    assert not results.exists()
+
+
+def test_tune_needs_a_method():
+    assert call("tune").exit_code == 2
 
 
 def test_an_unknown_notebook_is_listed():
@@ -89,9 +138,13 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     monkeypatch.setattr("torchvision.datasets.FashionMNIST", offline)
     result = call("reproduce", "--profile", "quick")
     assert result.exit_code == 0
-    assert result.output.startswith(
-        "skipped: 22 runs, and notebooks 02, 03, 04, 05: Fashion-MNIST is not on this machine"
-    )
+    here = {path.stem[:2] for path in module.notebooks()}
+    names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in here]
+    runs = {runner.record_path(config, "quick") for name in names for config in grid(name, "quick")}
+    lessons = ", ".join(sorted({EXPERIMENTS[name].notebook for name in names}))
+    assert len(runs) >= 22 and lessons.startswith("02, 03, 04, 05")
+    skipped = f"skipped: {len(runs)} runs, and notebooks {lessons}: Fashion-MNIST is not on this machine"
+    assert result.output.startswith(skipped)
     assert "download failed (no route)" in result.output and "apt-get install" in result.output
     assert ran == ["00_start_here", "01_derivation", "16_paper_beside_ours"]
 

@@ -31,7 +31,7 @@ FIELDS = [field.name for field in dataclasses.fields(Evaluation)]
 TIES_CHANGE = {"ap", "map"}
 ORDER_FREE = [
     "map_expected", "map_optimistic", "map_pessimistic", "precision_radius2", "empty_radius2",
-    "precision_recall_by_radius", "n_without_relevant",
+    "precision_recall_by_radius", "share_by_distance", "n_without_relevant",
 ]  # fmt: skip
 KINDS = [("single", "share-one"), ("single", "fraction"), ("multi", "share-one"), ("multi", "fraction")]
 BITS = [1, 2, 12, 48, 63, 64, 65, 127, 128, 200, 1024]
@@ -283,6 +283,14 @@ def test_one_query_and_one_item():
     assert result.map == result.map_11pt == result.map_at_k[1] == result.recall_at_k[1] == 1
     assert (result.precision_radius2, result.empty_radius2) == (0, 1)
     assert result.precision_recall_by_radius.tolist() == [[0, 0], [0, 0], [0, 0], [1, 1]]
+    assert result.share_by_distance.tolist() == [[0, 0], [0, 0], [0, 0], [1, 0]]  # there are no other pairs
+
+
+@pytest.mark.parametrize(("kind", "rule"), KINDS)
+def test_shares_by_distance_sum_to_one(kind, rule):
+    shares = evaluate(*random_case(2, 65, kind), relevance=rule).share_by_distance
+    assert shares.shape == (66, 2) and (shares >= 0).all()
+    close(shares.sum(axis=0), [1, 1], "share_by_distance")
 
 
 def test_queries_with_nothing_relevant_are_counted_and_left_out():

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import math
+import re
 
 import hypothesis.strategies as st
 import pytest
@@ -421,8 +422,13 @@ GOOD = {
     "labels": LABELS["balanced"],
     "relevance": losses.relevance_matrix(LABELS["balanced"]),
     "sigma": 2.0,
+    "needs": losses.relevance_matrix(LABELS["balanced"] % 2),
+    "targets": random_embeddings().sign(),
+    "decisions": torch.stack([random_embeddings().sign(), -random_embeddings().sign()]),
+    "bits": 12,
+    "n_classes": 10,
 }
-OF_EMBEDDINGS = [name for name in losses.__all__ if name != "relevance_matrix"]
+OF_EMBEDDINGS = [name for name in losses.__all__ if "embeddings" in inspect.signature(getattr(losses, name)).parameters]
 OF_RELEVANCE = ["qsmi_loss", "dsh_loss", "dpsh_loss"]
 OF_LABELS = ["relevance_matrix", "information_potentials"]
 EYE = torch.eye(N)
@@ -526,5 +532,5 @@ def test_the_checked_function_is_the_core_that_training_calls(name):
 @each_public
 def test_docstrings_tell_shapes_and_errors(name):
     text = inspect.getdoc(getattr(losses, name))
-    assert "(n, bits)" in text or "(n, c)" in text
+    assert re.search(r"\((n|n_classes), (bits|c)\)", text)
     assert "Raises:\n    ValueError: " in text

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from qsmi_lib import models
-from qsmi_lib.methods import configure
+from qsmi_lib import heads, models, untrained
+from qsmi_lib.methods import METHODS, configure
 from qsmi_lib.paths import PUBLISHED
 
 BITS = 12
@@ -20,10 +20,10 @@ def images(side, n=50):
     return torch.randn(n, 1, side, side, generator=torch.Generator().manual_seed(0))
 
 
-def seeded(dataset, bits=BITS):
+def seeded(dataset, bits=BITS, method="qsmi"):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return models.build(dataset, bits)
+        return models.build(dataset, bits, method)
 
 
 @pytest.fixture
@@ -103,6 +103,41 @@ def test_the_layout_on_a_device_does_not_change_embeddings():
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
 
+OWN = {"dnnh": heads.DivideAndEncode, "classifier": heads.ClassWords}
+
+
+@pytest.mark.parametrize("dataset", models.NETWORKS)
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is not None])
+def test_methods_share_the_network_but_for_the_last_layer_of_some(dataset, method):
+    network, usual = seeded(dataset, method=method), seeded(dataset)
+    assert type(network) is type(usual)
+    assert type(network.dense) is OWN.get(method, torch.nn.Linear)
+    for name, value in usual.state_dict().items():
+        assert name.startswith("dense") or torch.equal(network.state_dict()[name], value)
+    assert network.eval()(images({"digits": 8, "fashion_mnist": 28}[dataset], n=3)).shape == (3, BITS)
+
+
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
+def test_a_method_that_nothing_trains_is_a_module_of_its_own(method):
+    network = models.build("digits", BITS, method)
+    assert isinstance(network, untrained.Projection)
+    assert not list(network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("bits", "method", "message"),
+    [
+        (65, "dnnh", "65 bits need at least as many features to divide among them, got 64"),
+        (3, "classifier", "10 classes need at least 4 bits for distinct centers, got 3"),
+        (325, "lsh", "bits must be at most 324, the number of HOG features, got 325"),
+        (12, "lda", r"unknown method 'lda'; known: classifier, .*spring"),
+    ],
+)
+def test_a_code_length_that_a_method_cannot_give_is_refused(bits, method, message):
+    with pytest.raises(ValueError, match=message):
+        models.build("digits", bits, method)
+
+
 def test_an_unknown_data_set_lists_the_known():
     with pytest.raises(ValueError, match=r"unknown data set 'mnist'; known: .*digits.*fashion_mnist"):
         models.build("mnist", BITS)
@@ -117,11 +152,14 @@ def test_bits_are_a_whole_number_of_at_least_1(bits):
 # Models on disk
 
 
-@pytest.mark.parametrize(("dataset", "side"), [("fashion_mnist", 28), ("digits", 8)])
-def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, side):
+@pytest.mark.parametrize(
+    ("dataset", "side", "method"),
+    [("fashion_mnist", 28, "qsmi"), ("digits", 8, "qsmi"), ("digits", 8, "dnnh"), ("digits", 8, "classifier")],
+)
+def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, side, method):
     path = tmp_path / "new" / "folder" / "model.safetensors"
-    config = configure(dataset, "qsmi", BITS, seed=3, information_needs=10.0)
-    network = models.to_device(seeded(dataset), torch.device("cpu"))
+    config = configure(dataset, method, BITS, seed=3, protocol="held_out")
+    network = models.to_device(seeded(dataset, method=method), torch.device("cpu")).eval()
     models.save(network, config, path)
     loaded, loaded_config = models.load(path)
     assert loaded_config == config
@@ -151,6 +189,8 @@ DAMAGES = {
     "an unknown data set": lambda path: write_header(path, dataset="mnist"),
     "another length": lambda path: write_header(path, bits=BITS + 1),
     "another network": lambda path: write_header(path, dataset="fashion_mnist"),
+    "another last layer": lambda path: write_header(path, method="classifier"),
+    "an unknown method": lambda path: write_header(path, method="lda"),
 }
 
 

@@ -21,7 +21,7 @@ def tags(cell):
 
 
 def test_the_lessons_are_here():
-    assert [path.stem[:2] for path in PATHS] == ["00", "01", "02", "03", "04", "05", "16"]
+    assert [path.stem[:2] for path in PATHS] == ["00", "01", "02", "03", "04", "05", "13", "14", "16", "17"]
     assert {entry.notebook for entry in EXPERIMENTS.values()} <= {path.stem[:2] for path in PATHS}
 
 

@@ -78,6 +78,20 @@ def test_a_record_is_json_with_the_fixed_keys(results):
     assert set(stored["metrics"]["map_at_k"]) == {"1", "10", "100", "1000"}
 
 
+def test_a_record_says_what_the_codes_of_the_database_are_like(results):
+    found = run()["codes"]
+    [path] = (results / PROFILE / "codes").iterdir()
+    codes = unpack(np.load(path)["database"], 12)
+    assert found["bit_mean"] == pytest.approx(codes.mean(axis=0), rel=1e-5)
+    assert found["n_distinct"] == len({tuple(code) for code in codes.tolist()})
+    assert 0 < found["bit_entropy"] <= 1 and 0 < found["code_entropy"] <= np.log2(found["n_distinct"])
+
+
+def test_numbers_keep_six_digits():
+    assert runner.rounded(1234567.891) == 1234570.0
+    assert runner.rounded([0.123456789, 3]) == [0.123457, 3]
+
+
 def test_the_stored_codes_give_the_recorded_metrics(results):
     record = run()
     [path] = (results / PROFILE / "codes").iterdir()
@@ -125,8 +139,8 @@ def test_a_record_of_older_sources_is_kept_unless_it_shall_be_run_again(training
 
 
 def test_a_split_and_a_profile_have_their_own_records(trainings):
-    run(), run(replace(CONFIG, draw=1)), runner.run(CONFIG, "another")
-    assert len(trainings) == 3
+    run(), run(replace(CONFIG, draw=1)), run(replace(CONFIG, protocol="reduced")), runner.run(CONFIG, "another")
+    assert len(trainings) == 4
 
 
 # Several runs
@@ -251,7 +265,7 @@ def test_a_class_of_a_docstring_alone_has_a_body_left():
     assert sources._bare('class C:\n    """Nothing more."""') == "class C:\n    pass"
 
 
-METHOD_HASHES = ("qsmi", "dsh", "dpsh")
+METHOD_HASHES = ("qsmi", "dsh", "dpsh", "dnnh", "csq", "lsh")
 
 
 def hashes(dataset="digits"):
@@ -265,10 +279,22 @@ def hashes(dataset="digits"):
         ("codes", set(METHOD_HASHES)),
         ("datasets.digits", set(METHOD_HASHES)),
         ("datasets.splits", set(METHOD_HASHES)),
+        ("datasets.protocols", set(METHOD_HASHES)),
         ("datasets.fashion_mnist", set()),
         ("losses.information", set(METHOD_HASHES)),  # the measures of every history
         ("losses.similarity", set(METHOD_HASHES)),
         ("losses.pairwise", {"dsh", "dpsh"}),
+        ("losses.triplet", {"dnnh"}),
+        ("losses.central", {"csq"}),
+        ("losses.two_stage", set()),
+        ("heads.DivideAndEncode", {"dnnh"}),
+        ("heads.ClassWords", set()),
+        ("untrained", {"lsh"}),
+        ("hog", {"lsh"}),
+        ("rotation", {"lsh"}),
+        ("rotated", set()),
+        ("tuning", set()),
+        ("code_statistics", set()),
         ("models.DigitsMLP", set(METHOD_HASHES)),
         ("models.FashionCNN", set()),
         ("methods", set()),  # its numbers stand in the configuration

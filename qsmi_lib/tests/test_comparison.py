@@ -1,0 +1,217 @@
+"""Which differences count as more than noise: Holm's procedure, the paired comparison, and what is kept for it."""
+
+import json
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from qsmi_lib import comparison, paths, runner, tuning
+from qsmi_lib.comparison import collect, holm, load, paired
+from qsmi_lib.evaluation import evaluate
+from qsmi_lib.inspection import codes_of
+from qsmi_lib.methods import METHODS, configure
+
+PROFILE = "toy"
+CONFIGS = [configure("digits", name, 8, seed=s, epochs=1) for name in ("qsmi", "dhn", "lsh") for s in (0, 1)]
+
+
+@pytest.fixture
+def recorded():
+    """Runs of three methods with two seeds each, and one of another length."""
+    runner.run_all([*CONFIGS, configure("digits", "qsmi", 12, epochs=1)], PROFILE)
+
+
+# Holm's procedure
+
+
+def slow_holm(p, level):
+    """Step by step: the smallest p that is left against the level over how many are left; the first failure ends it."""
+    rejected, left = set(), set(range(len(p)))
+    while left:
+        smallest = min(left, key=lambda i: p[i])
+        if p[smallest] > level / len(left):
+            break
+        rejected.add(smallest)
+        left.remove(smallest)
+    return [i in rejected for i in range(len(p))]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("level", [0.05, 0.2])
+def test_holm_against_its_definition(seed, level):
+    rng = np.random.default_rng(seed)
+    p = rng.random(rng.integers(1, 12)) ** 4
+    p[rng.integers(len(p))] = p[0]  # equal ones too
+    assert holm(p, level).tolist() == slow_holm(p, level)
+
+
+def test_holm_of_a_known_example():
+    """p = 0.01, 0.04, 0.03, 0.005 at 5 %: 0.005 <= 0.05 / 4, 0.01 <= 0.05 / 3, but 0.03 > 0.05 / 2."""
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == [True, False, False, True]
+
+
+def test_holm_goes_on_no_further_than_the_first_failure():
+    assert holm(np.array([0.04, 0.02, 0.03])).tolist() == [False, False, False]  # 0.04 <= 0.05 / 1, but 0.02 > 0.05 / 3
+
+
+def test_holm_of_one_and_of_none():
+    assert holm(np.array([0.05])).tolist() == [True]
+    assert holm(np.array([0.051])).tolist() == [False]
+    assert holm(np.array([])).tolist() == []
+
+
+# The paired comparison
+
+
+def test_a_case_by_hand():
+    """Differences 0.1, 0.2, 0.3 by seed and 0.1, 0.3, 0.1, 0.3 by query, whose mean is 0.2 both."""
+    by_seed = np.array([[0.5, 0.7, 0.9], [0.4, 0.5, 0.6]])
+    by_query = np.array([[0.6, 0.9, 0.5, 0.8], [0.5, 0.6, 0.4, 0.5]])
+    (row,) = paired(np.array(["a", "b"]), by_seed, by_query).to_dict("records")
+    of_seeds, of_queries = 0.01 / 3, (4 * 0.01 / 3) / 4
+    freedom = (of_seeds + of_queries) ** 2 / (of_seeds**2 / 2 + of_queries**2 / 3)
+    assert (row["first"], row["second"]) == ("a", "b")
+    assert row["difference"] == pytest.approx(0.2)
+    assert row["se"] == pytest.approx(math.sqrt(of_seeds + of_queries))
+    assert row["p"] == pytest.approx(2 * stats.t.cdf(-0.2 / row["se"], freedom))
+    assert row["significant"] == (row["p"] <= 0.05)
+
+
+def simulated(seed, *, n_method=3, n_seed=3, n_query=60, gap=0.0, seed_effect=0.02, spread=0.1):
+    """AP that differs by query (for all methods alike), by run, and by chance; the first method is `gap` better."""
+    rng = np.random.default_rng(seed)
+    query = rng.uniform(0.2, 0.8, n_query)
+    run = seed_effect * rng.normal(size=(n_method, n_seed, 1))
+    ap = query + run + spread * rng.normal(size=(n_method, n_seed, n_query))
+    ap[0] += gap
+    return np.array([f"m{i}" for i in range(n_method)]), ap.mean(axis=2), ap.mean(axis=1)
+
+
+def test_methods_that_are_the_same_do_not_differ():
+    methods, by_seed, by_query = simulated(0, n_method=2)
+    table = paired(methods, by_seed[[0, 0]], by_query[[0, 0]])
+    assert table[["difference", "se", "p"]].to_numpy().tolist() == [[0.0, 0.0, 1.0]]
+    assert not table["significant"].any()
+
+
+def test_a_difference_without_any_spread_is_sure():
+    """Every seed and query gains the same: the error is 0."""
+    (row,) = paired(np.array(["a", "b"]), np.array([[0.75] * 3, [0.5] * 3]), np.array([[0.75] * 4, [0.5] * 4])).to_dict(
+        "records"
+    )
+    assert (row["se"], row["p"], row["significant"]) == (0.0, 0.0, True)
+
+
+def test_a_clear_difference_is_found_and_no_other():
+    table = paired(*simulated(0, gap=0.4, seed_effect=0.005)).set_index(["first", "second"])
+    assert table["significant"].to_dict() == {("m0", "m1"): True, ("m0", "m2"): True, ("m1", "m2"): False}
+    assert table.loc[("m0", "m1"), "difference"] == pytest.approx(0.4, abs=0.05)
+
+
+def test_every_pair_stands_once():
+    methods, by_seed, by_query = simulated(1, n_method=5)
+    table = paired(methods, by_seed, by_query)
+    assert list(zip(table["first"], table["second"], strict=True)) == list(combinations(methods, 2))
+    assert table["significant"].tolist() == slow_holm(table["p"].tolist(), 0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_exchanging_two_methods_turns_the_sign_alone(seed):
+    methods, by_seed, by_query = simulated(seed, n_method=2, gap=0.05)
+    one = paired(methods, by_seed, by_query).iloc[0]
+    two = paired(methods[::-1], by_seed[::-1], by_query[::-1]).iloc[0]
+    assert (two["first"], two["second"]) == (one["second"], one["first"])
+    assert two["difference"] == -one["difference"]
+    assert (two["se"], two["p"], two["significant"]) == (one["se"], one["p"], one["significant"])
+
+
+def test_seeds_and_queries_are_paired():
+    """What all methods find hard, and what a seed gives to all, is no error of their difference."""
+    methods, by_seed, by_query = simulated(3)
+    harder = by_query + np.linspace(-5, 5, by_query.shape[1])
+    luckier = by_seed + np.array([-3.0, 0.0, 3.0])
+    before, after = paired(methods, by_seed, by_query), paired(methods, luckier, harder)
+    np.testing.assert_allclose(after["p"], before["p"], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("n_seed", "n_query"), [(1, 60), (3, 1), (1, 1)])
+def test_one_seed_or_one_query_says_nothing_of_noise(n_seed, n_query):
+    with pytest.raises(ValueError, match=f"at least two seeds and two queries, got {n_seed} and {n_query}"):
+        paired(*simulated(0, n_seed=n_seed, n_query=n_query))
+
+
+@pytest.mark.parametrize(
+    "noise", [{"seed_effect": 0.02}, {"seed_effect": 0.0}, {"seed_effect": 0.1, "spread": 0.01}], ids=str
+)
+def test_where_nothing_differs_hardly_anything_is_found(noise):
+    """Any false difference among three pairs, in 5 % of 200 repetitions; sampling allows some more."""
+    false = sum(paired(*simulated(seed, **noise))["significant"].any() for seed in range(200))
+    assert false / 200 < 0.07
+
+
+@pytest.mark.xfail(reason="of many pairs some have by chance next to no spread over three seeds", strict=True)
+def test_among_many_methods_hardly_anything_is_found():
+    """As in the comparison of all methods: few seeds, many queries, runs that differ by more than the queries do."""
+    noise = {"n_method": 12, "n_query": 2000, "seed_effect": 0.005}
+    false = sum(paired(*simulated(seed, **noise))["significant"].any() for seed in range(60))
+    assert false / 60 < 0.1
+
+
+# What is kept
+
+
+def test_what_is_collected_is_what_the_codes_give(recorded, results):
+    found = collect([*CONFIGS, configure("digits", "qsmi", 12, epochs=1)], PROFILE, 8)
+    assert found["methods"].tolist() == ["qsmi", "dhn", "lsh"]
+    ap = np.array([evaluate(*codes_of(config, PROFILE), ties="expected").ap for config in CONFIGS]).reshape(3, 2, 500)
+    np.testing.assert_allclose(found["by_seed"], ap.mean(axis=2))
+    np.testing.assert_allclose(found["by_query"], ap.mean(axis=1), atol=1 / 65535)
+    kept = load(results / PROFILE, 8)
+    assert all(np.array_equal(kept[name], found[name]) for name in ("methods", "by_seed", "by_query"))
+    assert (results / PROFILE / "artefacts" / "methods_ap_8b.npz").stat().st_size < 300_000
+    assert len(paired(**kept)) == 3
+
+
+def test_codes_that_are_not_here_are_named():
+    with pytest.raises(FileNotFoundError, match=r"the codes of digits-qsmi-8b-s0-.* are not on this machine"):
+        collect(CONFIGS, PROFILE, 8)
+
+
+def test_verdicts_name_the_better_of_two(results):
+    methods, by_seed, by_query = simulated(0, gap=0.4, seed_effect=0.005)
+    by_query = np.round(np.clip(by_query, 0, 1) * comparison.SCALE).astype(np.uint16)
+    path = results / PROFILE / "artefacts" / comparison.file_of(8)
+    path.parent.mkdir(parents=True)
+    np.savez(path, methods=methods, by_seed=by_seed, by_query=by_query)
+    square = comparison.verdicts(results / PROFILE, 8)
+    assert list(square.index) == list(square.columns) and square.index[0] == "m0"
+    assert square.loc["m0"].to_dict() == {"m0": 0, "m1": 1, "m2": 1}
+    assert (square.to_numpy() == -square.to_numpy().T).all()
+    assert comparison.verdicts(results / PROFILE, 12).empty
+
+
+def test_the_properties_of_recorded_codes():
+    (row,) = comparison.properties([runner.run(CONFIGS[0], PROFILE)]).to_dict("records")
+    codes = codes_of(CONFIGS[0], PROFILE)
+    distance = (8 - codes.query.astype(int) @ codes.database.astype(int).T) // 2
+    relevant = codes.query_labels[:, None] == codes.database_labels
+    near, far = distance[relevant], distance[~relevant]
+    area = stats.mannwhitneyu(far, near).statistic / (len(near) * len(far))  # P(near < far) + P(equal) / 2
+    assert row["separation"] == pytest.approx(area)
+    assert row["imbalance"] == pytest.approx(np.abs(codes.database.mean(axis=0)).mean(), rel=1e-4)
+    assert (row["method"], row["bits"], row["seed"]) == ("qsmi", 8, 0)
+    assert comparison.properties([]).empty
+
+
+def test_the_trials_of_a_search(results):
+    tuning.tune("dhn", "digits", PROFILE, bits=8, epochs=1)
+    trials = comparison.trials(paths.tuning(PROFILE), "digits", 8)
+    assert trials["value"].tolist() == list(METHODS["dhn"].search["alpha"])
+    assert trials["at_end"].tolist() == [True, False, True]
+    assert trials["chosen"].sum() == 1 and trials["chosen"].idxmax() == trials["score"].idxmax()
+    search = json.loads(tuning.file_of("dhn", "digits", 8, paths.tuning(PROFILE)).read_text())
+    assert trials["score"].tolist() == [trial["map_expected"] for trial in search["trials"]]
+    assert comparison.trials(paths.tuning(PROFILE), "digits", 12).empty

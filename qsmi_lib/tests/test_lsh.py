@@ -1,0 +1,304 @@
+"""Hash tables against their definitions read aloud, the two AP@10, and the figures that show them."""
+
+import tracemalloc
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from qsmi_lib import lsh
+from qsmi_lib.evaluation import conventions, evaluate
+from qsmi_lib.plotting import lsh as plots
+
+BITS = (1, 3, 8, 9, 17, 33, 64)
+
+
+@pytest.fixture(scope="module")
+def features():
+    """Queries and a database of the kind that HOG gives: not negative, not centred."""
+    rng = np.random.default_rng(0)
+    return rng.random((7, 5), np.float32), rng.random((40, 5), np.float32)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def slow_key(item, directions):
+    """Bit k is on where the item lies on the positive side of plane k, or on it."""
+    key = 0
+    for k in range(directions.shape[1]):
+        if sum(float(x) * float(r) for x, r in zip(item, directions[:, k], strict=True)) >= 0:
+            key += 2**k
+    return key
+
+
+def slow_collisions(query, database, directions):
+    """In how many tables the key of each item is the query's."""
+    asked = [slow_key(query, table) for table in directions]
+    return [sum(slow_key(item, t) == key for t, key in zip(directions, asked, strict=True)) for item in database]
+
+
+def slow_answer(query, database, directions, k, ties):
+    """Walk over the tables and note whom one meets; most meetings first, then the order, or the lower index."""
+    met = {}
+    for table in directions:
+        for index, item in enumerate(database):
+            if slow_key(item, table) == slow_key(query, table):
+                met[index] = met.get(index, 0) + 1
+    return sorted(met if ties == "table" else sorted(met), key=lambda index: -met[index])[:k]
+
+
+def slow_ap_at_10(relevant, convention):
+    """The rule, one query: pad, then mean precision over the relevant ranks of ten."""
+    padded = list(relevant) + [1 if convention == "published" else 0] * (10 - len(relevant))
+    hits, total = 0, 0.0
+    for rank, gain in enumerate(padded, start=1):
+        hits += gain
+        total += gain * hits / rank
+    return total / hits if hits else 0.0
+
+
+@pytest.mark.parametrize("bits", BITS)
+def test_keys(features, bits):
+    query, database = features
+    index = lsh.HashTables(database, bits, 3, seed=2)
+    assert index.directions.shape == (3, 5, bits)
+    assert index.keys(query).tolist() == [[slow_key(item, table) for item in query] for table in index.directions]
+    np.testing.assert_array_equal(index.database_keys, index.keys(database))
+    assert index.database_keys.dtype.itemsize == next(size for size in (1, 2, 4, 8) if bits <= 8 * size)
+
+
+def test_a_point_on_a_plane_is_on_its_positive_side():
+    assert lsh.HashTables(np.zeros((1, 4)), 3, 2).database_keys.tolist() == [[7], [7]]
+
+
+@pytest.mark.parametrize("bits", [1, 9, 40])
+def test_buckets_and_collisions(features, bits):
+    query, database = features[0][:3], features[1][:25]
+    index = lsh.HashTables(database, bits, 4, seed=1)
+    expected = [slow_collisions(item, database, index.directions) for item in query]
+    counts = index.collisions(query)
+    assert counts.tolist() == expected
+    for item, own in zip(query, expected, strict=True):
+        assert index.bucket(item).tolist() == np.flatnonzero(own).tolist()
+        for table, normals in enumerate(index.directions):
+            inside = [i for i, other in enumerate(database) if slow_key(other, normals) == slow_key(item, normals)]
+            assert index.bucket(item, table).tolist() == inside
+    sizes = index.bucket_sizes(2)
+    assert sizes.sum() == len(database) and (np.diff(sizes) <= 0).all()
+    assert sizes[0] == np.unique(index.database_keys[2], return_counts=True)[1].max()
+
+
+@pytest.mark.parametrize("ties", lsh.TIES)
+@pytest.mark.parametrize(("bits", "k"), [(1, 1), (1, 60), (4, 10), (30, 10)])
+def test_answers(features, bits, k, ties):
+    query, database = features
+    index = lsh.HashTables(database, bits, 3)
+    answers = index.answers(query, k, ties=ties)
+    assert answers.items.shape == answers.tables.shape == (len(query), k)
+    for items, tables, item in zip(answers.items, answers.tables, query, strict=True):
+        expected = slow_answer(item, database, index.directions, k, ties)
+        assert items.tolist() == expected + [lsh.MISSING] * (k - len(expected))
+        counts = slow_collisions(item, database, index.directions)
+        assert tables.tolist() == [counts[i] for i in expected] + [0] * (k - len(expected))
+
+
+def test_nobody_in_the_bucket_is_an_empty_answer():
+    index = lsh.HashTables([[1.0, 1.0]], 64, 3)
+    assert index.bucket([-1.0, 1.0]).size == 0
+    assert index.answers([[-1.0, 1.0]]).items.tolist() == [[lsh.MISSING] * 10]
+
+
+def test_an_item_meets_its_own_equal_in_every_table(features):
+    index = lsh.HashTables(features[1], 20, 6)
+    assert (np.diag(index.collisions(features[1])) == 6).all()
+
+
+def test_seeds(features):
+    query, database = features
+    keys = {seed: lsh.HashTables(database, 6, 4, seed).keys(query) for seed in (0, 1)}
+    np.testing.assert_array_equal(keys[0], lsh.HashTables(database, 6, 4).keys(query))
+    np.testing.assert_array_equal(keys[0][:2], lsh.HashTables(database, 6, 2).keys(query))
+    assert (keys[0] != keys[1]).any()
+
+
+def test_parts_change_nothing(features, monkeypatch):
+    query, database = features
+    whole = lsh.HashTables(database, 5, 3)
+    answers, near = whole.answers(query, ties="table"), lsh.by_angle(query, database)
+    monkeypatch.setattr(lsh, "CHUNK", 1)
+    monkeypatch.setattr(lsh, "ROWS", 3)
+    parts = lsh.HashTables(database, 5, 3)
+    np.testing.assert_array_equal(parts.database_keys, whole.database_keys)
+    np.testing.assert_array_equal(parts.answers(query, ties="table"), answers)
+    np.testing.assert_array_equal(lsh.by_angle(query, database), near)
+
+
+def test_memory_stays_below_200_mb():
+    rng = np.random.default_rng(0)
+    index = lsh.HashTables(rng.random((60_000, 8), np.float32), 8, 16)
+    query = rng.random((60, 8), np.float32)
+    tracemalloc.start()
+    index.answers(query, ties="table")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000_000
+
+
+def test_more_than_255_tables_are_counted(features):
+    index = lsh.HashTables(features[1], 1, 300)
+    assert index.collisions(features[1])[0, 0] == 300
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_by_angle(features, k):
+    query, database = features
+    cosine = query @ database.T / np.outer(*(np.linalg.norm(part, axis=1) for part in features))
+    expected = [sorted(range(len(row)), key=lambda i, row=row: -row[i])[:k] for row in cosine.astype(float)]
+    assert lsh.by_angle(query, database, k).tolist() == expected
+
+
+def test_by_angle_breaks_ties_by_index_and_survives_zeros():
+    database = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [2.0, 0.0], [3.0, 0.0]]
+    assert lsh.by_angle([[1.0, 0.0], [0.0, 0.0]], database, 3).tolist() == [[1, 3, 4], [0, 1, 2]]
+
+
+@pytest.mark.parametrize(("angle", "bits", "tables"), [(0.4, 1, 1), (0.4, 4, 1), (1.2, 3, 5), (np.pi, 2, 3), (0, 9, 2)])
+def test_collision_probability(angle, bits, tables):
+    n = 3000
+    index = lsh.HashTables([[1.0, 0.0]], bits, n * tables)
+    query = [np.cos(angle), np.sin(angle)]
+    met = (index.keys([query]) == index.database_keys).reshape(n, tables).any(axis=1).mean()
+    expected = lsh.collision_probability(angle, bits, tables)
+    assert abs(met - expected) <= 3.5 * np.sqrt(expected * (1 - expected) / n) + 1e-12
+
+
+def test_relevance_of():
+    found = lsh.relevance_of([[2, 0, lsh.MISSING], [lsh.MISSING] * 3], [5, 7], [5, 7, 7])
+    assert found.tolist() == [[0, 1, -1], [-1, -1, -1]]
+    assert found.dtype == np.int8
+
+
+@pytest.mark.parametrize("convention", lsh.CONVENTIONS)
+def test_ap_at_10(convention):
+    rng = np.random.default_rng(1)
+    for length in range(11):
+        relevant = rng.integers(2, size=(20, length))
+        expected = [slow_ap_at_10(row, convention) for row in relevant]
+        padded = np.pad(relevant, ((0, 0), (0, 10 - length)), constant_values=lsh.MISSING)
+        np.testing.assert_allclose(lsh.ap_at_10(relevant, convention), expected, atol=1e-12)
+        np.testing.assert_array_equal(lsh.ap_at_10(padded, convention), lsh.ap_at_10(relevant, convention))
+
+
+def test_an_empty_answer_scores_1_as_published_and_0_clean():
+    assert lsh.ap_at_10([[]], "published").tolist() == [1]
+    assert lsh.ap_at_10([[]], "clean").tolist() == [0]
+    assert lsh.ap_at_10([[0] * 10], "published").tolist() == lsh.ap_at_10([[0] * 10]).tolist() == [0]
+    assert lsh.ap_at_10([[1] * 10], "published").tolist() == lsh.ap_at_10([[1] * 10]).tolist() == [1]
+    assert lsh.ap_at_10([[0, 0]], "published") == pytest.approx(np.mean([i / (i + 2) for i in range(1, 9)]))
+
+
+def test_a_full_answer_scores_as_the_evaluator_has_it():
+    rng = np.random.default_rng(2)
+    relevant = rng.integers(2, size=(30, 10))
+    expected = [conventions.average_precision_at_k(row, denominator="hits") for row in relevant]
+    for convention in lsh.CONVENTIONS:
+        np.testing.assert_allclose(lsh.ap_at_10(relevant, convention), np.nan_to_num(expected), atol=1e-12)
+    code, codes = np.ones((1, 12), np.int8), np.where(np.tri(12, 12, -1)[:10], -1, 1).astype(np.int8)
+    scores = evaluate(code, codes, [1], relevant[0], k=10)
+    assert lsh.ap_at_10(relevant[:1]).item() == pytest.approx(scores.map_at_k_hits[10])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"bits": 0}, "bits must be a whole number of at least 1, got 0"),
+        ({"bits": 65}, "bits must be at most 64, got 65"),
+        ({"bits": 8.0}, "bits must be a whole number"),
+        ({"tables": 0}, "tables must be a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"database": np.ones(3)}, r"database must have shape \(n, n_features\), got \(3,\)"),
+        ({"database": np.ones((3, 0))}, r"got \(3, 0\)"),
+        ({"database": np.ones((0, 3))}, "at least one item"),
+        ({"database": [[np.nan, 1.0]]}, "database must be finite"),
+    ],
+)
+def test_tables_of_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        lsh.HashTables(**{"database": np.ones((3, 2)), "bits": 4, "tables": 2} | settings)
+
+
+def test_mistaken_queries_are_refused(features):
+    query, database = features
+    index = lsh.HashTables(database, 4, 2)
+    for ask in (index.keys, index.collisions, index.answers):
+        with pytest.raises(ValueError, match=r"features must have shape \(n, 5\), got \(7, 4\)"):
+            ask(query[:, :4])
+    with pytest.raises(ValueError, match=r"shape \(n, 5\), got \(1, 4\)"):
+        index.bucket(query[0, :4])
+    with pytest.raises(ValueError, match="table must lie between 0 and 1, got 2"):
+        index.bucket(query[0], 2)
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        index.answers(query, 0)
+    with pytest.raises(ValueError, match="got 'tables'"):
+        index.answers(query, ties="tables")
+    with pytest.raises(ValueError, match=r"queries must have shape \(n, 5\), got \(7, 4\)"):
+        lsh.by_angle(query[:, :4], database)
+    with pytest.raises(ValueError, match="k must lie between 1 and the 40 database items, got 41"):
+        lsh.by_angle(query, database, 41)
+
+
+def test_mistaken_answers_are_refused():
+    with pytest.raises(ValueError, match=r"items must have shape \(n_query, k\)"):
+        lsh.relevance_of([[0]], [1, 2], [1])
+    with pytest.raises(ValueError, match=r"relevance must have shape \(n_query, at most 10\), got \(1, 11\)"):
+        lsh.ap_at_10([[1] * 11])
+    with pytest.raises(ValueError, match="1, 0 and -1 only"):
+        lsh.ap_at_10([[2]])
+    with pytest.raises(ValueError, match="convention must be one of"):
+        lsh.ap_at_10([[1]], "published ")
+
+
+def test_planes():
+    rng = np.random.default_rng(0)
+    points, query = rng.normal(size=(30, 2)), np.array([1.0, 0.5])
+    index = lsh.HashTables(points, 2, 3)
+    figure = plots.planes(points, query, index.directions, [index.bucket(query, table) for table in range(3)])
+    figure.canvas.draw()
+    counts = index.collisions(query[None])[0]
+    assert [axes.get_title() for axes in figure.axes[:3]] == [
+        f"table {t + 1}: {len(index.bucket(query, t))} of 30" for t in range(3)
+    ]
+    dots = {line.get_label(): line.get_xdata() for line in figure.axes[3].lines}
+    for count in range(4):
+        np.testing.assert_array_equal(dots[f"in {count} of 3"], points[counts == count, 0])
+
+
+def test_curves_of_collisions_and_buckets():
+    figure = plots.collisions(8, 4)
+    figure.canvas.draw()
+    curves = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    assert list(curves) == ["1 bit, 1 table", "8 bits, 1 table", "8 bits, 4 tables"]
+    np.testing.assert_allclose([curve[30] for curve in curves.values()], [5 / 6, (q := (5 / 6) ** 8), 1 - (1 - q) ** 4])
+    assert len(plots.collisions(1, 1).axes[0].lines) == 1
+    figure = plots.bucket_sizes({"as it is": [20, 10, 2], "centred": [9] * 3 + [5]}, bits=4)
+    figure.canvas.draw()
+    assert [line.get_label() for line in figure.axes[0].lines] == [
+        "as it is: 3 buckets",
+        "centred: 4 buckets",
+        "even: 16 buckets of 2",
+    ]
+
+
+def test_retrieved():
+    pictures = np.zeros((2, 3, 4, 4))
+    relevance = {"LSH": np.array([[1, 0, lsh.MISSING], [1, 1, 1]]), "DSH": np.ones((2, 3), int)}
+    figure = plots.retrieved(pictures[:, 0], {name: (pictures, own) for name, own in relevance.items()})
+    figure.canvas.draw()
+    panels = np.array(figure.axes).reshape(4, 4)
+    assert [row[0].get_ylabel() for row in panels] == ["LSH", "DSH", "LSH", "DSH"]
+    assert [[len(axes.lines) for axes in row[1:]] for row in panels] == [[0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert [text.get_text() for text in panels[0, 3].texts] == ["–"]

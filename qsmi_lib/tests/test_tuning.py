@@ -1,0 +1,239 @@
+"""The line search: what it tries, what it keeps, and that the queries are never asked."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qsmi_lib import datasets, paths, records, runner, training, tuning
+from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.tuning import tune
+
+PROFILE = "toy"
+TUNED = [name for name, entry in METHODS.items() if entry.search]
+COMMITTED = sorted((paths.COMMITTED / "tuning").glob("*.json"))
+
+
+def invented_record(**metrics):
+    """A record with these metrics, the others 0.5."""
+    provenance = dict.fromkeys(tuning.MADE_BY, "invented")
+    return {"metrics": dict.fromkeys(tuning.SHOWN, 0.5) | metrics, "provenance": provenance}
+
+
+@pytest.fixture
+def invented(monkeypatch):
+    """Puts invented scores in the place of runs; gives the batches of configurations that were asked for."""
+
+    def invent(score):
+        asked = []
+
+        def run_all(configs, profile, *, jobs=1):
+            asked.append((profile, list(configs), jobs))
+            return [invented_record(map_expected=score(config)) for config in configs]
+
+        monkeypatch.setattr(runner, "run_all", run_all)
+        return asked
+
+    return invent
+
+
+def settings_of(config, names):
+    """The values of these settings in a configuration."""
+    values = config.options | {"alpha": config.alpha}
+    return {name: values[name] for name in names}
+
+
+# The search, on invented scores
+
+
+def test_one_setting_after_the_other_and_the_best_is_kept(invented):
+    asked = invented(lambda config: -abs(config.options["gamma"] - 10) - abs(config.alpha - 1.0))
+    search = tune("dch", "digits", PROFILE)
+    tried = [[settings_of(config, ("gamma", "alpha")) for config in configs] for _, configs, _ in asked]
+    assert tried == [
+        [{"gamma": gamma, "alpha": 0.1} for gamma in (5.0, 10.0, 20.0)],
+        [{"gamma": 10.0, "alpha": alpha} for alpha in (0.01, 0.1, 1.0)],
+    ]
+    assert search["chosen"] == {"gamma": 10.0, "alpha": 1.0}
+    assert [trial["settings"] for trial in search["trials"]] == [
+        *({"gamma": gamma} for gamma in (5.0, 10.0, 20.0)),
+        *({"gamma": 10.0, "alpha": alpha} for alpha in (0.01, 0.1, 1.0)),
+    ]
+
+
+def test_a_line_search_is_no_grid(invented):
+    """The best cell, gamma 5 and alpha 1, lies off both lines."""
+    invented(lambda config: {(20.0, 0.1): 0.5, (5.0, 1.0): 0.9}.get((config.options["gamma"], config.alpha), 0.1))
+    assert tune("dch", "digits", PROFILE)["chosen"] == {"gamma": 20.0, "alpha": 0.1}
+
+
+@pytest.mark.parametrize("method", TUNED)
+def test_of_equal_values_the_first_is_kept(invented, method):
+    invented(lambda config: 0.5)
+    assert tune(method, "digits", PROFILE)["chosen"] == {name: v[0] for name, v in METHODS[method].search.items()}
+
+
+@pytest.mark.parametrize("method", TUNED)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_every_value_can_be_chosen(invented, method, place):
+    best = {name: values[place] for name, values in METHODS[method].search.items()}
+    invented(lambda config: sum(settings_of(config, best)[name] == value for name, value in best.items()))
+    assert tune(method, "digits", PROFILE)["chosen"] == best
+
+
+def test_a_setting_may_be_the_losss_own(invented):
+    invented(lambda config: float(config.options["balance"] is None))
+    search = tune("pgdh", "digits", PROFILE)
+    assert search["chosen"] == {"balance": None, "n_samples": 4.0}
+    assert json.loads(tuning.file_of("pgdh", "digits", 48, paths.tuning(PROFILE)).read_text()) == search
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in TUNED])
+def test_a_method_with_nothing_to_choose_has_one_trial(invented, method):
+    asked = invented(lambda config: 0.5)
+    search = tune(method, "digits", PROFILE)
+    assert [configs for _, configs, _ in asked] == [
+        [configure("digits", method, 48, epochs=tuning.EPOCHS, protocol="held_out")]
+    ]
+    assert [trial["settings"] for trial in search["trials"]] == [{}]
+    assert search["chosen"] == {}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_queries_are_never_asked(invented, method):
+    asked = invented(lambda config: 0.5)
+    tune(method, "digits", PROFILE, bits=12, seed=3, epochs=2, jobs=2)
+    for profile, configs, jobs in asked:
+        assert (profile, jobs) == ("toy/tuning", 2)
+        for config in configs:
+            assert (config.method, config.dataset, config.protocol) == (method, "digits", "held_out")
+            assert (config.bits, config.seed, config.epochs) == (12, 3, 2)
+
+
+def test_the_best_is_by_the_criterion_alone(monkeypatch):
+    """The score that does not hang on the order of ties, though the others say otherwise."""
+
+    def run_all(configs, profile, *, jobs):
+        others = set(tuning.SHOWN) - {"map_expected"}
+        return [invented_record(map_expected=c.alpha, **dict.fromkeys(others, -c.alpha)) for c in configs]
+
+    monkeypatch.setattr(runner, "run_all", run_all)
+    search = tune("dhn", "digits", PROFILE)
+    assert search["criterion"] == "map_expected" and search["chosen"] == {"alpha": 1.0}
+
+
+def test_the_record_of_a_search(invented, results):
+    invented(lambda config: config.alpha)
+    search = tune("dhn", "digits", PROFILE, bits=12, seed=3, epochs=2)
+    assert {name: value for name, value in search.items() if name not in ("trials", "chosen")} == {
+        "method": "dhn",
+        "dataset": "digits",
+        "bits": 12,
+        "seed": 3,
+        "epochs": 2,
+        "protocol": "held_out",
+        "criterion": "map_expected",
+        "provenance": dict.fromkeys(tuning.MADE_BY, "invented"),
+    }
+    for trial in search["trials"]:
+        assert set(trial) == {"settings", "run", *tuning.SHOWN}
+        config = configure("digits", "dhn", 12, seed=3, epochs=2, protocol="held_out", **trial["settings"])
+        assert trial["run"] == runner.record_path(config, "").stem
+        assert trial["map_expected"] == trial["settings"]["alpha"]
+    [path] = (results / PROFILE / "tuning").iterdir()
+    assert path.name == "digits-dhn-12b.json" and json.loads(path.read_text()) == search
+
+
+def test_a_search_is_written_when_it_is_through(monkeypatch, results):
+    lines = []
+
+    def run_all(configs, profile, *, jobs):
+        lines.append(profile)
+        if len(lines) == 2:
+            raise KeyboardInterrupt
+        return [invented_record() for _ in configs]
+
+    monkeypatch.setattr(runner, "run_all", run_all)
+    with pytest.raises(KeyboardInterrupt):
+        tune("dch", "digits", PROFILE)
+    assert not results.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("lda", "digits"), "unknown method 'lda'; known: classifier, cnnh"),
+        (("dhn", "mnist"), "unknown data set 'mnist'; known: digits, fashion_mnist"),
+    ],
+)
+def test_unknown_names_list_the_known(arguments, message, results):
+    with pytest.raises(ValueError, match=message):
+        tune(*arguments, PROFILE)
+    assert not results.exists()
+
+
+@pytest.mark.parametrize("options", [{"bits": 0}, {"seed": -1}, {"epochs": 0}])
+def test_settings_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))} must be a whole number of at least"):
+        tune("dhn", "digits", PROFILE, **options)
+
+
+# The search, on runs
+
+
+def test_a_search_on_digits_keeps_what_scored_best_and_goes_on_where_it_stopped(monkeypatch, results):
+    search = tune("dhn", "digits", PROFILE, bits=8, epochs=1)
+    scores = [trial["map_expected"] for trial in search["trials"]]
+    assert search["chosen"] == search["trials"][int(np.argmax(scores))]["settings"]
+    folder = results / PROFILE / "tuning"
+    for trial in search["trials"]:
+        record = records.load(folder / "runs" / f"{trial['run']}.json")
+        assert record["provenance"]["fingerprint"] == datasets.fingerprint("digits", 0, "held_out")
+        assert {name: record["metrics"][name] for name in tuning.SHOWN} == {name: trial[name] for name in tuning.SHOWN}
+        with np.load(folder / "codes" / f"{trial['run']}.npz") as codes:
+            assert (len(codes["query"]), len(codes["database"])) == (129, 1168)
+        assert search["provenance"] == {name: record["provenance"][name] for name in tuning.MADE_BY}
+    assert not (results / PROFILE / "runs").exists(), "trials are none of the profile's runs"
+    monkeypatch.setattr(training, "train", lambda *_args: pytest.fail("all trials are recorded"))
+    assert tune("dhn", "digits", PROFILE, bits=8, epochs=1) == search
+
+
+# What the repository carries
+
+
+def test_chosen_is_what_the_committed_search_chose(monkeypatch, tmp_path, invented):
+    monkeypatch.setattr(paths, "COMMITTED", tmp_path)
+    assert tuning.chosen("dch", "digits") == {}
+    (tmp_path / "tuning").mkdir()
+    for bits, chosen in {48: {"gamma": 5.0, "alpha": 1.0}, 12: {"gamma": 10.0}}.items():
+        path = tuning.file_of("dch", "digits", bits, tmp_path / "tuning")
+        path.write_text(json.dumps({"chosen": chosen}))
+    assert tuning.chosen("dch", "digits") == {"gamma": 5.0, "alpha": 1.0}
+    assert tuning.chosen("dch", "fashion_mnist") == tuning.chosen("dhn", "digits") == {}
+
+
+def test_a_search_under_a_profile_chooses_nothing_for_others(invented):
+    invented(lambda config: config.alpha)
+    before = tuning.chosen("dhn", "digits")
+    tune("dhn", "digits", PROFILE)
+    assert tuning.chosen("dhn", "digits") == before
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_committed_search_is_that_of_the_registry_and_kept_the_best(path):
+    search = json.loads(path.read_text())
+    method, dataset, bits = search["method"], search["dataset"], search["bits"]
+    assert path == tuning.file_of(method, dataset, bits, path.parent)
+    assert (search["protocol"], search["criterion"]) == ("held_out", "map_expected")
+    assert search["provenance"]["fingerprint"] == datasets.fingerprint(dataset, 0, "held_out")
+    common = {name: search[name] for name in ("seed", "epochs", "protocol")}
+    trials, chosen = list(search["trials"]), {}
+    for name, values in METHODS[method].search.items() or [(None, (None,))]:
+        line, trials = trials[: len(values)], trials[len(values) :]
+        tried = [chosen | ({} if name is None else {name: value}) for value in values]
+        assert [trial["settings"] for trial in line] == tried
+        chosen = max(line, key=lambda trial: trial["map_expected"])["settings"]  # of equal ones the first
+    assert not trials and search["chosen"] == chosen
+    for trial in search["trials"]:
+        config = configure(dataset, method, bits, **common, **trial["settings"])
+        assert trial["run"] == runner.record_path(config, "").stem
