@@ -84,9 +84,9 @@ def _forms(profile: Profile) -> list[RunConfig]:
 
 
 def _uit_dsh(profile: Profile) -> list[RunConfig]:
-    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, 10 epochs where all items train it."""
+    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, 5 epochs where all items train it."""
     tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
-    whole = {"epochs": min(profile.epochs, SHORT)}
+    whole = {"epochs": min(profile.epochs, SHORT) // 2}
     cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]
     rate = 3e-4
     return [r for a, own, n in cells for r in _runs(profile, ["dsh"], UIT_BITS, n, alpha=a, learning_rate=rate, **own)]
