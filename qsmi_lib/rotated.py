@@ -12,7 +12,9 @@ from joblib import Parallel, delayed
 from qsmi_lib import datasets, models, paths, records, runner, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
+from qsmi_lib.datasets import Part
 from qsmi_lib.experiments import LENGTHS, POSTER_BITS, TRAINED, UNTRAINED, reduced_epochs, tuned
+from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
 from qsmi_lib.rotation import search
 from qsmi_lib.tuning import trials_of
@@ -20,6 +22,8 @@ from qsmi_lib.tuning import trials_of
 N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
 WHOLE = {"held_out": FULL, "reduced_held_out": "reduced"}  # protocol of the search -> protocol of the scores
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")
+COLUMNS = ["method", "bits", "protocol", "held_before", "held_after", "before", "after"]
+COLUMNS += ["precision_gain", "start_gain", "gain"]
 
 
 def rotate(
@@ -36,45 +40,52 @@ def rotate(
         start: "itq" or "identity".
         n_steps: proposals of the search.
         seed: of the search.
-        fresh: search again although a record is there.
+        fresh: search again although a record with these settings is there.
 
     Returns:
         `config`; `search`, with its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
-        a step and the mAP that it reached (step 0 is the start); `before` and `metrics`, the scores `SHOWN` of the
-        queries without and with the rotation; `provenance`.
+        a step and the mAP that it reached (step 0 is the start); `before`, `at_start` and `metrics`, the scores `SHOWN`
+        of the queries without a rotation, with the one that the search starts from, and with the one it found;
+        `provenance`.
 
     Raises:
         ValueError: a protocol that holds nothing out.
     """
     whole = known("protocol that holds items out", WHOLE, config.protocol)
-    path = file_of(config, profile, start)
+    path, settings = file_of(config, profile, start), {"start": start, "n_steps": n_steps, "seed": seed}
     if path.exists() and not fresh:
-        return records.load(path)
+        record = records.load(path)
+        if settings.items() <= record["search"].items():
+            return record
     trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists())
     model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
     began = time.perf_counter()
+
+    def embedded(part: Part) -> torch.Tensor:
+        # The sign does not see the lengths, but ITQ would weigh the items by them.
+        return on_sphere(training.embed(model, part.inputs, precision=precision).double())
+
     split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol)
     parts = split.query[:N_QUERY], split.database[:N_DATABASE]
-    held = [training.embed(model, part.inputs, precision=precision).numpy() for part in parts]
-    found = search(*held, *(part.labels for part in parts), start=start, n_steps=n_steps, seed=seed)
-    split = datasets.load(config.dataset, draw=config.draw, protocol=whole)
-    embeddings = [training.embed(model, part.inputs, precision=precision) for part in (split.query, split.database)]
-    rotation = torch.from_numpy(found.rotation)
-    before, after = (
-        runner.score(
-            *(binarize(part.double() @ turn) for part in embeddings), split.query.labels, split.database.labels
-        )
-        for turn in (torch.eye(config.bits, dtype=torch.float64), rotation)
+    held = [embedded(part).numpy() for part in parts]
+    begun, found = (
+        search(*held, *(part.labels for part in parts), start=start, n_steps=steps, seed=seed) for steps in (0, n_steps)
     )
-    steps = np.flatnonzero(np.diff(found.history, prepend=0.0))
+    split = datasets.load(config.dataset, draw=config.draw, protocol=whole)
+    points = [embedded(part) for part in (split.query, split.database)]
+    scores = {}
+    for name, turn in {"before": np.eye(config.bits), "at_start": begun.rotation, "metrics": found.rotation}.items():
+        codes = (binarize(part @ torch.from_numpy(turn)) for part in points)
+        scored = runner.score(*codes, split.query.labels, split.database.labels)
+        scores[name] = {metric: getattr(scored, metric) for metric in SHOWN}
+    accepted = np.flatnonzero(np.diff(found.history, prepend=0.0))
     record = {
         "config": config.to_dict(),
-        "search": {"start": start, "n_steps": n_steps, "seed": seed, "criterion": "map_expected"}
-        | {"n_query": len(parts[0]), "n_database": len(parts[1])}
-        | {"before": runner.rounded(found.before), "after": runner.rounded(found.history[-1])}
-        | {"accepted": [[int(step), runner.rounded(float(found.history[step]))] for step in steps]},
-        "before": {name: getattr(before, name) for name in SHOWN},
-        "metrics": {name: getattr(after, name) for name in SHOWN},
+        "search": settings
+        | {"criterion": "map_expected", "n_query": len(parts[0]), "n_database": len(parts[1])}
+        | {"before": runner.rounded(found.before), "after": runner.rounded(float(found.history[-1]))}
+        | {"accepted": [[int(step), runner.rounded(float(found.history[step]))] for step in accepted]},
+        **scores,
         "provenance": trained["provenance"] | {"seconds_search": round(time.perf_counter() - began, 3)},
     }
     records.save(record, path)
@@ -99,7 +110,8 @@ def poster_rotations(profile: Profile) -> list[RunConfig]:
 def rotate_all(configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
-    runner.run_all(configs, trials_of(profile), jobs=jobs)
+    wanting = [config for config in configs if not file_of(config, profile).exists()]
+    runner.run_all(wanting, trials_of(profile), jobs=jobs)
     work = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(rotate)(config, profile, n_steps=n_steps) for config in configs
     )
@@ -115,7 +127,8 @@ def table(configs: Iterable[RunConfig], where: Path) -> pd.DataFrame:
 
     Returns:
         `method`, `bits`, `protocol`; mAP (all orders of ties) of the held-out items `held_before` and `held_after`, of
-        the queries `before` and `after`; `gain`, the last less the one before; `precision_gain`, within radius 2.
+        the queries `before` and `after`; `precision_gain`, within radius 2; `start_gain`, what the start alone adds to
+        `before`; `gain`, what the rotation found adds.
     """
     rows = []
     for config in configs:
@@ -127,8 +140,9 @@ def table(configs: Iterable[RunConfig], where: Path) -> pd.DataFrame:
             row |= {"held_before": held["before"], "held_after": held["after"]}
             row |= {"before": before["map_expected"], "after": after["map_expected"]}
             row |= {"precision_gain": after["precision_radius2"] - before["precision_radius2"]}
-            rows.append(row | {"gain": row["after"] - row["before"]})
-    return pd.DataFrame(rows)
+            rows.append(row | {"start_gain": record["at_start"]["map_expected"] - row["before"]})
+            rows[-1]["gain"] = row["after"] - row["before"]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def model_of(config: RunConfig, profile: str) -> Path:

@@ -85,7 +85,8 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, d
         trained = training.train(config, split)
     finally:
         torch.set_num_threads(threads)
-    return trained, provenance | {"seconds_train": round(time.perf_counter() - start, 3)}
+    seconds = round(time.perf_counter() - start, 3)
+    return trained, provenance | {"precision": trained.precision, "seconds_train": seconds}
 
 
 def score(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> Evaluation:

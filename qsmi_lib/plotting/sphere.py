@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib import widgets
+from qsmi_lib.experiments import POSTER
 from qsmi_lib.losses.triplet import REST
 from qsmi_lib.methods import METHODS
 from qsmi_lib.tables import PROTOCOL_TITLES
@@ -270,7 +271,7 @@ def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
 
 def method_order() -> list[str]:
     """The titles of the methods that `comparison` may hold, the poster's own first."""
-    return [ROTATED, *(METHODS[name].title for name in ("spring", "qsmi", "dsh", "dpsh", "dhn"))]
+    return [ROTATED, *(METHODS[name].title for name in POSTER)]
 
 
 def balance(means: Mapping[str, ArrayLike], shares: Mapping[str, ArrayLike]) -> Figure:
@@ -323,7 +324,7 @@ def _globe(axes: plt.Axes, points: np.ndarray, labels: np.ndarray, frame: np.nda
     seen = points @ frame
     for name in np.unique(labels):
         own = seen[(labels == name) & (seen[:, 2] > 0)]
-        axes.scatter(own[:, 0], own[:, 1], s=26, marker=f"${name}$", color=CLASS_COLORS[name], linewidths=0.3)
+        axes.scatter(own[:, 0], own[:, 1], s=26, marker=f"${name}$", color=CLASS_COLORS[name], linewidths=0.3, zorder=2)
     for code in np.ndindex(2, 2, 2):
         middle = (2 * np.array(code) - 1) / np.sqrt(3.0) @ frame
         if middle[2] > 0.1:

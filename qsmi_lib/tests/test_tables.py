@@ -6,9 +6,10 @@ import math
 import pytest
 
 from qsmi_lib import figures, inspection, paths, records, report, rescoring, runner, tables
+from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import fingerprint
 from qsmi_lib.experiments import EXPERIMENTS, grid
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import METHODS, configure, options_of
 from qsmi_lib.sources import source_hash
 
 
@@ -24,11 +25,11 @@ def invent(config, folder, **metrics):
         ],
         "provenance": {
             "precision": "float32",
-            "fingerprint": fingerprint(config.dataset),
+            "fingerprint": fingerprint(config.dataset, config.draw, config.protocol),
             "source_hash": source_hash(config),
         },
     }
-    records.save(record, folder / f"{config.run_id(fingerprint(config.dataset))}.json")
+    records.save(record, folder / f"{config.run_id(record['provenance']['fingerprint'])}.json")
 
 
 @pytest.fixture
@@ -96,6 +97,35 @@ def test_the_table_for_people(paper):
     assert "(the paper's, after 50 epochs, in brackets)" in text
 
 
+def test_what_must_stand_beside_a_methods_numbers_stands_below_them(tmp_path):
+    lines = tables.markdown("methods", "paper", tmp_path).splitlines()
+    noted = {config.method for config in grid("methods", "paper") if METHODS[config.method].note}
+    assert {"cnnh", "dnnh", "pgdh", "hashgan", "classifier"} <= noted
+    for entry in map(METHODS.__getitem__, noted):
+        (line,) = [line for line in lines if line.endswith(f": {entry.note}.")]
+        assert entry.title in line.removesuffix(f": {entry.note}.").split(", ")
+    assert "reconstructed" not in tables.markdown("table_2", "paper", tmp_path)
+
+
+def test_epochs_are_those_of_what_is_trained(tmp_path):
+    assert "; 10 epochs; 0 of " in tables.caption("methods", "paper", tmp_path)
+    fewer = min(config.epochs for config in grid("uit_dsh", "paper"))
+    assert f"; {fewer} and 20 epochs; 0 of " in tables.caption("uit_dsh", "paper", tmp_path)
+
+
+def test_runs_under_several_protocols_are_cells_of_their_own(tmp_path):
+    """mAP@10 is over the relevant items among the ten, as published."""
+    for protocol, value in {"first_tenth": 0.25, "full": 0.75}.items():
+        run = next(run for run in grid("uit_dsh", "paper") if run.protocol == protocol)
+        invent(run, tmp_path, map_at_k_hits={"1": 0.9, "10": value}, map_at_k={"10": 0.1})
+    cells = tables.cells("uit_dsh", "paper", tmp_path).set_index(["protocol", "alpha", "bits"])
+    assert cells.loc[("first_tenth", 0.005, 8), "map_at_10"] == 0.25
+    assert cells.loc[("full", 0.005, 8), "map_at_10"] == 0.75
+    assert cells["seeds"].sum() == 2
+    text = tables.markdown("uit_dsh", "paper", tmp_path)
+    assert "mAP@10 (over hits)" in text and "| first tenth of all " in text and "| all training items " in text
+
+
 def test_records_of_older_sources_are_named(paper):
     path = next(paper.glob("*qsmi-12b-s0*"))
     record = records.load(path)
@@ -150,11 +180,10 @@ def test_committed_records_are_whole_and_small():
     assert len(files) >= 7
     for path in files:
         record = records.load(path)
-        config = configure(
-            **{k: v for k, v in record["config"].items() if k != "options"}, **record["config"]["options"]
-        )
+        config = RunConfig.from_dict(record["config"])
         assert path.stem == config.run_id(record["provenance"]["fingerprint"])
-        assert config.method in METHODS
+        assert record["provenance"]["fingerprint"] == fingerprint(config.dataset, config.draw, config.protocol)
+        assert config.options.keys() == options_of(config.method).keys()
     assert sum(path.stat().st_size for path in files) / len(files) < 10_000
 
 

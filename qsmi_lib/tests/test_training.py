@@ -16,6 +16,7 @@ from qsmi_lib.training import encode, resolve_precision, train
 
 CPU = torch.device("cpu")
 QSMI = METHODS["qsmi"].loss
+LEARNT = [name for name, entry in METHODS.items() if entry.loss is not None]
 CONFIG = configure("digits", "qsmi", 16, epochs=2, precision="float32")
 
 
@@ -68,6 +69,39 @@ def test_a_seed_gives_the_same_codes_again(digits, trained):
     assert torch.equal(digits.train.inputs, before[0]) and torch.equal(digits.train.labels, before[1])
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_a_seed_gives_every_method_the_same_weights_again(digits, name):
+    """Whatever is drawn: weights, batches, centers, clusters, sampled codes, directions."""
+    split = replace(digits, train=digits.train[:300])
+    config = configure("digits", name, 16, epochs=1, seed=3, precision="float32")
+    weights = []
+    for state in (1, 2):
+        with torch.random.fork_rng():
+            torch.manual_seed(state)
+            before = torch.get_rng_state(), np.random.get_state()[1].tolist()
+            weights.append(train(config, split).model.state_dict())
+            assert torch.equal(torch.get_rng_state(), before[0])
+            assert np.random.get_state()[1].tolist() == before[1]
+    assert weights[0] and all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+def test_sampled_codes_are_another_seed_s_own(digits, monkeypatch):
+    """PGDH samples: not the same decisions in each step, nor under each seed."""
+    drawn, bernoulli = [], torch.bernoulli
+
+    def note(probability):
+        drawn.append(bernoulli(probability))
+        return drawn[-1]
+
+    monkeypatch.setattr(torch, "bernoulli", note)
+    split = replace(digits, train=digits.train[:128])
+    for seed in (0, 0, 1):
+        train(configure("digits", "pgdh", 16, epochs=2, seed=seed, learning_rate=0.0, precision="float32"), split)
+    first, second, again, _, other, _ = drawn
+    assert first.shape == (16, 128, 16)
+    assert torch.equal(first, again) and not torch.equal(first, second) and not torch.equal(first, other)
+
+
 def test_another_seed_gives_other_codes(digits, trained):
     other = train(replace(CONFIG, seed=1), digits)
     assert (codes_of(other, digits) != codes_of(trained, digits)).any()
@@ -105,6 +139,61 @@ def test_the_loss_sees_float32_and_the_numbers_of_the_configuration(digits, monk
     assert seen == {(torch.float32, (16,), 0.5, 3.0)}
 
 
+def test_prepared_targets_come_with_their_items_and_settings_with_their_step(digits, monkeypatch):
+    prepared, steps = [], []
+
+    def prepare(part, config, network):
+        prepared.append((len(part), config.bits, network.training))
+        return torch.arange(len(part))
+
+    def loss(embeddings, labels, *, targets, scale):
+        assert torch.equal(labels, digits.train.labels[targets])
+        steps.append(scale)
+        return embeddings.square().mean()
+
+    toy = Method("Toy", loss, None, "this test", prepare=prepare, on_step=lambda step: {"scale": 2 * step})
+    monkeypatch.setitem(METHODS, "toy", toy)
+    train(configure("digits", "toy", 16, epochs=2), digits)
+    assert prepared == [(1297, 16, True)]
+    assert steps == list(range(0, 44, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs"), [({}, [1]), ({"refresh": 1}, [1, 2, 3, 4, 5]), ({"refresh": 2}, [1, 3, 5])], ids=str
+)
+def test_clusters_are_found_again_where_that_is_asked_for(digits, monkeypatch, options, epochs):
+    """In the space of the present embeddings, which have moved by then."""
+    split, entry, seen = replace(digits, train=digits.train[:128]), METHODS["qsmi_u"], []
+
+    def prepare(part, config, network):
+        seen.append(network(part.inputs).detach())
+        return entry.prepare(part, config, network)
+
+    monkeypatch.setitem(METHODS, "qsmi_u", replace(entry, prepare=prepare))
+    config = configure("digits", "qsmi_u", 16, epochs=5, precision="float32", space="embeddings", **options)
+    train(config, split)
+    found = list(seen)
+    assert len(found) == len(epochs)
+    for epoch, embeddings in zip(epochs[1:], found[1:], strict=True):
+        model = train(replace(config, epochs=epoch - 1), split).model
+        torch.testing.assert_close(embeddings, model(split.train.inputs))
+
+
+def test_a_head_may_give_the_loss_class_scores_and_codes_later(digits, monkeypatch):
+    entry, shapes = METHODS["classifier"], set()
+
+    def loss(scores, labels):
+        shapes.add(scores.shape[1])
+        return entry.loss(scores, labels)
+
+    monkeypatch.setitem(METHODS, "classifier", replace(entry, loss=loss))
+    model = train(configure("digits", "classifier", 16, epochs=10), digits).model
+    assert shapes == {10}
+    words = {tuple(word) for word in model.dense.words.int().tolist()}
+    codes = [tuple(code) for code in encode(model, digits.query.inputs).tolist()]
+    assert len(words) == 10 and np.mean([code in words for code in codes]) > 0.5
+
+
 def test_history_has_one_entry_an_epoch_and_the_loss_falls(trained):
     first, second = trained.history
     assert (first["epoch"], second["epoch"]) == (1, 2)
@@ -134,7 +223,7 @@ def test_the_first_step_is_adams(digits):
     torch.testing.assert_close(step, -0.02 * start.dense.weight.grad.sign(), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["qmi", "qmi_clamped", "qsmi_unclamped", "qsmi", "dsh", "dpsh"])
+@pytest.mark.parametrize("name", LEARNT)
 def test_every_method_learns_to_retrieve(digits, name):
     model = train(configure("digits", name, 16, epochs=5), digits).model
     assert not model.training

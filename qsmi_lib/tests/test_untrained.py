@@ -259,7 +259,7 @@ def slow_spectral_hashing(database, query, bits):
 
 @pytest.mark.parametrize("bits", [1, 7, 24])
 def test_spectral_hashing_against_its_definition(few, bits):
-    """The sign of a component is free, and turns the sine only by a phase: cos(m pi - x) is cos(x), but for the sign."""
+    """A component's sign is free: it mirrors the box, and cos(m pi - x) is cos(x) but for the sign."""
     database, query = few
     network = fitted("spectral_hashing", database, bits=bits)
     features = [network.features(part.inputs).astype(np.float64) for part in (database, query)]
@@ -269,9 +269,10 @@ def test_spectral_hashing_against_its_definition(few, bits):
 
 
 def test_spectral_hashing_gives_wide_components_more_bits(few):
-    network = fitted("spectral_hashing", few[0], bits=24)
+    network = fitted("spectral_hashing", few[0], bits=100)
     norms = network.projection.norm(dim=0)  # omega, for components have length 1
     assert (norms.diff() >= -1e-6).all()
     directions = (network.projection / norms).T
     repeated = (directions @ directions.T).abs() > 0.999
-    assert repeated.sum(dim=1).max() > 2, "the widest component has several modes"
+    n_modes = repeated.sum(dim=1)
+    assert n_modes[0] == n_modes.max() > 2 > n_modes.min()

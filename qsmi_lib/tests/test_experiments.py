@@ -1,0 +1,160 @@
+"""The grids: which runs a table needs, and with which numbers."""
+
+import re
+from collections import Counter
+
+import pytest
+
+from qsmi_lib import experiments, runner, tables
+from qsmi_lib.config import PROFILES
+from qsmi_lib.experiments import EXPERIMENTS, LENGTHS, POSTER_BITS, TRAINED, UNTRAINED, experiment, grid, tuned
+from qsmi_lib.losses.triplet import FORMS
+from qsmi_lib.methods import METHODS, configure
+
+VARIANTS = {"qmi", "qmi_clamped", "qsmi_unclamped", "qsmi_u"}  # of Table 1, and of Table 9's unseen classes
+each_profile = pytest.mark.parametrize("profile", PROFILES)
+each = pytest.mark.parametrize("name", EXPERIMENTS)
+
+
+def settings(config):
+    return config.options | {name: getattr(config, name) for name in config.__dataclass_fields__}
+
+
+def cell(config, by):
+    return tuple(settings(config)[name] for name in by)
+
+
+# Every experiment
+
+
+@each
+@each_profile
+def test_a_cell_has_one_run_a_seed(name, profile):
+    runs, by = grid(name, profile), EXPERIMENTS[name].by
+    assert len({runner.record_path(config, profile) for config in runs}) == len(runs) > 0
+    seeds = {}
+    for config in runs:
+        seeds.setdefault(cell(config, by), []).append(config.seed)
+    assert all(own == list(PROFILES[profile].seeds[: len(own)]) for own in seeds.values())
+
+
+@each
+@each_profile
+def test_cells_share_data_batches_and_precision_and_under_one_protocol_the_epochs(name, profile):
+    runs = grid(name, profile)
+    assert {config.dataset for config in runs} == {PROFILES[profile].dataset}
+    assert {(config.batch_size, config.precision, config.draw) for config in runs} == {(128, "auto", 0)}
+    trained = [config for config in runs if METHODS[config.method].loss is not None]
+    by_protocol = {(config.protocol, config.epochs) for config in trained}
+    assert len(by_protocol) == len({config.protocol for config in trained})
+    assert all(config.epochs <= PROFILES[profile].epochs for config in runs)
+
+
+@each
+def test_cells_are_told_apart_by_settings_that_tables_can_name(name):
+    entry = EXPERIMENTS[name]
+    for config in grid(name, "paper"):
+        assert set(entry.by) <= settings(config).keys()
+        assert config.protocol in tables.PROTOCOL_TITLES
+    assert set(entry.metrics) <= tables.CONVENTIONS.keys()
+    assert re.fullmatch(r"\d\d", entry.notebook)
+
+
+def test_the_two_lists_of_methods_are_the_registry():
+    assert {*TRAINED, *UNTRAINED} == METHODS.keys() - VARIANTS
+    assert len(TRAINED) + len(UNTRAINED) == len({*TRAINED, *UNTRAINED})
+    assert {name for name in TRAINED if METHODS[name].loss is None} == set()
+    assert {name for name in UNTRAINED if METHODS[name].loss is not None} == set()
+
+
+@pytest.mark.parametrize("ask", [experiment, lambda name: grid(name, "paper")])
+def test_an_unknown_experiment_lists_the_known(ask):
+    with pytest.raises(ValueError, match=r"unknown experiment 'table_99'; known: constant_m, fig_2b, .*table_2"):
+        ask("table_99")
+
+
+# The comparison of all methods
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Searches that chose something."""
+    found = {"dhn": {"alpha": 0.7}, "pgdh": {"balance": None, "n_samples": 64.0}}
+    monkeypatch.setattr(experiments, "chosen", lambda method, dataset: found.get(method, {}))
+    return found
+
+
+@each_profile
+def test_every_method_is_compared_at_both_lengths_with_the_same_seeds(profile):
+    runs, seeds = grid("methods", profile), PROFILES[profile].seeds[:3]
+    counts = Counter((config.method, config.bits) for config in runs)
+    assert counts == {(m, bits): len(seeds) for m in METHODS.keys() - VARIANTS for bits in LENGTHS}
+    epochs = {config.epochs for config in runs if config.method in TRAINED}
+    assert epochs == {min(10, PROFILES[profile].epochs)}
+    assert {config.protocol for config in runs} == {"full"}
+
+
+def test_a_method_runs_with_what_its_search_chose(chosen):
+    for config in grid("methods", "paper"):
+        own = chosen.get(config.method, {})
+        assert {name: settings(config)[name] for name in own} == own
+        assert config == configure(
+            "fashion_mnist", config.method, config.bits, seed=config.seed, epochs=config.epochs, **own
+        )
+
+
+def test_what_nothing_trains_counts_one_epoch_whatever_the_profile():
+    runs = [config for profile in PROFILES for config in grid("methods", profile) if config.method in UNTRAINED]
+    assert {config.epochs for config in runs} == {1}
+
+
+def test_a_setting_of_the_experiment_comes_before_the_search(chosen):
+    (run,) = tuned(PROFILES["paper"], ["dhn"], [12], [0], alpha=0.2, epochs=3)
+    assert (run.alpha, run.epochs) == (0.2, 3)
+
+
+# Spherical embedding, and the slides
+
+
+def test_every_form_of_the_spring_is_a_cell():
+    assert [config.options["form"] for config in grid("spring_forms", "paper")] == list(FORMS)
+
+
+@each_profile
+def test_the_poster_is_repeated_on_a_reduced_and_the_full_training_set(profile):
+    runs = grid("poster", profile)
+    by_protocol = {p: [c for c in runs if c.protocol == p] for p in ("reduced", "full")}
+    assert sum(map(len, by_protocol.values())) == len(runs)
+    cells = [{(config.method, config.bits) for config in own} for own in by_protocol.values()]
+    assert cells[0] == cells[1]
+    assert {bits for _, bits in cells[0]} == set(POSTER_BITS) and "spring" in {method for method, _ in cells[0]}
+    assert {config.epochs for config in by_protocol["reduced"]} == {max(1, PROFILES[profile].epochs // 2)}
+
+
+def test_the_slides_dsh():
+    runs = grid("uit_dsh", "paper")
+    assert {config.method for config in runs} == {"dsh"}
+    assert {config.learning_rate for config in runs} == {3e-4}
+    epochs = {config.protocol: config.epochs for config in runs}
+    assert epochs.keys() == {"first_tenth", "full"} and epochs["full"] < epochs["first_tenth"] == 20
+    assert {(c.alpha, c.bits) for c in runs} == {(alpha, bits) for alpha in (0.005, 0.01) for bits in (8, 12, 16)}
+
+
+# The paper's own
+
+
+@pytest.mark.parametrize(
+    ("name", "profile", "n"),
+    [
+        ("tie_order", "paper", 4),
+        ("table_1", "paper", 20),
+        ("fig_2b", "paper", 1),
+        ("constant_m", "paper", 10),
+        ("fig_3", "paper", 18),
+        ("table_2", "paper", 60),
+        ("table_2", "digits", 24),
+        ("table_2", "quick", 12),
+    ],
+)
+def test_sizes(name, profile, n):
+    assert len(grid(name, profile)) == n
