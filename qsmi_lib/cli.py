@@ -24,7 +24,7 @@ class Commands(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             raise  # the reader of our output has gone, as with `| head`: click ends without a word
-        except (ValueError, OSError, FloatingPointError) as error:
+        except (ValueError, OSError, FloatingPointError, ImportError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("\ninterrupted: finished runs are recorded; without --fresh the command goes on there", err=True)

@@ -13,12 +13,13 @@ from scipy import stats
 from qsmi_lib import paths, tuning
 from qsmi_lib.config import RunConfig
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.experiments import TRAINED
+from qsmi_lib.experiments import LENGTHS, TRAINED, grid
 from qsmi_lib.inspection import codes_of
 from qsmi_lib.losses import dnnh_loss, mihash_loss, spring_loss
 from qsmi_lib.methods import METHODS, configure, settings_of_loss
 from qsmi_lib.progress import bar
 from qsmi_lib.records import write_arrays
+from qsmi_lib.runner import record_path
 
 LEVEL = 0.05  # of all comparisons at one code length together
 SCALE = 65535  # AP in [0, 1] as uint16
@@ -46,14 +47,28 @@ def collect(configs: list[RunConfig], profile: str, bits: int) -> dict[str, np.n
     for config in bar([config for config in configs if config.bits == bits], "AP", unit="run"):
         ap = evaluate(*codes_of(config, profile), ties="expected").ap
         by_method.setdefault(config.method, []).append(ap)
-    methods, ap = np.array(list(by_method)), np.array(list(by_method.values()))
+    ap = np.array(list(by_method.values()))
+    ap = ap[:, :, ~np.isnan(ap).any(axis=(0, 1))]  # a query with nothing relevant has none
     arrays = {
-        "methods": methods,
-        "by_seed": np.nanmean(ap, axis=2),
-        "by_query": np.round(np.nanmean(ap, axis=1) * SCALE).astype(np.uint16),
+        "methods": np.array(list(by_method)),
+        "by_seed": ap.mean(axis=2),
+        "by_query": np.round(ap.mean(axis=1) * SCALE).astype(np.uint16),
     }
     write_arrays(paths.results(profile) / "artefacts" / file_of(bits), **arrays)
     return load(paths.results(profile), bits)
+
+
+def collect_all(profile: str) -> None:
+    """`collect` the comparison of all methods at each code length, where the codes of all its runs are at hand."""
+    configs = grid("methods", profile)
+    if len({config.seed for config in configs}) > 1 and all(has_codes(config, profile) for config in configs):
+        for bits in LENGTHS:
+            collect(configs, profile, bits)
+
+
+def has_codes(config: RunConfig, profile: str) -> bool:
+    """Whether the codes of a run are on this machine."""
+    return paths.codes(profile, record_path(config, profile).stem).exists()
 
 
 def load(results: Path, bits: int) -> dict[str, np.ndarray]:
@@ -78,9 +93,14 @@ def paired(methods: np.ndarray, by_seed: np.ndarray, by_query: np.ndarray) -> pd
 
     The difference D of their mean AP has an error from the choice of seeds and one from the choice of queries,
     :math:`\mathrm{se}^2 = s_S^2 / n_S + s_Q^2 / n_Q`: of the differences seed by seed (means over queries) and query by
-    query (means over seeds). The part that seeds and queries share is counted in both, so the error is rather too large
-    than too small. D / se is compared with Student's t, with the degrees of freedom of Welch and Satterthwaite; Holm's
-    procedure holds the chance of any false difference among all pairs at 5 %.
+    query (means over seeds). The part that seeds and queries share is counted in both.
+
+    With few seeds some pair agrees over its seeds by luck. So :math:`s_S^2` is the larger of the pair's own variance
+    and that of all methods pooled, twice the residual variance of `by_seed` without the means of methods and of seeds,
+    which has :math:`(m - 1)(n_S - 1)` degrees of freedom. D / se is compared with Student's t (Welch, Satterthwaite),
+    and Holm's procedure is set to 5 % for all pairs together. In simulations without any true difference about 3 % of
+    the tables held a false verdict where all methods vary alike over three seeds, about 10 % where they vary very
+    unequally; a method that scatters widely makes all verdicts rarer.
 
     Args:
         methods: (m,), names.
@@ -91,19 +111,26 @@ def paired(methods: np.ndarray, by_seed: np.ndarray, by_query: np.ndarray) -> pd
         A row each pair: `first`, `second`, `difference` (first less second), `se`, `p` and `significant`.
 
     Raises:
-        ValueError: fewer than two seeds or queries.
+        ValueError: fewer than two methods, seeds or queries; NaN.
     """
-    n_seed, n_query = by_seed.shape[1], by_query.shape[1]
-    if min(n_seed, n_query) < 2:
-        raise ValueError(f"a paired comparison needs at least two seeds and two queries, got {n_seed} and {n_query}")
+    n_method, (n_seed, n_query) = len(methods), (by_seed.shape[1], by_query.shape[1])
+    if min(n_method, n_seed, n_query) < 2:
+        raise ValueError(
+            f"a paired comparison needs at least two methods, seeds and queries, got {n_method}, {n_seed} and {n_query}"
+        )
+    if np.isnan(by_seed).any() or np.isnan(by_query).any():
+        raise ValueError("mean AP must not be NaN: leave out queries with nothing relevant")
+    rest = by_seed - by_seed.mean(axis=1, keepdims=True)
+    freedoms = (n_method - 1) * (n_seed - 1), n_query - 1
+    pooled = 2.0 * np.square(rest - rest.mean(axis=0)).sum() / freedoms[0]
     rows = []
     for i, j in combinations(range(len(methods)), 2):
         seeds, queries = by_seed[i] - by_seed[j], by_query[i] - by_query[j]
-        parts = np.array([seeds.var(ddof=1) / n_seed, queries.var(ddof=1) / n_query])
+        parts = np.array([max(seeds.var(ddof=1), pooled) / n_seed, queries.var(ddof=1) / n_query])
         se = np.sqrt(parts.sum())
         difference = seeds.mean()
         if se > 0:
-            freedom = parts.sum() ** 2 / (parts**2 / (n_seed - 1, n_query - 1)).sum()
+            freedom = parts.sum() ** 2 / (parts**2 / freedoms).sum()
             p = 2.0 * stats.t.sf(abs(difference) / se, freedom)
         else:
             p = float(difference == 0)
@@ -251,7 +278,8 @@ def trials(folder: Path, dataset: str = "fashion_mnist", bits: int = tuning.BITS
             name, value = list(trial["settings"].items())[-1]  # the settings before it are those chosen already
             tried = METHODS[method].search[name]
             row = {"method": method, "setting": name, "value": value, "score": trial[search["criterion"]]}
-            rows.append(row | {"chosen": search["chosen"][name] == value, "at_end": value in (tried[0], tried[-1])})
+            at_end = value is not None and value in (tried[0], tried[-1])  # None has no place among numbers
+            rows.append(row | {"chosen": search["chosen"][name] == value, "at_end": at_end})
     return pd.DataFrame(rows, columns=["method", "setting", "value", "score", "chosen", "at_end"])
 
 

@@ -8,6 +8,7 @@ from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, tr
 from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.method import Default, Method, by_dataset
 
+COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
 RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
 
 
@@ -120,7 +121,7 @@ METHODS = {
         "DHN",
         likelihood.dhn_objective,
         0.1,
-        "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch",
+        "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch's number, on this library's scale",
         search={"alpha": (0.01, 0.1, 1.0)},
     ),
     "mihash": Method(
@@ -238,4 +239,7 @@ def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) 
     value = settings.pop(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise ValueError(f"{name} must be a number, got {value!r}")
+    least = COUNTS.get(name)
+    if value is not None and least is not None and (value != round(value) or value < least):
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value:g}")
     return value

@@ -9,7 +9,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from qsmi_lib import datasets, figures, paths, rotated, runner, tables
+from qsmi_lib import comparison, datasets, figures, paths, rotated, runner, tables
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 
@@ -77,7 +77,11 @@ def reproduce(
     paths.export()
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
     configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
+    turned = [
+        run for n in sorted(numbers & ROTATIONS.keys()) for run in ROTATIONS[n](get_profile(profile)) if not seeds
+    ]
     files = {runner.record_path(config, profile) for config in configs}
+    files |= {rotated.file_of(config, profile) for config in turned}
     absent = sum(not path.exists() for path in files)
     if absent or fresh:
         try:
@@ -85,17 +89,14 @@ def reproduce(
         except FileNotFoundError as error:
             lessons = {EXPERIMENTS[name].notebook for name in names}
             print(f"skipped: {absent} runs, and notebooks {', '.join(sorted(lessons))}: {error}")
-            chosen, names, configs = [path for path in chosen if path.stem[:2] not in lessons], [], []
+            chosen, names = [path for path in chosen if path.stem[:2] not in lessons], []
+            configs, turned = [], []
         else:
             print(f"training {len(files) if fresh else absent} of {len(files)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
-    if configs and not seeds:
-        turned = [
-            config
-            for number in sorted(numbers & ROTATIONS.keys())
-            for config in ROTATIONS[number](get_profile(profile))
-        ]
-        rotated.rotate_all(turned, profile, n_steps=get_profile(profile).rotation_steps, jobs=jobs)
+    rotated.rotate_all(turned, profile, n_steps=get_profile(profile).rotation_steps, jobs=jobs, fresh=fresh)
+    if "methods" in names and not seeds:
+        comparison.collect_all(profile)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
     chosen = [] if seeds else chosen

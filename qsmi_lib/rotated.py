@@ -55,7 +55,7 @@ def rotate(
     path, settings = file_of(config, profile, start), {"start": start, "n_steps": n_steps, "seed": seed}
     if path.exists() and not fresh:
         record = records.load(path)
-        if settings.items() <= record["search"].items():
+        if settings.items() <= record["search"].items() and record["config"] == config.to_dict():
             return record
     trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists())
     model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
@@ -107,13 +107,15 @@ def poster_rotations(profile: Profile) -> list[RunConfig]:
     ]
 
 
-def rotate_all(configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1) -> list[dict]:
+def rotate_all(
+    configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False
+) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
-    wanting = [config for config in configs if not file_of(config, profile).exists()]
-    runner.run_all(wanting, trials_of(profile), jobs=jobs)
+    wanting = [config for config in configs if fresh or not file_of(config, profile).exists()]
+    runner.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh)
     work = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(rotate)(config, profile, n_steps=n_steps) for config in configs
+        delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh) for config in configs
     )
     return list(bar(work, f"{profile} rotations", total=len(configs), unit="search"))
 

@@ -58,7 +58,12 @@ def tune(
 def chosen(method: str, dataset: str) -> dict[str, float | None]:
     """The settings that the repository's search chose for `method` on `dataset`; none where there was no search."""
     path = file_of(method, dataset, BITS, paths.COMMITTED / "tuning")
-    return json.loads(path.read_text(encoding="utf-8"))["chosen"] if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["chosen"]
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path} is not the record of a search: {error}; delete it and tune again") from error
 
 
 def trials_of(profile: str) -> str:

@@ -22,10 +22,12 @@ def dhn_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1) -> Te
         \operatorname*{mean}_{i \ne j} \big[ \log(1 + e^{x_{ij}}) - \Delta_{ij} x_{ij} \big]
         + \frac{\alpha}{N} \sum_{ik} \log\cosh(|h_{ik}| - 1), \qquad h = \tanh(y), \quad x_{ij} = h_i^T h_j
 
+    The paper sums over pairs and over items; the means, and with them what alpha weighs, are this library's.
+
     Args:
         embeddings: (n, bits), floating; network outputs before tanh.
         relevance: (n, n), bool or floating in [0, 1].
-        alpha: weight of the penalty; in DeepHash-pytorch it is 0.1, in the authors' own script 0.
+        alpha: weight of the penalty.
 
     Returns:
         The loss, a scalar.

@@ -224,7 +224,8 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
         )
         _name_rows(axes, order if axes is panels[0] else [""] * len(order))
     for number, bits in enumerate(lengths):
-        own, (color, marker, face) = table[table["bits"] == bits], LENGTH_STYLES[number % 2]
+        own = table[table["bits"] == bits]
+        color, marker, face = LENGTH_STYLES[(number + 2 - len(lengths)) % 2]
         style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color}
         panels[-1].plot(own["held_after"] - own["held_before"], own["gain"], label=f"{bits} bits", **style)
     low, high = (float(f(panels[-1].get_xlim() + panels[-1].get_ylim())) for f in (min, max))

@@ -7,9 +7,10 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import datasets, paths, report, runner, tuning
+from qsmi_lib import datasets, paths, report, rotated, runner, tuning
 from qsmi_lib import reproduce as module
 from qsmi_lib.cli import main
+from qsmi_lib.config import PROFILES
 from qsmi_lib.experiments import EXPERIMENTS, grid
 
 
@@ -141,6 +142,7 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     here = {path.stem[:2] for path in module.notebooks()}
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in here]
     runs = {runner.record_path(config, "quick") for name in names for config in grid(name, "quick")}
+    runs |= {rotated.file_of(c, "quick") for turned in module.ROTATIONS.values() for c in turned(PROFILES["quick"])}
     lessons = ", ".join(sorted({EXPERIMENTS[name].notebook for name in names}))
     assert len(runs) >= 22 and lessons.startswith("02, 03, 04, 05")
     skipped = f"skipped: {len(runs)} runs, and notebooks {lessons}: Fashion-MNIST is not on this machine"
