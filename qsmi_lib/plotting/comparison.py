@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from qsmi_lib.comparison import shown
 from qsmi_lib.methods import METHODS
 
+DPI = 74  # on the screen and in the notebook, which must stay small; files are written at 200
 NAMES = {"map": "mAP (whole ranking)", "map_11pt": "mAP (11 points)", "precision_radius2": "precision (radius 2)"}
 NEAR = 0.13  # how far below the best score the close-up of `scores` reaches
 SHORTFALL = 0.06  # mAP below the best value of a row that `trials` prints darkest
@@ -35,7 +36,7 @@ def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, Ar
         orders: `comparison.order_costs`.
         centers: code length -> distances of every two centers (bits).
     """
-    figure, panels = plt.subplots(2, 2, figsize=(6.8, 4.6))
+    figure, panels = plt.subplots(2, 2, dpi=DPI, figsize=(6.8, 4.6))
     bits = pairs.index.max()
     for axes, kind in zip(panels[0], ("similar", "dissimilar"), strict=True):
         curves = {}  # losses that charge the same share one
@@ -79,7 +80,7 @@ def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Fi
         marked: places in `steps` whose tanh is drawn.
     """
     steps, beta = np.asarray(steps), np.asarray(beta)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.6))
+    figure, (left, right) = plt.subplots(1, 2, dpi=DPI, figsize=(6.8, 2.6))
     left.plot(steps, beta, marker="", color="black", linestyle="-")
     outputs = np.linspace(-2.0, 2.0, 201)
     for number, place in enumerate(marked):
@@ -104,7 +105,7 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
     if table.empty:
         return _awaited(caption)
     rows = list(table.groupby(["method", "setting"], sort=False))
-    figure, axes = plt.subplots(figsize=(6.6, 0.36 * len(rows) + 0.7))
+    figure, axes = plt.subplots(dpi=DPI, figsize=(6.6, 0.36 * len(rows) + 0.7))
     for place, (_, own) in enumerate(rows):
         for column, trial in enumerate(own.itertuples()):
             dark = min((own["score"].max() - trial.score) / SHORTFALL, 1.0)
@@ -143,7 +144,7 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
     lengths = sorted(own["bits"].unique())
     order = _order(own, metric, lengths[-1])
     figure, panels = plt.subplots(
-        1, 3, figsize=(8.4, 0.27 * len(order) + 1.4), sharey=True, width_ratios=(1.0, 1.5, 1.0)
+        1, 3, dpi=DPI, figsize=(8.4, 0.27 * len(order) + 1.4), sharey=True, width_ratios=(1.0, 1.5, 1.0)
     )
     best = own[metric].max()
     near = own[own[metric] > best - NEAR]
@@ -169,7 +170,11 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
     if not squares:
         return _awaited(caption)
     figure, panels = plt.subplots(
-        1, len(squares), figsize=(4.6 * len(squares), 0.2 * len(next(iter(squares.values()))) + 1.8), squeeze=False
+        1,
+        len(squares),
+        dpi=DPI,
+        figsize=(4.6 * len(squares), 0.2 * len(next(iter(squares.values()))) + 1.8),
+        squeeze=False,
     )
     for axes, (bits, square) in zip(panels[0], squares.items(), strict=True):
         for row, values in enumerate(square.to_numpy()):
@@ -205,6 +210,7 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
     figure, panels = plt.subplots(
         1,
         len(lengths) + 1,
+        dpi=DPI,
         figsize=(8.4, 0.24 * table["method"].nunique() + 1.4),
         width_ratios=[1.1] * len(lengths) + [1],
     )
@@ -247,7 +253,7 @@ def properties(table: pd.DataFrame, caption: str) -> Figure:
         return _awaited(caption)
     means = table.groupby(["method", "bits"], sort=False)[list(PROPERTIES)].mean().reset_index()
     order = _order(means, "separation", max(means["bits"]))
-    figure, panels = plt.subplots(1, len(PROPERTIES), figsize=(9.4, 0.27 * len(order) + 1.4), sharey=True)
+    figure, panels = plt.subplots(1, len(PROPERTIES), dpi=DPI, figsize=(9.4, 0.27 * len(order) + 1.4), sharey=True)
     for axes, (name, title) in zip(panels, PROPERTIES.items(), strict=True):
         _dots(axes, means, order, name)
         axes.set_xlabel(title)
@@ -272,6 +278,7 @@ def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
     figure, panels = plt.subplots(
         n_row,
         min(6, len(shares)),
+        dpi=DPI,
         figsize=(1.5 * min(6, len(shares)) + 0.4, 1.25 * n_row + 0.6),
         sharex=True,
         squeeze=False,
@@ -324,7 +331,7 @@ def _captioned(figure: Figure, caption: str) -> Figure:
 
 def _awaited(caption: str) -> Figure:
     """What stands in the place of a figure without records."""
-    figure, axes = plt.subplots(figsize=(4.8, 0.8))
+    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.8))
     axes.text(0.5, 0.5, "not recorded yet", ha="center", va="center", color="0.3")
     axes.set_axis_off()
     return _captioned(figure, caption)

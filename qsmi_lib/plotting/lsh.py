@@ -134,7 +134,7 @@ def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
             theirs = published[(published["tables"] == tables) & (published["bits"] == bits)]["paper"]
             axes.plot(0, theirs, markerfacecolor="none", **style | {"linestyle": ""})
         axes.set(title=f"{tables} tables", xticks=range(len(rungs) + 1), xlim=(-0.5, len(rungs) + 0.5))
-        axes.set_xticklabels(["slides", *rungs], rotation=90)
+        axes.set_xticklabels(["published", *rungs], rotation=90)
     panels[0, 0].set_ylabel(MAP_LABEL)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
     return figure
