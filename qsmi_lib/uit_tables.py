@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qsmi_lib import paths
-from qsmi_lib.tables import cells
+from qsmi_lib.tables import PROTOCOL_TITLES, cells
 from qsmi_lib.uit import FILE
 
 EXTRA = {  # (tables, bits) -> what the public script behind the slides prints for cells that they leave out
@@ -29,6 +29,7 @@ LADDER = {
     "centred": ("centred", "clean"),
 }
 HEADINGS = {"paper": "published", "printed": "source", "mean": "ours", "short": "short answers"}
+HEADINGS |= {"learning_rate": "learning rate"}
 FORMATS = {"z": "+.1f", "change": "+.4f", "alpha": "g", "learning_rate": "g"}
 
 
@@ -124,6 +125,8 @@ def markdown(rows: pd.DataFrame) -> str:
     """A table of this module for people: scores with four digits, and a dash where there is none."""
 
     def told(name: str, number: object) -> str:
+        if name == "protocol":
+            return PROTOCOL_TITLES[number]
         if isinstance(number, bool):
             return "slides" if number else "script"
         if not isinstance(number, float):

@@ -126,7 +126,8 @@ def test_table_2_waits_for_its_records(results):
     where = results / "none"
     rows = uit_tables.table_2(where=where)
     assert (rows["seeds"] == 0).all() and rows["mean"].isna().all()
-    assert "–" in uit_tables.markdown(rows)
+    text = uit_tables.markdown(rows)
+    assert "–" in text and "first tenth of all" in text
     runs = [run for run in grid("uit_dsh", "paper") if (run.protocol, run.alpha, run.bits) == ("first_tenth", 0.01, 12)]
     for run in runs[:2]:
         record = {"config": run.to_dict(), "metrics": {"map_at_k_hits": {"10": 0.7 + 0.1 * run.seed}, "map": 0.5}}
