@@ -150,13 +150,14 @@ def dsh_settings(name: str = "paper", *, bits: int = 12, n_seeds: int = 5, epoch
     ``python -c "from qsmi_lib.uit import dsh_settings; dsh_settings()"`` makes it anew.
 
     Returns:
-        As JSON holds it: `versions`, `dataset`, `protocol`, `bits`, `epochs`, and `settings`: title -> the setting, and
-        `map_at_10`, a list over the seeds from 0.
+        As JSON holds it: `versions`, `dataset`, `protocol`, `bits`, `epochs`, `precision`, and `settings`: title -> the
+        setting, and `map_at_10`, a list over the seeds from 0.
     """
     made = {"versions": {"torch": import_module("torch").__version__}, "dataset": profile(name).dataset}
     made |= {"protocol": "first_tenth", "bits": bits, "epochs": epochs}
-    made["settings"] = {title: setting | {"map_at_10": []} for title, setting in DSH_SETTINGS.items()}
     split = datasets.load(made["dataset"], protocol=made["protocol"])
+    made["precision"] = training.resolve_precision("auto", split.train.inputs.device)
+    made["settings"] = {title: setting | {"map_at_10": []} for title, setting in DSH_SETTINGS.items()}
     own = {name: made[name] for name in ("protocol", "epochs")}
     for title, seed in bar(list(product(DSH_SETTINGS, range(n_seeds))), "DSH", unit="run"):
         config = configure(made["dataset"], "dsh", bits, seed=seed, **own, **DSH_SETTINGS[title])

@@ -121,8 +121,8 @@ def dsh_settings(made: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def markdown(rows: pd.DataFrame) -> str:
-    """A table of this module for people: scores with four digits, and a dash where there is none."""
+def markdown(rows: pd.DataFrame | list[dict]) -> str:
+    """Rows of this module, or others of such names, for people: scores with four digits, a dash where there is none."""
 
     def told(name: str, number: object) -> str:
         if name == "protocol":
@@ -133,5 +133,7 @@ def markdown(rows: pd.DataFrame) -> str:
             return str(number)
         return "–" if math.isnan(number) else f"{number:{FORMATS.get(name, '.4f')}}"
 
-    lines = [{name: told(name, number) for name, number in row.items()} for row in rows.to_dict("records")]
+    lines = [
+        {name: told(name, number) for name, number in row.items()} for row in pd.DataFrame(rows).to_dict("records")
+    ]
     return pd.DataFrame(lines).rename(columns=HEADINGS).to_markdown(index=False, disable_numparse=True)

@@ -28,7 +28,9 @@ def triplet_difference(distance: Tensor, relevance: Tensor) -> tuple[Tensor, Ten
     """
     related = (relevance > 0).fill_diagonal_(True)  # an item without labels is no negative of its own
     anchor, positive = related.clone().fill_diagonal_(False).nonzero(as_tuple=True)
-    return distance[anchor, positive][:, None] - distance[anchor], (~related)[anchor].to(distance.dtype)
+    # index_select, for the gradient of distance[anchor, positive] adds up in no fixed order on several threads.
+    own = distance.flatten().index_select(0, anchor * len(distance) + positive)
+    return own[:, None] - distance.index_select(0, anchor), (~related)[anchor].to(distance.dtype)
 
 
 def dnnh_loss(embeddings: Tensor, relevance: Tensor, *, margin: float = 1.0, epsilon: float = 0.5) -> Tensor:
