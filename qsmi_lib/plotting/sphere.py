@@ -14,12 +14,12 @@ from qsmi_lib import widgets
 from qsmi_lib.experiments import POSTER
 from qsmi_lib.losses.triplet import REST
 from qsmi_lib.methods import METHODS
+from qsmi_lib.rotated import WHOLE
 from qsmi_lib.tables import PROTOCOL_TITLES
 
 FORMS = {"spring": "spring", "margin_spring": "margin spring", "margin": "margin", "likelihood": "likelihood"}
 ROTATED = "Spring + rotation"
 CLASS_COLORS = [*plt.get_cmap("tab10").colors[:7], (0.0, 0.0, 0.0), *plt.get_cmap("tab10").colors[8:]]  # no grey
-WHOLE = {"held_out": "full", "reduced_held_out": "reduced"}  # trained on nine tenths -> the panel that it stands in
 VIEW = {"azimuth": (45, 180), "elevation": (35, 90)}  # at first, and at most; in degrees
 SIGNS = np.array(["−", "+"])
 
