@@ -9,7 +9,7 @@ PROFILE = click.option(
     "--profile",
     default="digits",
     show_default=True,
-    metavar="{digits,quick,paper}",
+    metavar="{digits,quick,paper,gpu}",
     help="digits: embedded data, a minute or two, no network. quick: Fashion-MNIST, 1 seed, 10 epochs. "
     "paper: Fashion-MNIST, 5 seeds, 50 epochs.",
 )
@@ -79,7 +79,8 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
               help="A further setting of the method, e.g. information_needs=10 or form=likelihood.")  # fmt: skip
 @click.option("--protocol", help="How the data set is divided, e.g. reduced or first_tenth.  [default: full]")
-@click.option("--profile", metavar="{digits,quick,paper}",
+@click.option("--draw", type=int, help="Which split, e.g. which classes unseen_2 holds back.  [default: 0]")
+@click.option("--profile", metavar="{digits,quick,paper,gpu}",
               help="Whose epochs and folder of results.  [default: digits for the digits, else quick]")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Run again although it is recorded.")
 def run(
@@ -89,7 +90,8 @@ def run(
     from qsmi_lib import config, methods, runner
 
     name = profile or ("digits" if dataset == "digits" else "quick")
-    settings = {"epochs": config.profile(name).epochs} | {k: v for k, v in given.items() if v is not None}
+    settings = methods.epochs_of(method, config.profile(name).epochs)
+    settings |= {name: value for name, value in given.items() if value is not None}
     extra = dict(map(parse_option, options))
     for option in extra:
         config.known(f"option of {method}", methods.options_of(method), option)
@@ -109,11 +111,11 @@ def run(
 @click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over nine tenths of the training set.  [default: 10]"
 )
+@click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
+              help="Trials that older sources made: keep them, or run them again.")  # fmt: skip
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Trials at a time.")
 @PROFILE
-def tune(
-    methods: tuple[str, ...], dataset: str | None, bits: int, seed: int, epochs: int | None, jobs: int, profile: str
-) -> None:
+def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: int | None, **options) -> None:
     """Choose the hyper-parameters of METHOD by line search, scored on training items held out, and record the search.
 
     What `results/paper/tuning` holds is what the comparison of methods uses. A trial that is recorded is not run again.
@@ -123,16 +125,18 @@ def tune(
 
     own = config.profile(profile)
     dataset = dataset or own.dataset
+    trained = {name: entry for name, entry in METHODS.items() if entry.loss is not None}
     for method in methods:
-        config.known("method", METHODS, method)
+        config.known("trained method", trained, method)
     for method in methods:
-        search = tuning.tune(method, dataset, profile, bits=bits, seed=seed, epochs=epochs or tuning.EPOCHS, jobs=jobs)
+        search = tuning.tune(method, dataset, profile, epochs=epochs or tuning.EPOCHS, **options)
         for trial in search["trials"]:
             shown_settings = ", ".join(f"{name} {value}" for name, value in trial["settings"].items()) or "as it is"
             click.echo(f"{method:<16}{search['criterion']} {trial[search['criterion']]:.4f}  {shown_settings}")
         chosen = ", ".join(f"{name} {value}" for name, value in search["chosen"].items()) or "nothing to choose"
+        of_search = {name: search[name] for name in ("bits", "seed", "epochs")}
         click.echo(f"{method:<16}chosen: {chosen}")
-        click.echo(f"{'search':<16}{shown(tuning.file_of(method, dataset, bits, paths.tuning(profile)))}")
+        click.echo(f"{'search':<16}{shown(tuning.file_of(method, dataset, paths.tuning(profile), **of_search))}")
 
 
 @main.command()
@@ -141,7 +145,7 @@ def tune(
 @click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
 def tables(profile: str, rescore: bool, readme: bool) -> None:
     """Print the tables of the records, and write tables and figures; no training, no data."""
-    from qsmi_lib import config, report, rescoring
+    from qsmi_lib import config, report, rescoring, stale
     from qsmi_lib import tables as table
     from qsmi_lib.experiments import EXPERIMENTS
     from qsmi_lib.reproduce import write_all
@@ -152,8 +156,9 @@ def tables(profile: str, rescore: bool, readme: bool) -> None:
     for name, entry in EXPERIMENTS.items():
         if entry.metrics:
             click.echo(table.markdown(name, profile))
-    for run_id in table.stale(profile):
-        click.echo(f"made by sources that have changed since (reproduce --stale rerun makes it again): {run_id}")
+    for name in stale.stale(profile):
+        remedy = stale.REMEDY[name.split("/")[0]]
+        click.echo(f"made by sources that have changed since ({remedy} --stale rerun makes it again): {name}")
     for path in write_all(profile):
         click.echo(shown(path))
     if readme:

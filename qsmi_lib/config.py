@@ -1,4 +1,4 @@
-"""What a run is: one frozen configuration, every number with its unit; and the three profiles."""
+"""What a run is: one frozen configuration, every number with its unit; and the profiles."""
 
 import dataclasses
 import hashlib
@@ -81,12 +81,17 @@ class Profile:
     seeds: tuple[int, ...]
     epochs: int
     rotation_steps: int = 400  # of a search for the rotation with the highest mAP
+    lengths: tuple[int, ...] = (12, 48)  # of the codes by which all methods are compared
+    comparison_epochs: int = 10  # of what compares methods
 
 
 PROFILES = {
     "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50),
     "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10),
     "paper": Profile("paper", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50),
+    "gpu": Profile(  # as `paper`, and the comparison of all methods as long
+        "gpu", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50, lengths=(12, 24, 36, 48), comparison_epochs=50
+    ),
 }
 
 

@@ -7,19 +7,17 @@ from itertools import product
 from qsmi_lib import runner
 from qsmi_lib.config import PROFILES, Profile, RunConfig, known
 from qsmi_lib.losses.triplet import FORMS
-from qsmi_lib.methods import configure
+from qsmi_lib.methods import METHODS, configure, epochs_of
 from qsmi_lib.tuning import chosen
 
 BITS = (12, 24, 36, 48)  # Table 2
 TIE_BITS = (8, 12, 24, 48)  # notebook 02
 ABLATION = ("qmi", "qmi_clamped", "qsmi_unclamped", "qsmi")  # Table 1, and the cell it leaves out
 ALPHAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # Fig. 3
-PAIRWISE = ("dsh", "dpsh", "dch", "hashnet", "dhn", "hashgan", "mihash", "pgdh")
-TRAINED = ("qsmi", *PAIRWISE, "dnnh", "spring", "csq", "csq_qsmi", "cnnh", "classifier")
-LENGTHS = (12, 48)  # at which all methods are compared
-UNTRAINED = ("lsh", "itq", "spectral_hashing")
-SHORT = 10  # epochs of what compares methods; fewer where a profile has fewer
-POSTER = ("spring", "qsmi", "dsh", "dpsh")
+VARIANTS = ABLATION[:-1]  # of QSMI: Table 1 compares them, and no other
+TRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is not None and name not in VARIANTS)
+UNTRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is None)
+POSTER = ("spring", "qsmi", "dsh", "dpsh", "dhn")
 POSTER_BITS = (12, 16, 24, 32, 48)
 UIT_ALPHAS, UIT_BITS = (0.005, 0.01), (8, 12, 16)
 
@@ -50,20 +48,19 @@ def _runs(
 ) -> list[RunConfig]:
     """The product of methods, code lengths and seeds under one profile."""
     cells = product(methods, bits, profile.seeds if seeds is None else seeds)
-    settings = {"epochs": profile.epochs} | settings
-    return [configure(profile.dataset, m, b, seed=s, **settings) for m, b, s in cells]
+    epochs = settings.pop("epochs", profile.epochs)
+    return [configure(profile.dataset, m, b, seed=s, **epochs_of(m, epochs), **settings) for m, b, s in cells]
 
 
 def tuned(profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: Sequence[int], **settings) -> list:
     """As `_runs`, each method with the settings that its line search chose, and the epochs of a comparison."""
-    settings = {"epochs": min(profile.epochs, SHORT)} | settings
+    settings = {"epochs": profile.comparison_epochs} | settings
     return [run for m in methods for run in _runs(profile, [m], bits, seeds, **chosen(m, profile.dataset) | settings)]
 
 
 def _methods(profile: Profile) -> list[RunConfig]:
-    """Every method at a short and a long code; a method that nothing trains has no epochs to count."""
-    runs = tuned(profile, TRAINED, LENGTHS, profile.seeds[:3])
-    return runs + _runs(profile, UNTRAINED, LENGTHS, profile.seeds[:3], epochs=1)
+    """Every method at a short and a long code."""
+    return tuned(profile, (*TRAINED, *UNTRAINED), profile.lengths, profile.seeds[:3])
 
 
 def _poster(profile: Profile) -> list[RunConfig]:
@@ -86,7 +83,7 @@ def _forms(profile: Profile) -> list[RunConfig]:
 def _uit_dsh(profile: Profile) -> list[RunConfig]:
     """The slides' DSH: 20 epochs, the learning rate of their script; one seed, 5 epochs where all items train it."""
     tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
-    whole = {"epochs": min(profile.epochs, SHORT) // 2}
+    whole = {"epochs": profile.comparison_epochs // 2}
     cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]
     rate = 3e-4
     return [r for a, own, n in cells for r in _runs(profile, ["dsh"], UIT_BITS, n, alpha=a, learning_rate=rate, **own)]

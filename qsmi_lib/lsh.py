@@ -1,13 +1,12 @@
-"""Locality-sensitive hashing with several tables: random keys, exact buckets, a ranking by tables, and two AP@10."""
+"""Locality-sensitive hashing with several tables: random keys, exact buckets, a ranking by tables."""
 
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-CONVENTIONS = ("published", "clean")
 TIES = ("index", "table")
-K = 10  # ranks that `ap_at_10` looks at
+K = 10  # items of an answer, and ranks that `lsh_scores.ap_at_10` looks at
 MISSING = -1  # stands where an answer is too short
 CHUNK = 64_000_000  # bytes: what `HashTables.answers` and `by_angle` may use at a time
 ROWS = 4096  # items that are projected at a time
@@ -43,7 +42,7 @@ class HashTables:
         database_keys: unsigned (tables, n_database), bit k of a key being 2 to the power k.
 
     Raises:
-        ValueError: a database of another shape or not finite; bits, tables or seed out of range.
+        ValueError: a database of another shape, complex or not finite; bits, tables or seed out of range.
     """
 
     def __init__(self, database: ArrayLike, bits: int, tables: int, seed: int = 0):
@@ -82,12 +81,11 @@ class HashTables:
             int64 (n,), database indices, ascending, each once; empty where the bucket is.
 
         Raises:
-            ValueError: a query of another length or not finite; no such table.
+            ValueError: a query of another length, complex or not finite; no such table.
         """
         (keys,) = self.keys(np.asarray(query)[None]).T
-        if table is not None and not 0 <= table < len(keys):
-            raise ValueError(f"table must lie between 0 and {len(keys) - 1}, got {table}")
-        found = [self._bucket(own, keys[own]) for own in ([table] if table is not None else range(len(keys)))]
+        asked = range(len(keys)) if table is None else [self._number(table)]
+        found = [self._bucket(own, keys[own]) for own in asked]
         return np.unique(np.concatenate(found))
 
     def collisions(self, queries: ArrayLike) -> np.ndarray:
@@ -110,7 +108,7 @@ class HashTables:
                 first table that they share. A loop over the tables meets them in that order.
 
         Raises:
-            ValueError: queries of another shape or not finite; k below 1; an unknown rule for ties.
+            ValueError: queries of another shape, complex or not finite; k below 1; an unknown rule for ties.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
@@ -131,8 +129,18 @@ class HashTables:
         return Answers(items, tables)
 
     def bucket_sizes(self, table: int) -> np.ndarray:
-        """How many database items lie in each occupied bucket of a table: int64, the fullest first."""
-        return np.sort(np.unique(self.database_keys[table], return_counts=True)[1])[::-1]
+        """How many database items lie in each occupied bucket of a table: int64, the fullest first.
+
+        Raises:
+            ValueError: no such table.
+        """
+        return np.sort(np.unique(self.database_keys[self._number(table)], return_counts=True)[1])[::-1]
+
+    def _number(self, table: int) -> int:
+        """`table`, checked: the number of one of the tables."""
+        if not 0 <= table < len(self.directions):
+            raise ValueError(f"table must lie between 0 and {len(self.directions) - 1}, got {table}")
+        return table
 
     def _bucket(self, table: int, key: np.unsignedinteger) -> np.ndarray:
         """One bucket of one table."""
@@ -167,7 +175,7 @@ def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
         all others.
 
     Raises:
-        ValueError: features of another shape, of different lengths or not finite; k out of range.
+        ValueError: features of another shape, of different lengths, complex or not finite; k out of range.
     """
     database = _features("database", database)
     queries, database = _unit(_features("queries", queries, database.shape[1])), _unit(database)
@@ -194,61 +202,14 @@ def collision_probability(angle: ArrayLike, bits: int, tables: int = 1) -> np.nd
     return 1.0 - (1.0 - (1.0 - np.asarray(angle) / np.pi) ** bits) ** tables
 
 
-def relevance_of(items: ArrayLike, query_labels: ArrayLike, database_labels: ArrayLike) -> np.ndarray:
-    """Which answers are relevant: int8 (n_query, k) of 1, 0 and, where an item is missing, `MISSING`.
-
-    Args:
-        items: int (n_query, k), database indices or `MISSING`.
-        query_labels: int (n_query,).
-        database_labels: int (n_database,).
-    """
-    items, asked, kept = map(np.asarray, (items, query_labels, database_labels))
-    if items.ndim != 2 or asked.shape != items.shape[:1] or kept.ndim != 1:
-        raise ValueError(
-            "items must have shape (n_query, k), labels (n_query,) and (n_database,), "
-            f"got {items.shape}, {asked.shape} and {kept.shape}"
-        )
-    same = (kept[items] == asked[:, None]).astype(np.int8)
-    return np.where(items == MISSING, np.int8(MISSING), same)
-
-
-def ap_at_10(relevance: ArrayLike, convention: str = "clean") -> np.ndarray:
-    """AP of the first ten ranks over the relevant ones among them, by one of two rules for what an answer lacks.
-
-    - "published": missing ranks count as relevant, in the sum and in the divisor. An empty answer scores 1.
-    - "clean": missing ranks count as not relevant.
-
-    By both a query with no relevant rank scores 0. For an answer of ten this is `Evaluation.map_at_k_hits` of a query.
-
-    Args:
-        relevance: (n_query, at most 10) of 1, 0 and `MISSING`, a row an answer; ranks beyond the last are missing.
-        convention: one of `CONVENTIONS`.
-
-    Returns:
-        float64 (n_query,).
-
-    Raises:
-        ValueError: relevance of another shape or with other values; an unknown convention.
-    """
-    relevance = np.asarray(relevance)
-    if relevance.ndim != 2 or relevance.shape[1] > K:
-        raise ValueError(f"relevance must have shape (n_query, at most {K}), got {relevance.shape}")
-    if not np.isin(relevance, (0, 1, MISSING)).all():
-        raise ValueError(f"relevance must hold 1, 0 and {MISSING} only")
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention must be one of {CONVENTIONS}, got {convention!r}")
-    ranks = np.pad(relevance.astype(np.int64), ((0, 0), (0, K - relevance.shape[1])), constant_values=MISSING)
-    gain = ranks == 1 if convention == "clean" else ranks != 0
-    precision = gain.cumsum(axis=1) / np.arange(1, K + 1)
-    return (gain * precision).sum(axis=1) / np.maximum(gain.sum(axis=1), 1)
-
-
 def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np.ndarray:
-    """`values` as floating (n, n_features), checked."""
+    """`values` as real (n, n_features), checked."""
     values = np.asarray(values)
     wanted = "n_features" if n_features is None else n_features
     if values.ndim != 2 or not values.shape[1] or (n_features is not None and values.shape[1] != n_features):
         raise ValueError(f"{name} must have shape (n, {wanted}), got {values.shape}")
+    if np.iscomplexobj(values):
+        raise ValueError(f"{name} must be real, got {values.dtype}")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite: NaN and infinity have no side of a plane")
     return values

@@ -214,21 +214,28 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     """The run of `method` with its numbers for `dataset`; `settings` override them by name.
 
     Args:
-        settings: names of `RunConfig`, or options of the method's loss.
+        settings: names of `RunConfig`, or options of the method's loss. A method without a loss has no epochs, batches
+            and learning rate to set.
 
     Raises:
         ValueError: an unknown method, setting or option, with the known ones listed; a number out of its range.
     """
     entry = known("method", METHODS, method)
-    fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in ("options", "dataset", "method")}
-    if entry.alpha is None:
-        del fields["alpha"]
+    of_no_use = {"options", "dataset", "method"} | (set() if entry.loss else {"epochs", "batch_size", "learning_rate"})
+    of_no_use |= {"alpha"} if entry.alpha is None else set()
+    fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in of_no_use}
     options = {k: v(dataset, bits) if callable(v) else v for k, v in options_of(method).items()}
     for name in settings:
         known(f"setting of {method}", fields | options, name)
     options = {name: _option(name, default, settings) for name, default in options.items()}
-    alpha = entry.alpha(dataset, bits) if callable(entry.alpha) else entry.alpha or 0.0
-    return RunConfig(dataset, method, bits, options=options, **({"alpha": alpha} | settings))
+    own = {"alpha": entry.alpha(dataset, bits) if callable(entry.alpha) else entry.alpha or 0.0}
+    own |= {} if entry.loss else {"epochs": 1}
+    return RunConfig(dataset, method, bits, options=options, **(own | settings))
+
+
+def epochs_of(method: str, epochs: int) -> dict[str, int]:
+    """The setting `epochs` for `configure`, where the method has something to train."""
+    return {"epochs": epochs} if known("method", METHODS, method).loss else {}
 
 
 def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) -> float | str | None:

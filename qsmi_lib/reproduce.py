@@ -62,7 +62,7 @@ def reproduce(
     """Everything the chosen notebooks show, under `profile`; returns what failed, a line each.
 
     Args:
-        profile: digits, quick or paper.
+        profile: digits, quick, paper or gpu.
         only: numbers or names of notebooks; all where it is empty.
         seeds: train these seeds of the profile alone, and leave the notebooks, which would train the others too.
         fresh: run again what is recorded.
@@ -94,7 +94,9 @@ def reproduce(
         else:
             print(f"training {len(files) if fresh else absent} of {len(files)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
-    rotated.rotate_all(turned, profile, n_steps=get_profile(profile).rotation_steps, jobs=jobs, fresh=fresh)
+    rotated.rotate_all(
+        turned, profile, n_steps=get_profile(profile).rotation_steps, jobs=jobs, fresh=fresh, stale=stale
+    )
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies

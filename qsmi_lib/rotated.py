@@ -13,10 +13,11 @@ from qsmi_lib import datasets, models, paths, records, runner, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
-from qsmi_lib.experiments import LENGTHS, POSTER_BITS, TRAINED, UNTRAINED, reduced_epochs, tuned
+from qsmi_lib.experiments import POSTER_BITS, TRAINED, UNTRAINED, reduced_epochs, tuned
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
 from qsmi_lib.rotation import search
+from qsmi_lib.sources import source_hash
 from qsmi_lib.tuning import trials_of
 
 N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
@@ -27,7 +28,14 @@ COLUMNS += ["precision_gain", "start_gain", "gain"]
 
 
 def rotate(
-    config: RunConfig, profile: str, *, start: str = "itq", n_steps: int = 800, seed: int = 0, fresh: bool = False
+    config: RunConfig,
+    profile: str,
+    *,
+    start: str = "itq",
+    n_steps: int = 800,
+    seed: int = 0,
+    fresh: bool = False,
+    stale: str = "keep",
 ) -> dict:
     """The record of a search for the best rotation after `config`: the one on disk, or that of a new search.
 
@@ -41,6 +49,7 @@ def rotate(
         n_steps: proposals of the search.
         seed: of the search.
         fresh: search again although a record with these settings is there.
+        stale: as in `runner.run`, of the training.
 
     Returns:
         `config`; `search`, with its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
@@ -55,9 +64,10 @@ def rotate(
     path, settings = file_of(config, profile, start), {"start": start, "n_steps": n_steps, "seed": seed}
     if path.exists() and not fresh:
         record = records.load(path)
-        if settings.items() <= record["search"].items() and record["config"] == config.to_dict():
+        same = settings.items() <= record["search"].items() and record["config"] == config.to_dict()
+        if same and (stale == "keep" or record["provenance"]["source_hash"] == source_hash(config)):
             return record
-    trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists())
+    trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists(), stale=stale)
     model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
     began = time.perf_counter()
 
@@ -94,8 +104,7 @@ def rotate(
 
 def rotations(profile: Profile) -> list[RunConfig]:
     """The runs whose rotations a comparison shows: every method at a short and a long code, trained on nine tenths."""
-    runs = tuned(profile, TRAINED, LENGTHS, profile.seeds[:1], protocol="held_out")
-    return runs + tuned(profile, UNTRAINED, LENGTHS, profile.seeds[:1], protocol="held_out", epochs=1)
+    return tuned(profile, (*TRAINED, *UNTRAINED), profile.lengths, profile.seeds[:1], protocol="held_out")
 
 
 def poster_rotations(profile: Profile) -> list[RunConfig]:
@@ -108,14 +117,14 @@ def poster_rotations(profile: Profile) -> list[RunConfig]:
 
 
 def rotate_all(
-    configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False
+    configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False, stale: str = "keep"
 ) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
     wanting = [config for config in configs if fresh or not file_of(config, profile).exists()]
-    runner.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh)
+    runner.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh, stale=stale)
     work = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh) for config in configs
+        delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh, stale=stale) for config in configs
     )
     return list(bar(work, f"{profile} rotations", total=len(configs), unit="search"))
 

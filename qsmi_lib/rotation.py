@@ -15,7 +15,8 @@ class Search(NamedTuple):
     Attributes:
         rotation: float64 (bits, bits), orthogonal, determinant +1; codes are sign(embeddings @ rotation).
         before: mAP of the embeddings as they came.
-        history: float64 (n_steps + 1,), the best mAP at the start and after each step; never falling.
+        history: float64 (n_steps + 1,), the best mAP at the start and after each step, never falling; (1,) with one
+            bit, where there is nothing to turn.
     """
 
     rotation: np.ndarray
@@ -74,12 +75,15 @@ def search(
         seed: of ITQ, planes and signs.
 
     Returns:
-        `Search`. With one bit there is nothing to turn.
+        `Search`.
 
     Raises:
-        ValueError: a start that is no rotation, a negative n_steps, or what `evaluate` refuses.
+        ValueError: embeddings that are not finite, a start that is no rotation, a negative n_steps, or what `evaluate`
+            refuses.
     """
     query, database = np.asarray(query, np.float64), np.asarray(database, np.float64)
+    if not (np.isfinite(query).all() and np.isfinite(database).all()):
+        raise ValueError("embeddings must be finite, got NaN or infinite values")
     if n_steps < 0:
         raise ValueError(f"n_steps must be at least 0, got {n_steps}")
 

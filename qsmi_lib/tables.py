@@ -9,9 +9,8 @@ import pandas as pd
 from qsmi_lib import paths, records
 from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import fingerprint
-from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
+from qsmi_lib.experiments import experiment, grid
 from qsmi_lib.methods import METHODS
-from qsmi_lib.sources import source_hash
 
 CONVENTIONS = {
     "map_11pt": "mAP (11 points)",
@@ -156,16 +155,6 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
         f" recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
         " ties by database index."
     )
-
-
-def stale(profile: str, where: Path | None = None) -> list[str]:
-    """Which recorded runs of the experiments under `profile` were made by sources that have changed since."""
-    older = []
-    for record in found([run for name in EXPERIMENTS for run in grid(name, profile)], where or paths.runs(profile)):
-        config, provenance = RunConfig.from_dict(record["config"]), record["provenance"]
-        if provenance.get("source_hash") != source_hash(config):
-            older.append(config.run_id(provenance["fingerprint"]))
-    return older
 
 
 def plus_minus(mean: float, std: float) -> str:

@@ -3,24 +3,37 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from qsmi_lib import paths, records, runner
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import COUNTS, METHODS, configure
 
 EPOCHS = 10
+SEED = 0
 BITS = 48  # the length at which methods are tuned; the values hold for all
 CRITERION = "map_expected"  # free of ties
-MADE_BY = ("torch", "device", "precision", "source_hash", "fingerprint")  # of a trial's provenance
+MADE_BY = ("torch", "device", "precision", "fingerprint")  # of a trial's provenance
+FURTHER = 2  # values beyond those of the registry, while the last one tried is the best
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # of each trial
 
 
 def tune(
-    method: str, dataset: str, profile: str, *, bits: int = BITS, seed: int = 0, epochs: int = EPOCHS, jobs: int = 1
+    method: str,
+    dataset: str,
+    profile: str,
+    *,
+    bits: int = BITS,
+    seed: int = SEED,
+    epochs: int = EPOCHS,
+    jobs: int = 1,
+    stale: str = "keep",
 ) -> dict:
     """The line search for `method`: one setting after the other, the best value of each kept for the next.
 
     Each trial trains on nine tenths of the training set and is scored by the last tenth asking them (the protocol
-    "held_out"). Trials that are recorded are not run again; the search is written when it is through.
+    "held_out"). Where the best value is the least or the largest of the registry's, up to `FURTHER` values beyond it
+    are tried. Trials that are recorded are not run again; the search is written when it is through.
 
     Args:
         method: registry name.
@@ -30,40 +43,64 @@ def tune(
         seed: of all trials.
         epochs: passes over the nine tenths.
         jobs: trials at a time.
+        stale: as in `runner.run`.
 
     Returns:
         `method`, `dataset`, `bits`, `seed`, `epochs`, `protocol`, `criterion`; `trials`, each with its `settings`, its
-        metrics `SHOWN` and its `run`; `chosen`: setting -> value;
-        `provenance`, what is the same for all trials of what made them.
+        metrics `SHOWN`, its `run` and the `source_hash` of what made it; `chosen`: setting -> value; `provenance`, what
+        else made the first trial.
 
     Raises:
-        ValueError: an unknown method or data set, or a setting out of its range.
+        ValueError: an unknown method or data set, a method that trains nothing, or a setting out of its range.
     """
+    if known("method", METHODS, method).loss is None:
+        raise ValueError(f"{method} trains nothing: there is nothing to tune")
     common = {"seed": seed, "epochs": epochs, "protocol": "held_out"}
     trials, chosen = [], {}
-    for name, values in known("method", METHODS, method).search.items() or [(None, (None,))]:
-        tried = [chosen | ({} if name is None else {name: value}) for value in values]
+
+    def score(tried: list[dict]) -> list[dict]:
         configs = [configure(dataset, method, bits, **common, **settings) for settings in tried]
-        found = runner.run_all(configs, trials_of(profile), jobs=jobs)
-        trials += [_trial(*pair) for pair in zip(tried, configs, found, strict=True)]
-        best = max(range(len(found)), key=lambda i: found[i]["metrics"][CRITERION])
-        chosen = tried[best]
+        found = runner.run_all(configs, trials_of(profile), jobs=jobs, stale=stale)
+        trials.extend(_trial(*each) for each in zip(tried, configs, found, strict=True))
+        return found
+
+    if not METHODS[method].search:
+        found = score([{}])
+    for name, values in METHODS[method].search.items():
+        line, fixed = list(values), chosen
+        found = score([fixed | {name: value} for value in line])
+        scores = [record["metrics"][CRITERION] for record in found]
+        while (value := _beyond(name, line, line[np.argmax(scores)])) is not None and len(line) < len(values) + FURTHER:
+            scores.append(score([fixed | {name: value}])[0]["metrics"][CRITERION])
+            line.append(value)
+        chosen = fixed | {name: line[np.argmax(scores)]}
     head = {"method": method, "dataset": dataset, "bits": bits} | common | {"criterion": CRITERION}
     made_by = {name: found[0]["provenance"][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
-    records.write(file_of(method, dataset, bits, paths.tuning(profile)), json.dumps(search, indent=1) + "\n")
+    path = file_of(method, dataset, paths.tuning(profile), bits=bits, seed=seed, epochs=epochs)
+    records.write(path, json.dumps(search, indent=1) + "\n")
+    return search
+
+
+def recorded(method: str, dataset: str, folder: Path | None = None) -> dict | None:
+    """The search for `method` of `BITS` bits, `SEED` and `EPOCHS` in `folder` (the repository's); None without one."""
+    path = file_of(method, dataset, folder or paths.COMMITTED / "tuning")
+    if not path.exists():
+        return None
+    try:
+        search = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"trials", "chosen"} - search.keys()
+        if missing:
+            raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
+    except ValueError as error:
+        raise ValueError(f"{path} is not the record of a search: {error}; delete it and tune again") from error
     return search
 
 
 def chosen(method: str, dataset: str) -> dict[str, float | None]:
     """The settings that the repository's search chose for `method` on `dataset`; none where there was no search."""
-    path = file_of(method, dataset, BITS, paths.COMMITTED / "tuning")
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["chosen"]
-    except (ValueError, KeyError) as error:
-        raise ValueError(f"{path} is not the record of a search: {error}; delete it and tune again") from error
+    search = recorded(method, dataset)
+    return search["chosen"] if search else {}
 
 
 def trials_of(profile: str) -> str:
@@ -71,12 +108,25 @@ def trials_of(profile: str) -> str:
     return f"{profile}/tuning"
 
 
-def file_of(method: str, dataset: str, bits: int, folder: Path) -> Path:
+def file_of(
+    method: str, dataset: str, folder: Path, *, bits: int = BITS, seed: int = SEED, epochs: int = EPOCHS
+) -> Path:
     """Where a search is written."""
-    return folder / f"{dataset}-{method}-{bits}b.json"
+    return folder / f"{dataset}-{method}-{bits}b-s{seed}-{epochs}e.json"
+
+
+def _beyond(name: str, line: list[float | None], best: float | None) -> float | None:
+    """The value that follows `best` outwards, by the ratio of the last two; None where `best` is no end of `line`.
+
+    Counts, of samples or bins, are not carried on: what they buy costs in proportion.
+    """
+    values = sorted(value for value in line if value is not None)
+    ends = {values[0]: values[1], values[-1]: values[-2]}
+    return None if best not in ends or name in COUNTS else float(f"{best * best / ends[best]:.3g}")
 
 
 def _trial(settings: dict, config: RunConfig, record: dict) -> dict:
     """One trial as the search records it."""
     shown = {name: record["metrics"][name] for name in SHOWN}
-    return {"settings": settings} | shown | {"run": runner.record_path(config, "").stem}
+    made = {"run": runner.record_path(config, "").stem, "source_hash": record["provenance"]["source_hash"]}
+    return {"settings": settings} | shown | made

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from qsmi_lib import datasets, lsh, paths, records, training
+from qsmi_lib import datasets, lsh, lsh_scores, paths, records, training
 from qsmi_lib.config import RunConfig, profile
 from qsmi_lib.datasets import DATASETS, Split
 from qsmi_lib.evaluation import evaluate
@@ -106,7 +106,7 @@ def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
         mean = database.mean(axis=0, dtype=np.float64)
         query, database = query - mean, database - mean
     labels = split.query.labels.numpy(), split.database.labels.numpy()
-    near = lsh.relevance_of(lsh.by_angle(query, database), *labels)
+    near = lsh_scores.relevance_of(lsh.by_angle(query, database), *labels)
     cells, buckets = [], []
     for bits in BITS:
         occupied = []
@@ -114,7 +114,7 @@ def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
             scores = []
             for seed in range(setting.n_seeds):
                 index = lsh.HashTables(database, bits, tables, seed)
-                scores.append(_scores(lsh.relevance_of(index.answers(query, ties=setting.ties).items, *labels)))
+                scores.append(_scores(lsh_scores.relevance_of(index.answers(query, ties=setting.ties).items, *labels)))
                 if tables == TABLES[0]:
                     share = index.bucket_sizes(0) / len(database)
                     occupied.append({"largest": share[0], "own": (share**2).sum()})
@@ -124,13 +124,13 @@ def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
     sizes = {"n_query": len(query), "n_database": len(database), "n_features": query.shape[1]}
     told = asdict(setting) | {"seeds": list(range(setting.n_seeds))} | sizes
     del told["n_seeds"]
-    return told | {"by_angle": round(lsh.ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
+    return told | {"by_angle": round(lsh_scores.ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
 
 
 def _scores(relevance: np.ndarray) -> dict[str, float]:
     """mAP@10 by both conventions, and the shares of the queries with too few answers and with none."""
     missing = relevance == lsh.MISSING
-    scores = {convention: lsh.ap_at_10(relevance, convention).mean() for convention in lsh.CONVENTIONS}
+    scores = {convention: lsh_scores.ap_at_10(relevance, convention).mean() for convention in lsh_scores.CONVENTIONS}
     return scores | {"short": missing.any(axis=1).mean(), "empty": missing.all(axis=1).mean()}
 
 

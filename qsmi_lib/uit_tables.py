@@ -11,14 +11,6 @@ from qsmi_lib import paths
 from qsmi_lib.tables import PROTOCOL_TITLES, cells
 from qsmi_lib.uit import FILE
 
-EXTRA = {  # (tables, bits) -> what the public script behind the slides prints for cells that they leave out
-    (4, 8): 0.5713,
-    (4, 12): 0.5865,
-    (4, 16): 0.5932,
-    (4, 24): 0.6134,
-    (8, 24): 0.6547,
-    (16, 24): 0.6965,
-}
 # The rungs from the slides to the clean protocol and on, each with one change: title -> setting, convention.
 LADDER = {
     "as published": ("as published", "published"),
@@ -43,14 +35,14 @@ def published(table: int) -> pd.DataFrame:
 
     Table 1 goes on with those that the script behind the slides prints and the slides do not: `printed` is False.
     """
-    rows = pd.read_csv(paths.PUBLISHED / f"uit_table_{table}.csv")
+    files = {1: ("uit_table_1", "uit_script"), 2: ("uit_table_2",)}[table]
+    rows = pd.concat([pd.read_csv(paths.PUBLISHED / f"{file}.csv") for file in files], ignore_index=True)
     value = rows["note"].str.extract(r"([\d.]+)")[0].astype(float)
     if table == 2:
         return pd.DataFrame({"alpha": value, "bits": rows["bits"], "paper": rows["mean"]})
-    printed = pd.DataFrame({"tables": value.astype(int), "bits": rows["bits"], "paper": rows["mean"], "printed": True})
-    extra = [(*cell, score, False) for cell, score in EXTRA.items()]
-    both = pd.concat([printed, pd.DataFrame(extra, columns=list(printed))])
-    return both.sort_values(["tables", "bits"], ignore_index=True)
+    columns = {"tables": value.astype(int), "bits": rows["bits"], "paper": rows["mean"]}
+    printed = rows["source"] == "uit"
+    return pd.DataFrame(columns | {"printed": printed}).sort_values(["tables", "bits"], ignore_index=True)
 
 
 def table_1(measured: dict) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 
 import torch
-from numba import njit
+from numba import get_num_threads, njit
 
 
 class _Process:
@@ -33,6 +33,15 @@ def compiled(**options) -> Callable[[Callable], Callable]:
             return njit(**options)(function)
 
     return decorate
+
+
+def n_threads() -> int:
+    """How many threads numba's loops take; asking starts them, which leaves PyTorch's number as it was."""
+    threads = torch.get_num_threads()
+    try:
+        return get_num_threads()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def in_turn(function: Callable, *arguments) -> None:

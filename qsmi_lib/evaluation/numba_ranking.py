@@ -6,9 +6,9 @@ its equals. Once the counts are known, a note tells its rank.
 
 import numpy as np
 import torch
-from numba import get_num_threads, get_thread_id, prange
+from numba import get_thread_id, prange
 
-from qsmi_lib.evaluation.compiling import compiled, in_turn
+from qsmi_lib.evaluation.compiling import compiled, in_turn, n_threads
 from qsmi_lib.evaluation.ranking import Scan
 from qsmi_lib.evaluation.relevance import ANY, EQUAL, Items, Segments
 
@@ -24,7 +24,7 @@ LEVEL = np.dtype(
 
 def segments(codes: np.ndarray, labels: np.ndarray, device: torch.device) -> Segments:
     """The database in segments whose relevant items leave each thread room for its notes."""
-    return Segments(codes, labels, device, relevant=NOTES_BYTES // (8 * get_num_threads()))
+    return Segments(codes, labels, device, relevant=NOTES_BYTES // (8 * n_threads()))
 
 
 def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks: np.ndarray) -> Scan:
@@ -53,8 +53,8 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
         np.zeros((n_query, 11), np.int64),
     )
     own = [words.numpy() for words in query]
-    together = min(max(1, NOTES_BYTES // (8 * get_num_threads() * database.most_relevant)), TOGETHER, n_query)
-    notes = np.empty((get_num_threads(), together, database.most_relevant + 1), np.uint64)
+    together = min(max(1, NOTES_BYTES // (8 * n_threads() * database.most_relevant)), TOGETHER, n_query)
+    notes = np.empty((n_threads(), together, database.most_relevant + 1), np.uint64)
     for counts, settles in [(True, True)] if len(database) == 1 else [(True, False), (False, True)]:
         for number in range(len(database)):
             words = [part.numpy() for part in database[number]]

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ POSITIVE = {"balance", "beta", "class_weight", "epsilon", "eps", "gamma", "infor
 }
 COUNTS = {"bits", "n_classes", "n_sweeps"}
 WEIGHTS = {"alpha", "eta", "a_csq"}
+HALF = (torch.float16, torch.bfloat16)
 PAIRS = {"relevance", "needs"}  # (n, n) for a batch of n
 
 
@@ -91,13 +93,13 @@ def check_count(name: str, value: int) -> None:
 
 def check_positive(name: str, value: float) -> None:
     """Raise ValueError unless `value` is a finite number above zero."""
-    if not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if not isinstance(value, Real) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
 
 
 def check_weight(name: str, value: float) -> None:
     """Raise ValueError unless `value` is a finite number of at least zero."""
-    if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+    if not isinstance(value, Real) or not 0 <= value < float("inf"):
         raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
 
 
@@ -113,12 +115,16 @@ def describe(value: object) -> str:
 
 
 def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The public form of `loss`: its arguments are checked by name before it is called."""
+    """The public form of `loss`: its arguments are checked by name before it is called.
+
+    Embeddings of half precision are taken as float32, for float16 has no room for the losses' logarithms.
+    """
     signature = inspect.signature(loss)
 
     @functools.wraps(loss)
     def call(*args, **kwargs):
-        given = signature.bind(*args, **kwargs).arguments
+        bound = signature.bind(*args, **kwargs)
+        given = bound.arguments
         shape = None
         if "embeddings" in given:
             check_embeddings(given["embeddings"])
@@ -144,6 +150,8 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 check_weight(name, value)
         if {"labels", "n_classes"} <= signature.parameters.keys():
             check_classes(given["labels"], given.get("n_classes"))
-        return loss(*args, **kwargs)
+        if shape is not None and given["embeddings"].dtype in HALF:
+            given["embeddings"] = given["embeddings"].float()
+        return loss(*bound.args, **bound.kwargs)
 
     return call

@@ -72,6 +72,8 @@ def clusters(inputs: Tensor, model: nn.Module, *, space: str, n_clusters: int, s
 
 def prepare(train: Part, config: RunConfig, network: nn.Module) -> Tensor:
     """The targets of a run: the items' clusters, in the space and of the number that the run's options name."""
+    if config.options["space"] == "inputs" and config.options["refresh"] is not None:
+        raise ValueError("refresh needs space=embeddings: the inputs do not change, and nor would their clusters")
     return clusters(
         train.inputs,
         network,

@@ -1,9 +1,9 @@
-"""Figures of notebook 17: what the losses charge, how tuning went, scores, verdicts, rotations, what codes are like.
+"""Figures of notebook 17: scores, verdicts, rotations, what codes are like.
 
 A figure whose records are not there yet says so. Each ends with the caption that it is given.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,13 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from qsmi_lib.comparison import shown
 from qsmi_lib.methods import METHODS
+from qsmi_lib.plotting.captions import DPI, awaited, captioned
 
-DPI = 74  # on the screen and in the notebook, which must stay small; files are written at 200
 NAMES = {"map": "mAP (whole ranking)", "map_11pt": "mAP (11 points)", "precision_radius2": "precision (radius 2)"}
 NEAR = 0.13  # how far below the best score the close-up of `scores` reaches
-SHORTFALL = 0.06  # mAP below the best value of a row that `trials` prints darkest
 PROPERTIES = {
     "imbalance": "imbalance of a bit",
     "bit_entropy": "entropy of a bit (bits)",
@@ -26,108 +24,6 @@ PROPERTIES = {
     "separation": "separation (share of 1)",
 }
 LENGTH_STYLES = (("C1", "s", "none"), ("C0", "o", None))  # of a short and a long code: colour, marker, filling
-
-
-def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, ArrayLike]) -> Figure:
-    """What the losses ask of codes: of similar pairs, of dissimilar ones, of an order, of centers.
-
-    Args:
-        pairs: `comparison.pair_costs`.
-        orders: `comparison.order_costs`.
-        centers: code length -> distances of every two centers (bits).
-    """
-    figure, panels = plt.subplots(2, 2, dpi=DPI, figsize=(6.8, 4.6))
-    bits = pairs.index.max()
-    for axes, kind in zip(panels[0], ("similar", "dissimilar"), strict=True):
-        curves = {}  # losses that charge the same share one
-        for method, cost in pairs.xs(kind, axis=1, level=1).items():
-            curves.setdefault(tuple(cost.round(6)), []).append(METHODS[method].title)
-        for number, (cost, titles) in enumerate(curves.items()):
-            axes.plot(pairs.index, cost, label=", ".join(titles), markevery=(2 * number, bits // 3))
-        axes.axvline(bits / 2, color="0.6", linestyle=":", marker="", linewidth=1)
-        axes.set(title=f"a {kind} pair", xlabel="Hamming distance (bits)", xticks=np.arange(0, bits + 1, bits // 4))
-    panels[0, 0].set_ylabel("cost (share of its range)")
-    panels[0, 1].legend(loc="upper right")
-    for number, (method, cost) in enumerate(orders.items()):
-        panels[1, 0].plot(orders.index, cost, label=METHODS[method].title, markevery=(number, 8))
-    panels[1, 0].set(title="one positive, one negative", ylabel="cost (share of its range)")
-    panels[1, 0].set(xlabel="distance to the positive less that to the negative (bits)")
-    panels[1, 0].legend(loc="upper left")
-    for place, (length, distance) in enumerate(centers.items()):
-        share, count = np.unique(np.asarray(distance) / length, return_counts=True)
-        style = {"color": "C0", "linewidth": 4, "linestyle": "-"}
-        panels[1, 1].vlines(share, place, place + 0.75 * count / count.sum(), **style)
-        for x, n in zip(share, count, strict=True):
-            top = (x, place + 0.75 * n / count.sum())
-            panels[1, 1].annotate(str(n), top, (0, 2), textcoords="offset points", ha="center", fontsize=7)
-    panels[1, 1].axvline(0.5, color="0.6", linestyle=":", marker="", linewidth=1, zorder=0)
-    panels[1, 1].set(
-        title=f"hash centers: {sum(count)} pairs of classes", xlabel="distance of two centers (share of the bits)"
-    )
-    panels[1, 1].set(xlim=(0, 1.05), ylim=(-0.05, len(centers)), yticks=range(len(centers)))
-    panels[1, 1].set_yticklabels(centers)
-    panels[1, 1].set_ylabel("code length (bits)")
-    panels[1, 1].grid(axis="y", visible=False)
-    return figure
-
-
-def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Figure:
-    """HashNet's beta over the steps of a training, and the squashing function at some of them.
-
-    Args:
-        steps: (n,), from 0.
-        beta: (n,).
-        marked: places in `steps` whose tanh is drawn.
-    """
-    steps, beta = np.asarray(steps), np.asarray(beta)
-    figure, (left, right) = plt.subplots(1, 2, dpi=DPI, figsize=(6.8, 2.6))
-    left.plot(steps, beta, marker="", color="black", linestyle="-")
-    outputs = np.linspace(-2.0, 2.0, 201)
-    for number, place in enumerate(marked):
-        style = {"color": f"C{number}", "linestyle": ("-", "--", "-.", ":")[number % 4], "marker": ""}
-        left.plot(steps[place], beta[place], color=f"C{number}", marker="os^D"[number % 4])
-        right.plot(outputs, np.tanh(beta[place] * outputs), label=f"step {steps[place]:,}", **style)
-    left.set(xlabel="training step (batches)", ylabel=r"$\beta$", ylim=(0, None))
-    right.set(xlabel="network output $y$", ylabel=r"$h = \tanh(\beta y)$", yticks=[-1, 0, 1])
-    right.legend()
-    return figure
-
-
-def trials(table: pd.DataFrame, caption: str) -> Figure:
-    """The line searches: a row a setting, its values with their held-out mAP; dark is far below the row's best.
-
-    The chosen value has a frame, and an arrow where it is the first or the last that was tried.
-
-    Args:
-        table: `comparison.trials`.
-        caption: what stands below.
-    """
-    if table.empty:
-        return _awaited(caption)
-    rows = list(table.groupby(["method", "setting"], sort=False))
-    figure, axes = plt.subplots(dpi=DPI, figsize=(6.6, 0.36 * len(rows) + 0.7))
-    for place, (_, own) in enumerate(rows):
-        for column, trial in enumerate(own.itertuples()):
-            dark = min((own["score"].max() - trial.score) / SHORTFALL, 1.0)
-            face, ink = str(0.97 - 0.62 * dark), "white" if dark > 0.55 else "black"
-            axes.barh(place, 0.94, left=column - 0.47, height=0.86, color=face, edgecolor="none")
-            text = f"{shown(trial.value)}:  {trial.score:.3f}"
-            weight = "bold" if trial.chosen else "normal"
-            axes.text(column, place, text, ha="center", va="center", color=ink, fontsize=8, fontweight=weight)
-            if trial.chosen:
-                axes.barh(place, 0.94, left=column - 0.47, height=0.86, color="none", edgecolor="C1", linewidth=1.8)
-                if trial.at_end:
-                    side = 1 if column else -1
-                    head = {"marker": ">" if column else "<", "color": "C1", "clip_on": False, "markersize": 6}
-                    axes.plot(column + 0.56 * side, place, **head)
-    axes.set(xlim=(-0.62, 2.62), ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), xticks=range(3))
-    axes.set_xticklabels(["first value", "second", "third"])
-    axes.set_yticklabels([f"{METHODS[method].title}: {setting}" for (method, setting), _ in rows])
-    axes.set_xlabel("value tried: held-out mAP (all orders of ties)")
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    return _captioned(figure, caption)
 
 
 def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
@@ -140,7 +36,7 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
     """
     own = cells[cells["seeds"] > 0]
     if own.empty:
-        return _awaited(caption)
+        return awaited(caption)
     lengths = sorted(own["bits"].unique())
     order = _order(own, metric, lengths[-1])
     figure, panels = plt.subplots(
@@ -155,8 +51,7 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
     panels[2].set_xlim(0, 1)
     panels[1].set(xlim=(best - NEAR, best + 0.1 * NEAR), title="close-up of the best")
     _name_rows(panels[0], order)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-    return _captioned(figure, caption)
+    return _finished(figure, caption)
 
 
 def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
@@ -168,7 +63,7 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
     """
     squares = {bits: square for bits, square in squares.items() if len(square)}
     if not squares:
-        return _awaited(caption)
+        return awaited(caption)
     figure, panels = plt.subplots(
         1,
         len(squares),
@@ -194,7 +89,7 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
         axes.spines[:].set_visible(False)
         axes.set_xlabel("than this method")
     panels[0, 0].set_ylabel("this method is better (+), worse (−)")
-    return _captioned(figure, caption)
+    return captioned(figure, caption)
 
 
 def rotations(table: pd.DataFrame, caption: str) -> Figure:
@@ -205,7 +100,7 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
         caption: what stands below.
     """
     if table.empty:
-        return _awaited(caption)
+        return awaited(caption)
     lengths = sorted(table["bits"].unique())
     figure, panels = plt.subplots(
         1,
@@ -215,9 +110,8 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
         width_ratios=[1.1] * len(lengths) + [1],
     )
     order = _order(table, "after", lengths[-1])
-    for axes, bits in zip(panels, lengths, strict=False):
-        own = table[table["bits"] == bits].set_index("method").reindex(order)
-        place = np.arange(len(own))
+    place = np.arange(len(order))
+    for axes, (bits, own, style) in zip(panels, _by_length(table, order), strict=False):
         axes.hlines(place, own["before"], own["after"], color="0.6", linewidth=2)
         axes.plot(own["before"], place, linestyle="", color="C1", marker="o", markerfacecolor="white", label="before")
         axes.plot(own["after"], place, linestyle="", color="C0", marker="o", markersize=4, label="after")
@@ -229,28 +123,23 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
             title=f"{bits} bits", xlabel="mAP (all orders of ties)", xlim=(0, 1.18), xticks=[0, 0.25, 0.5, 0.75, 1]
         )
         _name_rows(axes, order if axes is panels[0] else [""] * len(order))
-    for number, bits in enumerate(lengths):
-        own = table[table["bits"] == bits]
-        color, marker, face = LENGTH_STYLES[(number + 2 - len(lengths)) % 2]
-        style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color}
-        panels[-1].plot(own["held_after"] - own["held_before"], own["gain"], label=f"{bits} bits", **style)
+        panels[-1].plot(own["held_after"] - own["held_before"], own["gain"], **style)
     low, high = (float(f(panels[-1].get_xlim() + panels[-1].get_ylim())) for f in (min, max))
     panels[-1].plot([low, high], [low, high], color="0.6", linestyle=":", marker="", label="equal gain")
     panels[-1].set(xlabel="gain in mAP, held-out items", ylabel="gain in mAP, queries")
     panels[-1].legend()
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-    return _captioned(figure, caption)
+    return _finished(figure, caption)
 
 
 def properties(table: pd.DataFrame, caption: str) -> Figure:
     """What the codes are like, a panel a property: means over seeds, sorted by separation at the long code.
 
     Args:
-        table: `comparison.properties`.
+        table: `method_tables.properties`.
         caption: what stands below.
     """
     if table.empty:
-        return _awaited(caption)
+        return awaited(caption)
     means = table.groupby(["method", "bits"], sort=False)[list(PROPERTIES)].mean().reset_index()
     order = _order(means, "separation", max(means["bits"]))
     figure, panels = plt.subplots(1, len(PROPERTIES), dpi=DPI, figsize=(9.4, 0.27 * len(order) + 1.4), sharey=True)
@@ -261,8 +150,7 @@ def properties(table: pd.DataFrame, caption: str) -> Figure:
     panels[1].set_xlim(None, 1.02)
     panels[3].set_xscale("log")
     _name_rows(panels[0], order)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-    return _captioned(figure, caption)
+    return _finished(figure, caption)
 
 
 def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
@@ -273,7 +161,7 @@ def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
         caption: what stands below.
     """
     if not shares:
-        return _awaited(caption)
+        return awaited(caption)
     n_row = -(-len(shares) // 6)
     figure, panels = plt.subplots(
         n_row,
@@ -296,8 +184,7 @@ def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
         axes.grid(False)
     figure.supxlabel("Hamming distance of a query and a database item (bits)", fontsize=9)
     figure.supylabel("share of the pairs, square-root scale", fontsize=9)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-    return _captioned(figure, caption)
+    return _finished(figure, caption)
 
 
 def _order(table: pd.DataFrame, column: str, bits: int) -> list[str]:
@@ -308,13 +195,19 @@ def _order(table: pd.DataFrame, column: str, bits: int) -> list[str]:
 
 def _dots(axes: plt.Axes, table: pd.DataFrame, order: list[str], column: str, std: str | None = None) -> None:
     """A row a method, a mark a code length."""
+    for _, own, style in _by_length(table, order):
+        error = own[std].to_numpy() if std else None
+        axes.errorbar(own[column], np.arange(len(order)), xerr=error, capsize=2, **style)
+
+
+def _by_length(table: pd.DataFrame, order: list[str]) -> Iterator[tuple[int, pd.DataFrame, dict]]:
+    """Each code length of `table`, its rows, one a method of `order`, and the look and name of its marks."""
     lengths = sorted(table["bits"].unique())
     for number, bits in enumerate(lengths):
-        own = table[table["bits"] == bits].set_index("method").reindex(order)
         color, marker, face = LENGTH_STYLES[(number + 2 - len(lengths)) % 2]
-        style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color, "capsize": 2}
-        error = own[std].to_numpy() if std else None
-        axes.errorbar(own[column], np.arange(len(order)), xerr=error, label=f"{bits} bits", **style)
+        style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color}
+        own = table[table["bits"] == bits].set_index("method").reindex(order)
+        yield bits, own, style | {"label": f"{bits} bits"}
 
 
 def _name_rows(axes: plt.Axes, order: list[str]) -> None:
@@ -323,15 +216,7 @@ def _name_rows(axes: plt.Axes, order: list[str]) -> None:
     axes.set_ylim(len(order) - 0.4, -0.6)
 
 
-def _captioned(figure: Figure, caption: str) -> Figure:
-    """`figure` with what it is of below it: a figure that travels alone says so."""
-    figure.text(0.01, -0.01, caption, fontsize=7.5, color="0.3", ha="left", va="top")
-    return figure
-
-
-def _awaited(caption: str) -> Figure:
-    """What stands in the place of a figure without records."""
-    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.8))
-    axes.text(0.5, 0.5, "not recorded yet", ha="center", va="center", color="0.3")
-    axes.set_axis_off()
-    return _captioned(figure, caption)
+def _finished(figure: Figure, caption: str) -> Figure:
+    """`figure` with the legend of its first panel above and its caption below."""
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    return captioned(figure, caption)

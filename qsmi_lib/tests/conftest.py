@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import configuration, settings
 
-from qsmi_lib import datasets
+from qsmi_lib import datasets, training
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported: its kernels then run on the CPU
@@ -30,3 +30,16 @@ def results(tmp_path, monkeypatch):
 def digits():
     """The embedded digits; no test changes them."""
     return datasets.load("digits")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The configurations that were trained, in their order."""
+    trained, train = [], training.train
+
+    def note(config, split):
+        trained.append(config)
+        return train(config, split)
+
+    monkeypatch.setattr(training, "train", note)
+    return trained

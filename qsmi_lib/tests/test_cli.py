@@ -62,7 +62,7 @@ def test_run_prints_metrics_and_saves_a_record():
         ({"--dataset": "mnist"}, "unknown data set 'mnist'; known: digits, fashion_mnist"),
         ({"--method": "qsmih"}, "unknown method 'qsmih'; known: classifier, cnnh, csq"),
         ({"--bits": "0"}, "bits must be a whole number of at least 1, got 0"),
-        ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, paper, quick"),
+        ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, gpu, paper, quick"),
         ({"--option": "sigma=3"}, "unknown option of qsmi 'sigma'; known: information_needs"),
         ({"--option": "epochs=3"}, "unknown option of qsmi 'epochs'; known: information_needs"),
         ({"--option": "information_needs=0"}, "information_needs must be a finite number above 0, got 0.0"),
@@ -85,7 +85,7 @@ def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
 def test_an_unknown_profile():
     for command in (["reproduce"], ["tables"], ["tune", "dhn"], ["tune", "dhn", "--dataset", "digits"]):
         result = call(*command, "--profile", "fast")
-        assert result.exit_code == 1 and "known: digits, paper, quick" in result.output
+        assert result.exit_code == 1 and "known: digits, gpu, paper, quick" in result.output
 
 
 def test_tune_prints_the_trials_and_what_was_chosen():
@@ -93,14 +93,14 @@ def test_tune_prints_the_trials_and_what_was_chosen():
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     of_dhn, of_cnnh = ([line for line in lines if line.startswith(name)] for name in ("dhn", "cnnh"))
-    search = json.loads(tuning.file_of("dhn", "digits", 8, paths.tuning("digits")).read_text())
+    search = json.loads(tuning.file_of("dhn", "digits", paths.tuning("digits"), bits=8, epochs=1).read_text())
     assert [line.split()[1:] for line in of_dhn[:-1]] == [
         ["map_expected", f"{trial['map_expected']:.4f}", "alpha", str(trial["settings"]["alpha"])]
         for trial in search["trials"]
     ]
     assert of_dhn[-1].split() == ["dhn", "chosen:", "alpha", str(search["chosen"]["alpha"])]
     assert of_cnnh[0].endswith("as it is") and of_cnnh[1].endswith("chosen: nothing to choose")
-    assert lines[-1].startswith("search") and lines[-1].endswith("digits-cnnh-8b.json")
+    assert lines[-1].startswith("search") and lines[-1].endswith("digits-cnnh-8b-s0-1e.json")
     assert {trial["run"] for trial in search["trials"]} <= {
         path.stem for path in paths.runs(tuning.trials_of("digits")).glob("*.json")
     }
@@ -109,7 +109,8 @@ def test_tune_prints_the_trials_and_what_was_chosen():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["dhn", "lda"], "unknown method 'lda'; known: classifier, cnnh, csq"),
+        (["dhn", "lda"], "unknown trained method 'lda'; known: classifier, cnnh, csq"),
+        (["dhn", "lsh"], "unknown trained method 'lsh'; known: classifier, cnnh, csq"),
         (["dhn", "--dataset", "mnist"], "unknown data set 'mnist'; known: digits, fashion_mnist"),
     ],
 )

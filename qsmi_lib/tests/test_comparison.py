@@ -1,6 +1,5 @@
 """Which differences count as more than noise: Holm's procedure, the paired comparison, and what is kept for it."""
 
-import json
 import math
 from itertools import combinations
 
@@ -8,14 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qsmi_lib import comparison, paths, runner, tuning
+from qsmi_lib import comparison, runner
 from qsmi_lib.comparison import collect, holm, load, paired
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.inspection import codes_of
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import configure, epochs_of
+from qsmi_lib.records import write_arrays
 
 PROFILE = "toy"
-CONFIGS = [configure("digits", name, 8, seed=s, epochs=1) for name in ("qsmi", "dhn", "lsh") for s in (0, 1)]
+CONFIGS = [
+    configure("digits", name, 8, seed=seed, **epochs_of(name, 1)) for name in ("qsmi", "dhn", "lsh") for seed in (0, 1)
+]
 
 
 @pytest.fixture
@@ -192,25 +194,27 @@ def test_verdicts_name_the_better_of_two(results):
     assert comparison.verdicts(results / PROFILE, 12).empty
 
 
-def test_the_properties_of_recorded_codes():
-    (row,) = comparison.properties([runner.run(CONFIGS[0], PROFILE)]).to_dict("records")
-    codes = codes_of(CONFIGS[0], PROFILE)
-    distance = (8 - codes.query.astype(int) @ codes.database.astype(int).T) // 2
-    relevant = codes.query_labels[:, None] == codes.database_labels
-    near, far = distance[relevant], distance[~relevant]
-    area = stats.mannwhitneyu(far, near).statistic / (len(near) * len(far))  # P(near < far) + P(equal) / 2
-    assert row["separation"] == pytest.approx(area)
-    assert row["imbalance"] == pytest.approx(np.abs(codes.database.mean(axis=0)).mean(), rel=1e-4)
-    assert (row["method"], row["bits"], row["seed"]) == ("qsmi", 8, 0)
-    assert comparison.properties([]).empty
+@pytest.fixture
+def square(tmp_path):
+    """Three methods, the first clearly below, the others alike."""
+    rng = np.random.default_rng(0)
+    ap = np.array([0.2, 0.7, 0.71])[:, None, None] + rng.normal(0, [[[0.01]], [[0.05]], [[0.05]]], (3, 3, 400))
+    ap = ap.clip(0, 1)
+    by_query = np.round(ap.mean(axis=1) * comparison.SCALE).astype(np.uint16)
+    methods = np.array(["lsh", "dsh", "qsmi"])
+    path = tmp_path / "artefacts" / comparison.file_of(12)
+    write_arrays(path, methods=methods, by_seed=ap.mean(axis=2) + rng.normal(0, 0.02, (3, 3)), by_query=by_query)
+    return comparison.verdicts(tmp_path, 12)
 
 
-def test_the_trials_of_a_search(results):
-    tuning.tune("dhn", "digits", PROFILE, bits=8, epochs=1)
-    trials = comparison.trials(paths.tuning(PROFILE), "digits", 8)
-    assert trials["value"].tolist() == list(METHODS["dhn"].search["alpha"])
-    assert trials["at_end"].tolist() == [True, False, True]
-    assert trials["chosen"].sum() == 1 and trials["chosen"].idxmax() == trials["score"].idxmax()
-    search = json.loads(tuning.file_of("dhn", "digits", 8, paths.tuning(PROFILE)).read_text())
-    assert trials["score"].tolist() == [trial["map_expected"] for trial in search["trials"]]
-    assert comparison.trials(paths.tuning(PROFILE), "digits", 12).empty
+def test_verdicts_are_antisymmetric_and_sorted(square):
+    values = square.to_numpy()
+    np.testing.assert_array_equal(values, -values.T)
+    assert square.index[-1] == "lsh" and set(square.columns) == {"lsh", "dsh", "qsmi"}
+    assert square.loc["lsh", "dsh"] == square.loc["lsh", "qsmi"] == -1
+    assert square.loc["dsh", "qsmi"] == 0
+
+
+def test_verdicts_in_words(square):
+    assert comparison.in_words(square, "qsmi") == "better than LSH; worse than none; within noise of DSH"
+    assert comparison.in_words(square, "lsh").startswith("better than none; worse than ")

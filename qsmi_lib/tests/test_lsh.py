@@ -1,14 +1,12 @@
-"""Hash tables against their definitions read aloud, the two AP@10, and the figures that show them."""
+"""Hash tables against their definitions read aloud."""
 
 import tracemalloc
+from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from qsmi_lib import lsh
-from qsmi_lib.evaluation import conventions, evaluate
-from qsmi_lib.plotting import lsh as plots
 
 BITS = (1, 3, 8, 9, 17, 33, 64)
 
@@ -18,12 +16,6 @@ def features():
     """Queries and a database of the kind that HOG gives: not negative, not centred."""
     rng = np.random.default_rng(0)
     return rng.random((7, 5), np.float32), rng.random((40, 5), np.float32)
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def slow_key(item, directions):
@@ -49,16 +41,6 @@ def slow_answer(query, database, directions, k, ties):
             if slow_key(item, table) == slow_key(query, table):
                 met[index] = met.get(index, 0) + 1
     return sorted(met if ties == "table" else sorted(met), key=lambda index: -met[index])[:k]
-
-
-def slow_ap_at_10(relevant, convention):
-    """The rule, one query: pad, then mean precision over the relevant ranks of ten."""
-    padded = list(relevant) + [1 if convention == "published" else 0] * (10 - len(relevant))
-    hits, total = 0, 0.0
-    for rank, gain in enumerate(padded, start=1):
-        hits += gain
-        total += gain * hits / rank
-    return total / hits if hits else 0.0
 
 
 @pytest.mark.parametrize("bits", BITS)
@@ -176,42 +158,6 @@ def test_collision_probability(angle, bits, tables):
     assert abs(met - expected) <= 3.5 * np.sqrt(expected * (1 - expected) / n) + 1e-12
 
 
-def test_relevance_of():
-    found = lsh.relevance_of([[2, 0, lsh.MISSING], [lsh.MISSING] * 3], [5, 7], [5, 7, 7])
-    assert found.tolist() == [[0, 1, -1], [-1, -1, -1]]
-    assert found.dtype == np.int8
-
-
-@pytest.mark.parametrize("convention", lsh.CONVENTIONS)
-def test_ap_at_10(convention):
-    rng = np.random.default_rng(1)
-    for length in range(11):
-        relevant = rng.integers(2, size=(20, length))
-        expected = [slow_ap_at_10(row, convention) for row in relevant]
-        padded = np.pad(relevant, ((0, 0), (0, 10 - length)), constant_values=lsh.MISSING)
-        np.testing.assert_allclose(lsh.ap_at_10(relevant, convention), expected, atol=1e-12)
-        np.testing.assert_array_equal(lsh.ap_at_10(padded, convention), lsh.ap_at_10(relevant, convention))
-
-
-def test_an_empty_answer_scores_1_as_published_and_0_clean():
-    assert lsh.ap_at_10([[]], "published").tolist() == [1]
-    assert lsh.ap_at_10([[]], "clean").tolist() == [0]
-    assert lsh.ap_at_10([[0] * 10], "published").tolist() == lsh.ap_at_10([[0] * 10]).tolist() == [0]
-    assert lsh.ap_at_10([[1] * 10], "published").tolist() == lsh.ap_at_10([[1] * 10]).tolist() == [1]
-    assert lsh.ap_at_10([[0, 0]], "published") == pytest.approx(np.mean([i / (i + 2) for i in range(1, 9)]))
-
-
-def test_a_full_answer_scores_as_the_evaluator_has_it():
-    rng = np.random.default_rng(2)
-    relevant = rng.integers(2, size=(30, 10))
-    expected = [conventions.average_precision_at_k(row, denominator="hits") for row in relevant]
-    for convention in lsh.CONVENTIONS:
-        np.testing.assert_allclose(lsh.ap_at_10(relevant, convention), np.nan_to_num(expected), atol=1e-12)
-    code, codes = np.ones((1, 12), np.int8), np.where(np.tri(12, 12, -1)[:10], -1, 1).astype(np.int8)
-    scores = evaluate(code, codes, [1], relevant[0], k=10)
-    assert lsh.ap_at_10(relevant[:1]).item() == pytest.approx(scores.map_at_k_hits[10])
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -224,6 +170,7 @@ def test_a_full_answer_scores_as_the_evaluator_has_it():
         ({"database": np.ones((3, 0))}, r"got \(3, 0\)"),
         ({"database": np.ones((0, 3))}, "at least one item"),
         ({"database": [[np.nan, 1.0]]}, "database must be finite"),
+        ({"database": [[1j, 1.0]]}, "database must be real, got complex128"),
     ],
 )
 def test_tables_of_nothing_are_refused(settings, message):
@@ -239,8 +186,12 @@ def test_mistaken_queries_are_refused(features):
             ask(query[:, :4])
     with pytest.raises(ValueError, match=r"shape \(n, 5\), got \(1, 4\)"):
         index.bucket(query[0, :4])
-    with pytest.raises(ValueError, match="table must lie between 0 and 1, got 2"):
-        index.bucket(query[0], 2)
+    for table in (2, -1):
+        for ask in (partial(index.bucket, query[0]), index.bucket_sizes):
+            with pytest.raises(ValueError, match=f"table must lie between 0 and 1, got {table}"):
+                ask(table)
+    with pytest.raises(ValueError, match="features must be real, got complex64"):
+        index.keys(query + np.complex64(1j))
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         index.answers(query, 0)
     with pytest.raises(ValueError, match="got 'tables'"):
@@ -249,56 +200,3 @@ def test_mistaken_queries_are_refused(features):
         lsh.by_angle(query[:, :4], database)
     with pytest.raises(ValueError, match="k must lie between 1 and the 40 database items, got 41"):
         lsh.by_angle(query, database, 41)
-
-
-def test_mistaken_answers_are_refused():
-    with pytest.raises(ValueError, match=r"items must have shape \(n_query, k\)"):
-        lsh.relevance_of([[0]], [1, 2], [1])
-    with pytest.raises(ValueError, match=r"relevance must have shape \(n_query, at most 10\), got \(1, 11\)"):
-        lsh.ap_at_10([[1] * 11])
-    with pytest.raises(ValueError, match="1, 0 and -1 only"):
-        lsh.ap_at_10([[2]])
-    with pytest.raises(ValueError, match="convention must be one of"):
-        lsh.ap_at_10([[1]], "published ")
-
-
-def test_planes():
-    rng = np.random.default_rng(0)
-    points, query = rng.normal(size=(30, 2)), np.array([1.0, 0.5])
-    index = lsh.HashTables(points, 2, 3)
-    figure = plots.planes(points, query, index.directions, [index.bucket(query, table) for table in range(3)])
-    figure.canvas.draw()
-    counts = index.collisions(query[None])[0]
-    assert [axes.get_title() for axes in figure.axes[:3]] == [
-        f"table {t + 1}: {len(index.bucket(query, t))} of 30" for t in range(3)
-    ]
-    dots = {line.get_label(): line.get_xdata() for line in figure.axes[3].lines}
-    for count in range(4):
-        np.testing.assert_array_equal(dots[f"in {count} of 3"], points[counts == count, 0])
-
-
-def test_curves_of_collisions_and_buckets():
-    figure = plots.collisions(8, 4)
-    figure.canvas.draw()
-    curves = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
-    assert list(curves) == ["1 bit, 1 table", "8 bits, 1 table", "8 bits, 4 tables"]
-    np.testing.assert_allclose([curve[30] for curve in curves.values()], [5 / 6, (q := (5 / 6) ** 8), 1 - (1 - q) ** 4])
-    assert len(plots.collisions(1, 1).axes[0].lines) == 1
-    figure = plots.bucket_sizes({"as it is": [20, 10, 2], "centred": [9] * 3 + [5]}, bits=4)
-    figure.canvas.draw()
-    assert [line.get_label() for line in figure.axes[0].lines] == [
-        "as it is: 3 buckets",
-        "centred: 4 buckets",
-        "even: 16 buckets of 2",
-    ]
-
-
-def test_retrieved():
-    pictures = np.zeros((2, 3, 4, 4))
-    relevance = {"LSH": np.array([[1, 0, lsh.MISSING], [1, 1, 1]]), "DSH": np.ones((2, 3), int)}
-    figure = plots.retrieved(pictures[:, 0], {name: (pictures, own) for name, own in relevance.items()})
-    figure.canvas.draw()
-    panels = np.array(figure.axes).reshape(4, 4)
-    assert [row[0].get_ylabel() for row in panels] == ["LSH", "DSH", "LSH", "DSH"]
-    assert [[len(axes.lines) for axes in row[1:]] for row in panels] == [[0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
-    assert [text.get_text() for text in panels[0, 3].texts] == ["–"]

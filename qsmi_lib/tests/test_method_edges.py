@@ -5,6 +5,7 @@ import inspect
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -223,6 +224,25 @@ def test_numbers_out_of_range_are_refused(name, option, kind):
     for bad in REFUSED[kind]:
         with pytest.raises(ValueError, match=f"{option} must be .*, got {bad!r}"):
             call(name, **{option: bad})
+
+
+@pytest.mark.parametrize("dtype", checks.HALF)
+@pytest.mark.parametrize("name", [name for name in losses.__all__ if "embeddings" in parameters(name)])
+def test_half_precision_is_computed_in_float32(name, dtype):
+    outputs = random_embeddings(N, 4).to(dtype).requires_grad_()
+    result = call(name, embeddings=outputs)
+    result, wanted = (
+        each if isinstance(each, tuple) else (each,) for each in (result, call(name, embeddings=outputs.float()))
+    )
+    assert all(torch.equal(one, other) for one, other in zip(result, wanted, strict=True))
+    (slope,) = torch.autograd.grad(sum(part.sum() for part in result), outputs)
+    assert slope.dtype == dtype and slope.isfinite().all()
+
+
+def test_a_number_of_numpys_is_a_number():
+    outputs, relevance = random_embeddings(N, 8), torch.eye(N)
+    one, other = (losses.dch_loss(outputs, relevance, gamma=gamma) for gamma in (np.float32(20.0), 20.0))
+    assert one == other
 
 
 @pytest.mark.parametrize("name", losses.__all__)

@@ -21,7 +21,7 @@ ROWS = {
     "table_1": 6, "table_2": 12, "table_3": 15, "table_4": 6, "table_5": 24, "table_6": 15,
     "table_7": 12, "table_8": 28, "table_9": 9, "table_10": 20, "table_11": 5,
     "slides_table_iv": 6, "slides_table_v": 10, "slides_cifar10_comparison": 24, "slides_nus_wide": 15,
-    "uit_table_1": 6, "uit_table_2": 6, "uit_settings": 16, "text": 95, "figures": 12,
+    "uit_table_1": 6, "uit_table_2": 6, "uit_script": 6, "uit_settings": 16, "text": 95, "figures": 12,
     "conventions": 23,
 }  # fmt: skip
 SOURCES = {"paper", "slides", "poster", "uit", "code"}

@@ -38,19 +38,6 @@ def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def trainings(monkeypatch):
-    """The configurations that were trained, in their order."""
-    trained, train = [], training.train
-
-    def note(config, split):
-        trained.append(config)
-        return train(config, split)
-
-    monkeypatch.setattr(training, "train", note)
-    return trained
-
-
 # What a run leaves
 
 

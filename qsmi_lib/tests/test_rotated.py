@@ -13,7 +13,7 @@ from qsmi_lib.config import PROFILES, RunConfig
 from qsmi_lib.datasets import overlap
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.losses.similarity import on_sphere
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import METHODS, configure, epochs_of
 from qsmi_lib.rotated import rotate, rotate_all
 
 PROFILE = "toy"
@@ -33,19 +33,6 @@ def searches(monkeypatch):
 
     monkeypatch.setattr(rotated, "search", note)
     return seen
-
-
-@pytest.fixture
-def trainings(monkeypatch):
-    """The configurations that were trained, in their order."""
-    trained, train = [], training.train
-
-    def note(config, split):
-        trained.append(config)
-        return train(config, split)
-
-    monkeypatch.setattr(training, "train", note)
-    return trained
 
 
 def scores_of(codes, split):
@@ -129,13 +116,13 @@ def test_the_first_items_are_searched(monkeypatch, searches):
 
 @pytest.mark.parametrize("method", ["classifier", "dnnh", "itq"])
 def test_a_rotation_can_be_put_after_any_method(method):
-    record = rotate(configure("digits", method, 8, epochs=1, protocol="held_out"), PROFILE, n_steps=STEPS)
+    record = rotate(configure("digits", method, 8, protocol="held_out", **epochs_of(method, 1)), PROFILE, n_steps=STEPS)
     assert record["search"]["after"] >= record["search"]["before"]
 
 
 def test_what_nothing_trained_is_computed_in_float32():
     """Whatever precision the configuration asks for, so that a search turns the embeddings that made the codes."""
-    config = configure("digits", "lsh", 8, epochs=1, precision="bf16")
+    config = configure("digits", "lsh", 8, precision="bf16")
     assert runner.run(config, PROFILE)["provenance"]["precision"] == "float32"
 
 
@@ -253,7 +240,7 @@ def test_the_grids_hold_items_out(profile):
     compared, poster = rotated.rotations(profile), rotated.poster_rotations(profile)
     assert {config.protocol for config in compared} == {"held_out"}
     assert {config.protocol for config in poster} == {"held_out", "reduced_held_out"}
-    variants = {"qmi", "qmi_clamped", "qsmi_unclamped", "qsmi_u"}
+    variants = {"qmi", "qmi_clamped", "qsmi_unclamped"}
     assert {config.method for config in compared} == METHODS.keys() - variants
     assert {config.method for config in poster} == {"spring"}
     assert len(set(map(repr, compared))) == len(compared) and len(set(map(repr, poster))) == len(poster)

@@ -126,14 +126,6 @@ def test_runs_under_several_protocols_are_cells_of_their_own(tmp_path):
     assert "mAP@10 (over hits)" in text and "| first tenth of all " in text and "| all training items " in text
 
 
-def test_records_of_older_sources_are_named(paper):
-    path = next(paper.glob("*qsmi-12b-s0*"))
-    record = records.load(path)
-    record["provenance"]["source_hash"] = "old"
-    records.save(record, path)
-    assert tables.stale("paper", paper) == [path.stem]
-
-
 def test_tables_are_the_same_each_time(paper):
     assert tables.markdown("table_2", "paper", paper) == tables.markdown("table_2", "paper", paper)
 

@@ -16,7 +16,7 @@ COMMITTED = sorted((paths.COMMITTED / "tuning").glob("*.json"))
 
 def invented_record(**metrics):
     """A record with these metrics, the others 0.5."""
-    provenance = dict.fromkeys(tuning.MADE_BY, "invented")
+    provenance = dict.fromkeys((*tuning.MADE_BY, "source_hash"), "invented")
     return {"metrics": dict.fromkeys(tuning.SHOWN, 0.5) | metrics, "provenance": provenance}
 
 
@@ -27,7 +27,7 @@ def invented(monkeypatch):
     def invent(score):
         asked = []
 
-        def run_all(configs, profile, *, jobs=1):
+        def run_all(configs, profile, *, jobs, stale):
             asked.append((profile, list(configs), jobs))
             return [invented_record(map_expected=score(config)) for config in configs]
 
@@ -47,14 +47,14 @@ def settings_of(config, names):
 
 
 def test_one_setting_after_the_other_and_the_best_is_kept(invented):
-    asked = invented(lambda config: -abs(config.options["gamma"] - 10) - abs(config.alpha - 1.0))
+    asked = invented(lambda config: -abs(config.options["gamma"] - 10) - abs(config.alpha - 0.1))
     search = tune("dch", "digits", PROFILE)
     tried = [[settings_of(config, ("gamma", "alpha")) for config in configs] for _, configs, _ in asked]
     assert tried == [
         [{"gamma": gamma, "alpha": 0.1} for gamma in (5.0, 10.0, 20.0)],
         [{"gamma": 10.0, "alpha": alpha} for alpha in (0.01, 0.1, 1.0)],
     ]
-    assert search["chosen"] == {"gamma": 10.0, "alpha": 1.0}
+    assert search["chosen"] == {"gamma": 10.0, "alpha": 0.1}
     assert [trial["settings"] for trial in search["trials"]] == [
         *({"gamma": gamma} for gamma in (5.0, 10.0, 20.0)),
         *({"gamma": 10.0, "alpha": alpha} for alpha in (0.01, 0.1, 1.0)),
@@ -63,14 +63,48 @@ def test_one_setting_after_the_other_and_the_best_is_kept(invented):
 
 def test_a_line_search_is_no_grid(invented):
     """The best cell, gamma 5 and alpha 1, lies off both lines."""
-    invented(lambda config: {(20.0, 0.1): 0.5, (5.0, 1.0): 0.9}.get((config.options["gamma"], config.alpha), 0.1))
-    assert tune("dch", "digits", PROFILE)["chosen"] == {"gamma": 20.0, "alpha": 0.1}
+    invented(lambda config: {(10.0, 0.1): 0.5, (5.0, 1.0): 0.9}.get((config.options["gamma"], config.alpha), 0.1))
+    assert tune("dch", "digits", PROFILE)["chosen"] == {"gamma": 10.0, "alpha": 0.1}
 
 
 @pytest.mark.parametrize("method", TUNED)
 def test_of_equal_values_the_first_is_kept(invented, method):
     invented(lambda config: 0.5)
     assert tune(method, "digits", PROFILE)["chosen"] == {name: v[0] for name, v in METHODS[method].search.items()}
+
+
+@pytest.mark.parametrize(
+    ("best", "gammas"),
+    [
+        (10.0, [5.0, 10.0, 20.0]),
+        (20.0, [5.0, 10.0, 20.0, 40.0]),  # 40 is worse
+        (40.0, [5.0, 10.0, 20.0, 40.0, 80.0]),
+        (300.0, [5.0, 10.0, 20.0, 40.0, 80.0]),  # no more than two beyond
+        (5.0, [5.0, 10.0, 20.0, 2.5]),
+        (1.0, [5.0, 10.0, 20.0, 2.5, 1.25]),
+    ],
+)
+def test_a_line_goes_on_while_its_end_is_the_best(invented, best, gammas):
+    invented(lambda config: -abs(np.log(config.options["gamma"] / best)) if config.alpha == 0.1 else -9.0)
+    search = tune("dch", "digits", PROFILE)
+    assert [trial["settings"]["gamma"] for trial in search["trials"][: len(gammas)]] == gammas
+    assert search["chosen"] == {"gamma": min(gammas, key=lambda gamma: abs(np.log(gamma / best))), "alpha": 0.1}
+
+
+def test_the_step_outwards_is_that_of_the_last_two_values(invented):
+    """DSH tries 0.00001, 0.001 and 0.01: below the first follow hundredths, above the last tens."""
+    asked = invented(lambda config: config.alpha)
+    tune("dsh", "digits", PROFILE)
+    assert [config.alpha for _, configs, _ in asked for config in configs] == [1e-5, 1e-3, 1e-2, 0.1, 1.0]
+    asked = invented(lambda config: -config.alpha)
+    tune("dsh", "digits", PROFILE)
+    assert [config.alpha for _, configs, _ in asked for config in configs] == [1e-5, 1e-3, 1e-2, 1e-7, 1e-9]
+
+
+def test_counts_and_the_losss_own_value_have_nothing_beyond(invented):
+    asked = invented(lambda config: config.options["n_samples"] + 100 * (config.options["balance"] is None))
+    assert tune("pgdh", "digits", PROFILE)["chosen"] == {"balance": None, "n_samples": 64.0}
+    assert [len(configs) for _, configs, _ in asked] == [3, 3]
 
 
 @pytest.mark.parametrize("method", TUNED)
@@ -85,10 +119,10 @@ def test_a_setting_may_be_the_losss_own(invented):
     invented(lambda config: float(config.options["balance"] is None))
     search = tune("pgdh", "digits", PROFILE)
     assert search["chosen"] == {"balance": None, "n_samples": 4.0}
-    assert json.loads(tuning.file_of("pgdh", "digits", 48, paths.tuning(PROFILE)).read_text()) == search
+    assert json.loads(tuning.file_of("pgdh", "digits", paths.tuning(PROFILE)).read_text()) == search
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in TUNED])
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in TUNED and METHODS[name].loss])
 def test_a_method_with_nothing_to_choose_has_one_trial(invented, method):
     asked = invented(lambda config: 0.5)
     search = tune(method, "digits", PROFILE)
@@ -99,7 +133,7 @@ def test_a_method_with_nothing_to_choose_has_one_trial(invented, method):
     assert search["chosen"] == {}
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name in METHODS if METHODS[name].loss])
 def test_the_queries_are_never_asked(invented, method):
     asked = invented(lambda config: 0.5)
     tune(method, "digits", PROFILE, bits=12, seed=3, epochs=2, jobs=2)
@@ -113,13 +147,13 @@ def test_the_queries_are_never_asked(invented, method):
 def test_the_best_is_by_the_criterion_alone(monkeypatch):
     """The score that does not hang on the order of ties, though the others say otherwise."""
 
-    def run_all(configs, profile, *, jobs):
+    def run_all(configs, profile, *, jobs, stale):
         others = set(tuning.SHOWN) - {"map_expected"}
         return [invented_record(map_expected=c.alpha, **dict.fromkeys(others, -c.alpha)) for c in configs]
 
     monkeypatch.setattr(runner, "run_all", run_all)
     search = tune("dhn", "digits", PROFILE)
-    assert search["criterion"] == "map_expected" and search["chosen"] == {"alpha": 1.0}
+    assert search["criterion"] == "map_expected" and search["chosen"] == {"alpha": 100.0}
 
 
 def test_the_record_of_a_search(invented, results):
@@ -136,18 +170,18 @@ def test_the_record_of_a_search(invented, results):
         "provenance": dict.fromkeys(tuning.MADE_BY, "invented"),
     }
     for trial in search["trials"]:
-        assert set(trial) == {"settings", "run", *tuning.SHOWN}
+        assert set(trial) == {"settings", "run", "source_hash", *tuning.SHOWN}
         config = configure("digits", "dhn", 12, seed=3, epochs=2, protocol="held_out", **trial["settings"])
         assert trial["run"] == runner.record_path(config, "").stem
         assert trial["map_expected"] == trial["settings"]["alpha"]
     [path] = (results / PROFILE / "tuning").iterdir()
-    assert path.name == "digits-dhn-12b.json" and json.loads(path.read_text()) == search
+    assert path.name == "digits-dhn-12b-s3-2e.json" and json.loads(path.read_text()) == search
 
 
 def test_a_search_is_written_when_it_is_through(monkeypatch, results):
     lines = []
 
-    def run_all(configs, profile, *, jobs):
+    def run_all(configs, profile, *, jobs, stale):
         lines.append(profile)
         if len(lines) == 2:
             raise KeyboardInterrupt
@@ -163,6 +197,7 @@ def test_a_search_is_written_when_it_is_through(monkeypatch, results):
     ("arguments", "message"),
     [
         (("lda", "digits"), "unknown method 'lda'; known: classifier, cnnh"),
+        (("lsh", "digits"), "lsh trains nothing: there is nothing to tune"),
         (("dhn", "mnist"), "unknown data set 'mnist'; known: digits, fashion_mnist"),
     ],
 )
@@ -193,6 +228,7 @@ def test_a_search_on_digits_keeps_what_scored_best_and_goes_on_where_it_stopped(
         with np.load(folder / "codes" / f"{trial['run']}.npz") as codes:
             assert (len(codes["query"]), len(codes["database"])) == (129, 1168)
         assert search["provenance"] == {name: record["provenance"][name] for name in tuning.MADE_BY}
+        assert trial["source_hash"] == record["provenance"]["source_hash"]
     assert not (results / PROFILE / "runs").exists(), "trials are none of the profile's runs"
     monkeypatch.setattr(training, "train", lambda *_args: pytest.fail("all trials are recorded"))
     assert tune("dhn", "digits", PROFILE, bits=8, epochs=1) == search
@@ -205,9 +241,10 @@ def test_chosen_is_what_the_committed_search_chose(monkeypatch, tmp_path, invent
     monkeypatch.setattr(paths, "COMMITTED", tmp_path)
     assert tuning.chosen("dch", "digits") == {}
     (tmp_path / "tuning").mkdir()
-    for bits, chosen in {48: {"gamma": 5.0, "alpha": 1.0}, 12: {"gamma": 10.0}}.items():
-        path = tuning.file_of("dch", "digits", bits, tmp_path / "tuning")
-        path.write_text(json.dumps({"chosen": chosen}))
+    searches = {"": {"gamma": 5.0, "alpha": 1.0}, "bits": {"gamma": 10.0}, "seed": {"gamma": 2.0}, "epochs": {}}
+    for other, chosen in searches.items():
+        path = tuning.file_of("dch", "digits", tmp_path / "tuning", **({other: 12} if other else {}))
+        path.write_text(json.dumps({"chosen": chosen, "trials": []}))
     assert tuning.chosen("dch", "digits") == {"gamma": 5.0, "alpha": 1.0}
     assert tuning.chosen("dch", "fashion_mnist") == tuning.chosen("dhn", "digits") == {}
 
@@ -219,21 +256,28 @@ def test_a_search_under_a_profile_chooses_nothing_for_others(invented):
     assert tuning.chosen("dhn", "digits") == before
 
 
+@pytest.mark.parametrize("text", ["", "{}", '{"chosen": {}}'])
+def test_a_file_that_is_no_search_is_named(monkeypatch, tmp_path, text):
+    monkeypatch.setattr(paths, "COMMITTED", tmp_path)
+    path = tuning.file_of("dch", "digits", tmp_path / "tuning")
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"{path.name} is not the record of a search: .*; delete it and tune again"):
+        tuning.chosen("dch", "digits")
+
+
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_a_committed_search_is_that_of_the_registry_and_kept_the_best(path):
+def test_a_committed_search_is_what_tune_makes_of_its_scores(path, monkeypatch):
     search = json.loads(path.read_text())
-    method, dataset, bits = search["method"], search["dataset"], search["bits"]
-    assert path == tuning.file_of(method, dataset, bits, path.parent)
-    assert (search["protocol"], search["criterion"]) == ("held_out", "map_expected")
-    assert search["provenance"]["fingerprint"] == datasets.fingerprint(dataset, 0, "held_out")
-    common = {name: search[name] for name in ("seed", "epochs", "protocol")}
-    trials, chosen = list(search["trials"]), {}
-    for name, values in METHODS[method].search.items() or [(None, (None,))]:
-        line, trials = trials[: len(values)], trials[len(values) :]
-        tried = [chosen | ({} if name is None else {name: value}) for value in values]
-        assert [trial["settings"] for trial in line] == tried
-        chosen = max(line, key=lambda trial: trial["map_expected"])["settings"]  # of equal ones the first
-    assert not trials and search["chosen"] == chosen
-    for trial in search["trials"]:
-        config = configure(dataset, method, bits, **common, **trial["settings"])
-        assert trial["run"] == runner.record_path(config, "").stem
+    by_run = {trial["run"]: trial for trial in search["trials"]}
+
+    def run_all(configs, profile, *, jobs, stale):
+        trials = [by_run[runner.record_path(config, "").stem] for config in configs]
+        made = [search["provenance"] | {"source_hash": trial["source_hash"]} for trial in trials]
+        return [{"metrics": trial, "provenance": own} for trial, own in zip(trials, made, strict=True)]
+
+    monkeypatch.setattr(runner, "run_all", run_all)
+    assert search["provenance"]["fingerprint"] == datasets.fingerprint(search["dataset"], 0, "held_out")
+    how = {name: search[name] for name in ("bits", "seed", "epochs")}
+    assert path == tuning.file_of(search["method"], search["dataset"], path.parent, **how)
+    assert tune(search["method"], search["dataset"], PROFILE, **how) == search

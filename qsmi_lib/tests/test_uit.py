@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from qsmi_lib import lsh, paths, records, uit, uit_tables
+from qsmi_lib import lsh, lsh_scores, paths, records, uit, uit_tables
 from qsmi_lib.datasets import fashion_mnist
 from qsmi_lib.experiments import grid
 from qsmi_lib.inspection import SavedCodes
@@ -77,17 +77,17 @@ def test_a_cell_is_what_the_tables_say(measured, digits):
     cell = next(cell for cell in own["cells"] if (cell["tables"], cell["bits"]) == (4, 12))
     labels = digits.query.labels.numpy(), digits.database.labels.numpy()
     index = lsh.HashTables(database, 12, 4, seed=1)
-    relevance = lsh.relevance_of(index.answers(query, ties="table").items, *labels)
-    for convention in lsh.CONVENTIONS:
-        assert cell[convention][1] == pytest.approx(lsh.ap_at_10(relevance, convention).mean(), abs=1e-6)
+    relevance = lsh_scores.relevance_of(index.answers(query, ties="table").items, *labels)
+    for convention in lsh_scores.CONVENTIONS:
+        assert cell[convention][1] == pytest.approx(lsh_scores.ap_at_10(relevance, convention).mean(), abs=1e-6)
     assert cell["short"][1] == pytest.approx((relevance == lsh.MISSING).any(axis=1).mean(), abs=1e-6)
     assert cell["empty"][1] == pytest.approx((relevance == lsh.MISSING).all(axis=1).mean(), abs=1e-6)
     (bucket,) = [one for one in own["buckets"] if one["bits"] == 12]
     assert bucket["largest"][1] == pytest.approx(index.bucket_sizes(0)[0] / 1297, abs=1e-6)
     mean_bucket = np.mean([index.bucket(item, 0).size for item in database[:200]]) / 1297
     assert 0 < mean_bucket < 5 * bucket["own"][1]
-    near = lsh.relevance_of(lsh.by_angle(query, database), *labels)
-    assert own["by_angle"] == pytest.approx(lsh.ap_at_10(near).mean(), abs=1e-6)
+    near = lsh_scores.relevance_of(lsh.by_angle(query, database), *labels)
+    assert own["by_angle"] == pytest.approx(lsh_scores.ap_at_10(near).mean(), abs=1e-6)
 
 
 def test_what_one_change_moves(measured):

@@ -1,0 +1,79 @@
+"""Records that older sources made are named: runs, rotations, line searches."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from qsmi_lib import paths, records, rotated, runner, tuning
+from qsmi_lib.cli import main
+from qsmi_lib.methods import configure
+from qsmi_lib.stale import stale
+
+RUN = configure("digits", "qsmi", 48, epochs=15)
+TURNED = configure("digits", "dsh", 4, epochs=1, protocol="held_out")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of the profile's tables, a rotation and a search, by today's sources."""
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QSMI_RESULTS", str(folder))
+        runner.run(RUN, "digits")
+        rotated.rotate(TURNED, "digits", n_steps=2)
+        tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)
+    return folder
+
+
+@pytest.fixture
+def here(made, results):
+    """A copy of them."""
+    for path in made.glob("digits/*/*.json"):
+        copy = results / path.relative_to(made)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+
+
+def test_nothing_is_stale_that_todays_sources_made(here):
+    assert stale("digits") == []
+    assert stale("paper") == [], "nothing is recorded there"
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        (lambda: runner.record_path(RUN, "digits"), "reproduce"),
+        (lambda: rotated.file_of(TURNED, "digits"), "reproduce"),
+        (lambda: tuning.file_of("dhn", "digits", paths.tuning("digits"), bits=4, epochs=1), "tune"),
+    ],
+    ids=["run", "rotation", "search"],
+)
+def test_what_older_sources_made_is_named_with_its_remedy(here, path, remedy):
+    path = path()
+    record = json.loads(path.read_text())
+    (record["trials"][1] if "trials" in record else record["provenance"])["source_hash"] = "old"
+    path.write_text(json.dumps(record))
+    name = f"{path.parent.name}/{path.stem}"
+    assert stale("digits") == [name]
+    output = CliRunner().invoke(main, ["tables"]).output
+    assert f"changed since ({remedy} --stale rerun makes it again): {name}\n" in output
+
+
+def test_a_stale_rotation_is_searched_again_when_that_is_asked_for(results):
+    first = rotated.rotate(TURNED, "digits", n_steps=2)
+    path = rotated.file_of(TURNED, "digits")
+    records.save(first | {"provenance": first["provenance"] | {"source_hash": "old"}}, path)
+    assert rotated.rotate(TURNED, "digits", n_steps=2)["provenance"]["source_hash"] == "old"
+    again = rotated.rotate(TURNED, "digits", n_steps=2, stale="rerun")
+    assert again["provenance"]["source_hash"] == first["provenance"]["source_hash"]
+    assert again["metrics"] == first["metrics"]
+
+
+def test_stale_trials_are_run_again_when_that_is_asked_for(results):
+    search = tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)
+    path = paths.runs(tuning.trials_of("digits")) / f"{search['trials'][0]['run']}.json"
+    record = records.load(path)
+    records.save(record | {"provenance": record["provenance"] | {"source_hash": "old"}}, path)
+    assert tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)["trials"][0]["source_hash"] == "old"
+    assert tuning.tune("dhn", "digits", "digits", bits=4, epochs=1, stale="rerun") == search
