@@ -4,18 +4,35 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from qsmi_lib import paths, plotting, tables
-from qsmi_lib.experiments import grid
-from qsmi_lib.plotting import derivation
+from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables
+from qsmi_lib.experiments import POSTER_BITS, grid
+from qsmi_lib.methods import METHODS
+from qsmi_lib.plotting import comparison, derivation, sphere
 from qsmi_lib.plotting import results as plots
 
-FIGURES = {  # experiment: (cells, the paper's rows, records) -> Figure
-    "table_1": lambda cells, paper, kept: plots.ablation(cells, paper),
-    "table_2": lambda cells, paper, kept: plots.by_bits(cells, paper),
-    "fig_2b": lambda cells, paper, kept: plots.measures(kept[0]["history"]),
-    "fig_3": lambda cells, paper, kept: plots.sensitivity(cells.dropna(subset="map_11pt")),
+
+def compared(cells: pd.DataFrame, kept: list[dict], profile: str) -> Figure:
+    """Every method's scores, as notebook 17 shows them."""
+    configs = grid("methods", profile)
+    return comparison.scores(cells, method_tables.caption(configs, len(kept), "mean and deviation over seeds"))
+
+
+def across_lengths(kept: list[dict], profile: str) -> Figure:
+    """The poster's comparison, as notebook 14 shows it."""
+    turned = rotated.table(rotated.poster_rotations(config.profile(profile)), paths.rotations(profile))
+    return sphere.across_lengths(poster.comparison(kept, turned), POSTER_BITS)
+
+
+FIGURES = {  # experiment: (cells, the paper's rows, records, profile) -> Figure
+    "table_1": lambda cells, paper, kept, profile: plots.ablation(cells, paper),
+    "table_2": lambda cells, paper, kept, profile: plots.by_bits(cells, paper),
+    "fig_2b": lambda cells, paper, kept, profile: plots.measures(kept[0]["history"]),
+    "fig_3": lambda cells, paper, kept, profile: plots.sensitivity(cells.dropna(subset="map_11pt")),
+    "methods": lambda cells, paper, kept, profile: compared(cells, kept, profile),
+    "poster": lambda cells, paper, kept, profile: across_lengths(kept, profile),
 }
 
 
@@ -25,10 +42,13 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     if not kept or name not in FIGURES:
         return None
     paper = tables.published(name)
-    config = kept[0]["config"]
-    drawn = FIGURES[name](tables.cells(name, profile, where), paper[paper["dataset"] == config["dataset"]], kept)
+    first = kept[0]["config"]
+    own_paper = paper[paper["dataset"] == first["dataset"]]
+    drawn = FIGURES[name](tables.cells(name, profile, where), own_paper, kept, profile)
     seeds = len({record["config"]["seed"] for record in kept})
-    title = f"{config['dataset']}, {config['epochs']} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+    trained = [record["config"] for record in kept if METHODS[record["config"]["method"]].loss is not None]
+    epochs = " and ".join(map(str, sorted({run["epochs"] for run in trained})))
+    title = f"{first['dataset']}, {epochs} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
     drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows
     return drawn
 

@@ -1,6 +1,7 @@
 """Histograms of oriented gradients of small grey pictures, by the two libraries that people take them from."""
 
 import importlib
+from importlib.metadata import version
 from types import ModuleType
 
 import numpy as np
@@ -29,7 +30,8 @@ def hog(images: np.ndarray) -> np.ndarray:
     """
     _check(images)
     _library("skimage.feature")
-    return Memory(paths.results("cache"), verbose=0).cache(_hog)(images)
+    kept = paths.results("cache") / f"scikit-image-{version('scikit-image')}"  # another version may count otherwise
+    return Memory(kept, verbose=0).cache(_hog)(images)
 
 
 def hog_opencv(images: np.ndarray) -> np.ndarray:

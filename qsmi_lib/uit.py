@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from qsmi_lib import datasets, lsh, lsh_scores, paths, records, training
 from qsmi_lib.config import RunConfig, profile
-from qsmi_lib.datasets import DATASETS, Split
+from qsmi_lib.datasets import Split
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.hog import hog_opencv
 from qsmi_lib.inspection import SavedCodes
@@ -69,10 +69,8 @@ def features(dataset: str, images: Tensor, kind: str = "scikit-image") -> np.nda
     """
     if kind not in ("scikit-image", "opencv"):
         raise ValueError(f"kind must be 'scikit-image' or 'opencv', got {kind!r}")
-    if kind == "scikit-image":
-        return Projection(dataset, bits=1).features(images)
-    scale = DATASETS[dataset]
-    return hog_opencv(((images[:, 0].cpu().double() * scale.STD + scale.MEAN) * 255.0).round().byte().numpy())
+    hashed = Projection(dataset, bits=1)
+    return hashed.features(images) if kind == "scikit-image" else hog_opencv(hashed.pixels(images))
 
 
 def lsh_tables(name: str = "paper", settings: dict[str, Setting] = SETTINGS) -> dict:

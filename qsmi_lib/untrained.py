@@ -29,9 +29,13 @@ class Projection(nn.Module):
 
     def features(self, images: Tensor) -> np.ndarray:
         """HOG features (n, 324) of normalised images (n, 1, side, side)."""
-        mean, std = self.scale
-        pixels = ((images[:, 0].cpu().double() * std + mean) * 255.0).round().clamp(0, 255).byte().numpy()
+        pixels = self.pixels(images)
         return np.concatenate([hog(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
+
+    def pixels(self, images: Tensor) -> np.ndarray:
+        """Normalised images (n, 1, side, side) as they were: uint8 (n, side, side)."""
+        mean, std = self.scale
+        return ((images[:, 0].cpu().double() * std + mean) * 255.0).round().clamp(0, 255).byte().numpy()
 
     def fit(self, images: Tensor, seed: int) -> None:
         """Take mean and projection from training images."""

@@ -10,6 +10,11 @@ from qsmi_lib.files import whole
 plt.style.use(Path(__file__).with_name("qsmi.mplstyle"))
 
 
+def cycle_style(index: int) -> dict:
+    """Colour, line style and marker number `index` of the style's cycle, for curves that share or carry something."""
+    return list(plt.rcParams["axes.prop_cycle"])[index % len(plt.rcParams["axes.prop_cycle"])]
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, undated, so that equal figures are equal."""
     written = []

@@ -23,11 +23,12 @@ PROPERTIES = {
     "n_distinct": "different codes",
     "separation": "separation (share of 1)",
 }
-LENGTH_STYLES = (("C1", "s", "none"), ("C0", "o", None))  # of a short and a long code: colour, marker, filling
+# Colour, marker and filling by code length, the longest first.
+LENGTH_STYLES = (("C0", "o", None), ("C1", "s", "none"), ("C2", "^", "none"), ("C3", "D", "none"))
 
 
 def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
-    """Every method's score with its deviation over seeds, both lengths, sorted by the long one; a close-up of the best.
+    """Every method's score with its deviation over seeds, sorted by the longest codes'; a close-up of the best.
 
     Args:
         cells: `tables.cells` of the methods.
@@ -204,7 +205,7 @@ def _by_length(table: pd.DataFrame, order: list[str]) -> Iterator[tuple[int, pd.
     """Each code length of `table`, its rows, one a method of `order`, and the look and name of its marks."""
     lengths = sorted(table["bits"].unique())
     for number, bits in enumerate(lengths):
-        color, marker, face = LENGTH_STYLES[(number + 2 - len(lengths)) % 2]
+        color, marker, face = LENGTH_STYLES[len(lengths) - 1 - number]
         style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color}
         own = table[table["bits"] == bits].set_index("method").reindex(order)
         yield bits, own, style | {"label": f"{bits} bits"}

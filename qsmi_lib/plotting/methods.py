@@ -81,7 +81,7 @@ def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Fi
 
 
 def trials(table: pd.DataFrame, caption: str) -> Figure:
-    """The line searches: a row a setting, its values with their held-out mAP; dark is far below the row's best.
+    """The line searches: a row a setting, its values in order with their held-out mAP; dark is far below the best.
 
     The chosen value has a frame, and an arrow where it is the least or the largest that was tried.
 
@@ -91,8 +91,9 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
     """
     if table.empty:
         return awaited(caption)
-    rows = list(table.groupby(["method", "setting"], sort=False))
-    figure, axes = plt.subplots(dpi=DPI, figsize=(6.6, 0.36 * len(rows) + 0.7))
+    rows = [(key, own.sort_values("value")) for key, own in table.groupby(["method", "setting"], sort=False)]
+    n_column = max(len(own) for _, own in rows)
+    figure, axes = plt.subplots(dpi=DPI, figsize=(1.6 * n_column + 1.8, 0.36 * len(rows) + 0.7))
     for place, (_, own) in enumerate(rows):
         for column, trial in enumerate(own.itertuples()):
             dark = min((own["score"].max() - trial.score) / SHORTFALL, 1.0)
@@ -107,10 +108,9 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
                     side = 1 if column else -1
                     head = {"marker": ">" if column else "<", "color": "C1", "clip_on": False, "markersize": 6}
                     axes.plot(column + 0.56 * side, place, **head)
-    axes.set(xlim=(-0.62, 2.62), ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), xticks=range(3))
-    axes.set_xticklabels(["first value", "second", "third"])
+    axes.set(xlim=(-0.62, n_column - 0.38), ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), xticks=[])
     axes.set_yticklabels([f"{METHODS[method].title}: {setting}" for (method, setting), _ in rows])
-    axes.set_xlabel("value tried: held-out mAP (all orders of ties)")
+    axes.set_xlabel("value tried, ascending: held-out mAP (all orders of ties)")
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)

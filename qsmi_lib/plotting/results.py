@@ -6,13 +6,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
+from qsmi_lib.plotting import cycle_style
 
 MAP_LABEL = "mAP, 11 points"
-
-
-def _style(index: int) -> dict:
-    """Colour, line style and marker number `index` of the style's cycle, for curves that carry their own errors."""
-    return list(plt.rcParams["axes.prop_cycle"])[index % len(plt.rcParams["axes.prop_cycle"])]
 
 
 def by_bits(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
@@ -24,7 +20,7 @@ def by_bits(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """
     figure, axes = plt.subplots()
     for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
-        style = _style(index)
+        style = cycle_style(index)
         axes.errorbar(own["bits"], own["map_11pt"], own["map_11pt_std"], label=METHODS[method].title, **style)
         paper = published[(published["method"] == method) & (published["metric"] == "map_11pt")]
         hollow = style | {"linestyle": "none"}
@@ -48,7 +44,7 @@ def ablation(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     for index, (metric, label) in enumerate(
         {"map_11pt": MAP_LABEL, "precision_radius2": "precision, radius 2"}.items()
     ):
-        style = _style(index) | {"linestyle": "none"}
+        style = cycle_style(index) | {"linestyle": "none"}
         shift = 0.16 * (2 * index - 1)
         axes.errorbar(place + shift, cells[metric], cells[f"{metric}_std"], label=label, **style)
         paper = published[published["metric"] == metric].set_index("method").reindex(cells["method"])
@@ -69,9 +65,9 @@ def sensitivity(cells: pd.DataFrame) -> Figure:
     """
     figure, axes = plt.subplots()
     own = cells.sort_values("alpha")
-    axes.errorbar(own["alpha"], own["map_11pt"], own["map_11pt_std"], label=MAP_LABEL, **_style(0))
+    axes.errorbar(own["alpha"], own["map_11pt"], own["map_11pt_std"], label=MAP_LABEL, **cycle_style(0))
     radius = own["precision_radius2"], own["precision_radius2_std"]
-    axes.errorbar(own["alpha"], *radius, label="precision, radius 2", **_style(1))
+    axes.errorbar(own["alpha"], *radius, label="precision, radius 2", **cycle_style(1))
     least = own.loc[own["alpha"] > 0, "alpha"].min()
     axes.set_xscale("symlog", linthresh=least)
     ticks = own["alpha"].to_numpy()
@@ -96,7 +92,7 @@ def measures(history: list[dict]) -> Figure:
     for index, (name, title) in enumerate(titles.items()):
         values = frame[name]
         scaled = (values - values.min()) / (values.max() - values.min())
-        axes.plot(frame["epoch"], scaled, label=title, markevery=max(1, len(frame) // 10), **_style(index))
+        axes.plot(frame["epoch"], scaled, label=title, markevery=max(1, len(frame) // 10), **cycle_style(index))
     axes.set(xlabel="epoch", ylabel="value, scaled to [0, 1]")
     axes.legend(loc="center right")
     return figure
@@ -113,7 +109,7 @@ def learning_curves(histories: dict[str, list[dict]]) -> Figure:
         for index, (method, history) in enumerate(histories.items()):
             frame = pd.DataFrame(history)
             every = max(1, len(frame) // 8)
-            axes.plot(frame["epoch"], frame[name], label=METHODS[method].title, markevery=every, **_style(index))
+            axes.plot(frame["epoch"], frame[name], label=METHODS[method].title, markevery=every, **cycle_style(index))
         axes.set(xlabel="epoch", ylabel=title)
     panels[0].legend()
     return figure

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib import widgets
+from qsmi_lib.plotting import cycle_style
 from qsmi_lib.poster import FORMS, ROTATED, energy, method_order, slope
 from qsmi_lib.tables import PROTOCOL_TITLES
 
@@ -27,7 +28,7 @@ def energies(difference: ArrayLike, bits: int = 48) -> Figure:
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
     for index, (form, title) in enumerate(FORMS.items()):
-        style = _style(index) | {"marker": "", "label": title}
+        style = cycle_style(index) | {"marker": "", "label": title}
         left.plot(difference, energy(difference, form, bits), **style)
         right.plot(difference, slope(difference, form, bits), **style)
     name = r"$t = \|h_q - h_p\|^2 - \|h_q - h_n\|^2$"
@@ -125,7 +126,7 @@ def search_curves(panels: Mapping[str, Mapping[str, Sequence[ArrayLike]]]) -> Fi
     handles = {}
     for own, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for index, (name, histories) in enumerate(curves.items()):
-            style = _style(index) | {"drawstyle": "steps-post", "markersize": 4}
+            style = cycle_style(index) | {"drawstyle": "steps-post", "markersize": 4}
             for history in histories:
                 every = (7 * index % 10, max(1, len(history) // 6))
                 (handles[name],) = own.plot(history, markevery=every, label=name, **style)
@@ -149,7 +150,7 @@ def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
         for index, method in enumerate(method_order()):
             own = here[here["method"] == method].groupby("bits")["map"].mean()
             hollow = {} if method == ROTATED else {"markerfacecolor": "white"}
-            axes.plot(own.index, own.to_numpy(), label=method, **_style(index), **hollow)
+            axes.plot(own.index, own.to_numpy(), label=method, **cycle_style(index), **hollow)
         axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=bits)
         axes.set_xlim(min(bits) - 2, max(bits) + 2)
     panels[0].set_ylabel("mAP, all orders of ties")
@@ -166,7 +167,7 @@ def balance(means: Mapping[str, ArrayLike], shares: Mapping[str, ArrayLike]) -> 
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0))
     for index, name in enumerate(means):
-        style = _style(index)
+        style = cycle_style(index)
         place = np.arange(1, len(means[name]) + 1) + 0.15 * (2 * index - 1)
         left.plot(place, means[name], label=name, **style | {"linestyle": ""})
         left.vlines(place, 0.0, means[name], color=style["color"], linewidth=1)
@@ -181,11 +182,6 @@ def balance(means: Mapping[str, ArrayLike], shares: Mapping[str, ArrayLike]) -> 
     right.set(xlabel="Hamming distance [bits]", ylabel="share of the pairs", ylim=(0.0, None))
     right.legend()
     return figure
-
-
-def _style(index: int) -> dict:
-    """Colour, line style and marker number `index` of the style's cycle."""
-    return list(plt.rcParams["axes.prop_cycle"])[index % len(plt.rcParams["axes.prop_cycle"])]
 
 
 def _frame(azimuth: float, elevation: float) -> np.ndarray:

@@ -491,7 +491,7 @@ def test_mistakes_are_refused(changes, message):
 @pytest.mark.parametrize(("kind", "rule"), KINDS)
 def test_chunks_change_nothing(monkeypatch, kind, rule):
     case = random_case(6, 12, kind, n_query=9)
-    whole, threads = evaluate(*case, k=[2, 7], relevance=rule), numba_ranking.get_num_threads()
+    whole, threads = evaluate(*case, k=[2, 7], relevance=rule), numba_ranking.n_threads()
     for name, module, values in [
         ("CHUNK_BYTES", metrics, (1, 64 * 15 * 5)),  # one query at a time, a few
         ("CHUNK_PAIRS", metrics, (1, 24 * 5)),
@@ -593,6 +593,22 @@ def test_threads_of_torch_stay_as_they_were():
         assert torch.get_num_threads() == 1
     finally:
         torch.set_num_threads(before)
+
+
+def test_threads_of_torch_stay_as_they_were_where_numbas_start():
+    """In a process of its own: the first call starts numba's threads."""
+    lines = [
+        "import numpy, torch",
+        "from qsmi_lib.evaluation import evaluate",
+        "torch.set_num_threads(1)",
+        "codes, labels = numpy.ones((3, 8), numpy.int8), numpy.zeros(3, int)",
+        "evaluate(codes, codes, labels, labels)",
+        "print(torch.get_num_threads())",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment.pop("NUMBA_NUM_THREADS", None)
+    done = subprocess.run([sys.executable, "-c", ";".join(lines)], env=environment, capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
 
 
 def test_calls_from_several_threads():

@@ -41,6 +41,16 @@ def test_trials_figure_marks_the_chosen_and_the_ends():
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["DCH: gamma", "DCH: alpha"]
 
 
+def test_trials_figure_shows_values_in_order_and_an_arrow_where_the_least_is_best():
+    lines = [("dsh", "alpha", value, score, value == 0.001, value < 0.1) for value, score in ((0.01, 0.5), (0.1, 0.4))]
+    lines.append(("dsh", "alpha", 0.001, 0.6, True, True))
+    (axes,) = drawn(plots.trials(pd.DataFrame(lines, columns=SEARCHES.columns), CAPTION))
+    assert [text.get_text().split(":")[0] for text in axes.texts] == ["0.001", "0.01", "0.1"]
+    assert [line.get_marker() for line in axes.lines] == ["<"]
+    left, right = axes.get_xlim()
+    assert all(left < text.get_position()[0] < right for text in axes.texts)
+
+
 def figures():
     centers = {12: [6.0, 6.0, 8.0], 16: [8.0, 8.0, 8.0]}
     yield plots.families(pair_costs(BITS), order_costs(BITS), centers)

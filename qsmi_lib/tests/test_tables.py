@@ -149,6 +149,20 @@ def test_figures_name_their_axes(name, tmp_path, monkeypatch):
         assert axes.get_ylabel() and axes.get_xlabel()
 
 
+@pytest.mark.parametrize("name", ["methods", "poster"])
+def test_figures_of_comparisons_show_what_is_recorded(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("QSMI_RESULTS", str(tmp_path))
+    runs = [run for run in grid(name, "digits") if run.method in ("spring", "dhn", "lsh")]
+    for run in runs:
+        invent(run, paths.runs("digits"), map_expected=0.5)
+    png, _ = figures.write(name, "digits")
+    drawn = figures.figure(name, "digits")
+    texts = [text.get_text() for text in (*drawn.texts, *drawn.legends[0].texts, *drawn.axes[0].get_yticklabels())]
+    assert png.stat().st_size > 5_000
+    assert {METHODS["spring"].title, METHODS["dhn"].title} <= set(texts)
+    assert "digits, 10 epochs" in drawn.get_suptitle() or "digits, 7 and 10 epochs" in drawn.get_suptitle()
+
+
 def test_the_ledger_holds_every_published_result(paper):
     rows = report.ledger(paper)
     assert len(rows) == sum(

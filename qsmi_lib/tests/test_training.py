@@ -11,7 +11,7 @@ from torch import nn
 
 from qsmi_lib import losses, models
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.methods import METHODS, Method, configure
+from qsmi_lib.methods import METHODS, Method, configure, epochs_of
 from qsmi_lib.training import encode, resolve_precision, train
 
 CPU = torch.device("cpu")
@@ -73,7 +73,7 @@ def test_a_seed_gives_the_same_codes_again(digits, trained):
 def test_a_seed_gives_every_method_the_same_weights_again(digits, name):
     """Whatever is drawn: weights, batches, centers, clusters, sampled codes, directions."""
     split = replace(digits, train=digits.train[:300])
-    config = configure("digits", name, 16, epochs=1, seed=3, precision="float32")
+    config = configure("digits", name, 16, seed=3, precision="float32", **epochs_of(name, 1))
     weights = []
     for state in (1, 2):
         with torch.random.fork_rng():
@@ -156,6 +156,11 @@ def test_prepared_targets_come_with_their_items_and_settings_with_their_step(dig
     train(configure("digits", "toy", 16, epochs=2), digits)
     assert prepared == [(1297, 16, True)]
     assert steps == list(range(0, 44, 2))
+
+
+def test_clusters_of_the_inputs_cannot_be_found_anew(digits):
+    with pytest.raises(ValueError, match="refresh needs space=embeddings: the inputs do not change"):
+        train(configure("digits", "qsmi_u", 16, epochs=2, space="inputs", refresh=1), digits)
 
 
 @pytest.mark.parametrize(

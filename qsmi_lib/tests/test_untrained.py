@@ -175,7 +175,7 @@ def test_a_code_does_not_depend_on_the_company(few, method):
 @each
 def test_a_fitted_hash_is_saved_and_comes_back(few, tmp_path, method):
     database, query = few
-    network, config = fitted(method, database), configure("digits", method, 16, epochs=1)
+    network, config = fitted(method, database), configure("digits", method, 16)
     models.save(network, config, tmp_path / "model.safetensors")
     loaded, loaded_config = models.load(tmp_path / "model.safetensors")
     assert loaded_config == config
@@ -185,7 +185,7 @@ def test_a_fitted_hash_is_saved_and_comes_back(few, tmp_path, method):
 
 @each
 def test_training_is_fitting(digits, method):
-    trained = train(configure("digits", method, 8, epochs=1, seed=3), digits)
+    trained = train(configure("digits", method, 8, seed=3), digits)
     assert trained.history == [] and trained.precision == "float32" and not trained.model.training
     expected = fitted(method, digits.train, bits=8, seed=3)
     assert all(torch.equal(value, expected.state_dict()[k]) for k, value in trained.model.state_dict().items())
