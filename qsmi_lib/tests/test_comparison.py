@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from qsmi_lib import comparison, runner
-from qsmi_lib.comparison import collect, holm, load, paired
+from qsmi_lib.comparison import collect, holm, load, moderated, paired
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.inspection import codes_of
 from qsmi_lib.methods import configure, epochs_of
@@ -159,6 +159,49 @@ def test_among_many_methods_hardly_anything_is_found():
     noise = {"n_method": 12, "n_query": 2000, "seed_effect": 0.005}
     false = sum(paired(*simulated(seed, **noise))["significant"].any() for seed in range(60))
     assert false / 60 < 0.1
+
+
+def test_one_method_that_scatters_does_not_drown_the_others():
+    """m0 is better by far more than m1 to m7 scatter, and m7's runs lie thirty times as far apart."""
+    methods, by_seed, by_query = simulated(0, n_method=8, gap=0.2, seed_effect=0.005)
+    by_seed[7] = by_seed[7].mean() + 0.3 * np.array([-1.0, 0.0, 1.0])
+    table = paired(methods, by_seed, by_query).set_index(["first", "second"])["significant"]
+    assert all(table["m0", f"m{i}"] for i in range(1, 7))
+    assert not any(table[f"m{i}", "m7"] for i in range(7))
+
+
+@pytest.mark.parametrize("widths", [[1.0] * 9 + [10.0] * 3, [1.0] * 6 + [5.0] * 6], ids=str)
+def test_methods_that_vary_unequally_bring_no_flood_of_false_verdicts(widths):
+    widths, false = np.array(widths)[:, None], 0
+    for seed in range(60):
+        methods, by_seed, by_query = simulated(seed, n_method=12, n_query=2000, seed_effect=0.0)
+        rng = np.random.default_rng(seed)
+        false += paired(methods, by_seed + 0.01 * widths * rng.normal(size=(12, 3)), by_query)["significant"].any()
+    assert false / 60 < 0.2
+
+
+def test_variances_of_one_law_give_its_two_numbers():
+    """Variances drawn from the law that is assumed: 8 degrees of freedom around 0.04."""
+    rng = np.random.default_rng(0)
+    true = 8 * 0.04 / rng.chisquare(8, size=20_000)
+    noise = np.sqrt(true)[:, None] * rng.normal(size=(20_000, 4))
+    variance, prior = moderated(noise + rng.normal(size=4))  # what a seed gives to all is taken off
+    assert prior == pytest.approx(8, rel=0.1)
+    own = noise.var(axis=1, ddof=1)
+    slope, offset = np.polyfit(own, variance, 1)
+    assert slope == pytest.approx(3 / (8 + 3), rel=0.1) and offset == pytest.approx(8 * 0.04 / (8 + 3), rel=0.1)
+    assert np.square(variance - true).mean() < 0.5 * np.square(own - true).mean()
+
+
+def test_variances_that_scatter_by_chance_alone_are_one():
+    """Three methods with the same variance, 2 / 2 and by the mean that is taken off 3 / 2 of it."""
+    variance, prior = moderated(np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [-1.0, 0.0, 1.0]]))
+    assert prior == np.inf and variance == pytest.approx(1.5)
+
+
+def test_no_variance_at_all():
+    variance, _ = moderated(np.array([[0.5, 0.6], [0.7, 0.8], [0.1, 0.2]]))
+    assert variance == pytest.approx(0.0, abs=1e-30)
 
 
 # What is kept
