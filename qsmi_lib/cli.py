@@ -11,7 +11,7 @@ PROFILE = click.option(
     show_default=True,
     metavar="{digits,quick,paper,gpu}",
     help="digits: embedded data, a minute or two, no network. quick: Fashion-MNIST, 1 seed, 10 epochs. "
-    "paper: Fashion-MNIST, 5 seeds, 50 epochs.",
+    "paper: Fashion-MNIST, 5 seeds, 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
 )
 
 
@@ -101,6 +101,7 @@ def run(
         if isinstance(value, float | int):
             click.echo(f"{metric:<22}{value:.4f}" if isinstance(value, float) else f"{metric:<22}{value}")
     click.echo(f"{'record':<22}{shown(runner.record_path(chosen, name))}")
+    echo_note(methods.METHODS[method])
 
 
 @main.command()
@@ -136,6 +137,7 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
         chosen = ", ".join(f"{name} {value}" for name, value in search["chosen"].items()) or "nothing to choose"
         of_search = {name: search[name] for name in ("bits", "seed", "epochs")}
         click.echo(f"{method:<16}chosen: {chosen}")
+        echo_note(METHODS[method])
         click.echo(f"{'search':<16}{shown(tuning.file_of(method, dataset, paths.tuning(profile), **of_search))}")
 
 
@@ -212,6 +214,12 @@ def parse_option(text: str) -> tuple[str, float | str]:
         return name, float(value)
     except ValueError:
         return name, value
+
+
+def echo_note(method) -> None:
+    """What must stand beside the numbers of a `Method`."""
+    if method.note:
+        click.echo(f"{method.title}: {method.note}")
 
 
 def shown(path: Path) -> str:

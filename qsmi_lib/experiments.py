@@ -81,7 +81,7 @@ def _forms(profile: Profile) -> list[RunConfig]:
 
 
 def _uit_dsh(profile: Profile) -> list[RunConfig]:
-    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, 5 epochs where all items train it."""
+    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, few epochs where all items train it."""
     tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
     whole = {"epochs": profile.comparison_epochs // 2}
     cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]

@@ -22,7 +22,8 @@ def compared(cells: pd.DataFrame, kept: list[dict], profile: str) -> Figure:
 
 def across_lengths(kept: list[dict], profile: str) -> Figure:
     """The poster's comparison, as notebook 14 shows it."""
-    turned = rotated.table(rotated.poster_rotations(config.profile(profile)), paths.rotations(profile))
+    own = config.profile(profile)
+    turned = rotated.table(rotated.poster_rotations(own), paths.rotations(profile), own.rotation_steps)
     return sphere.across_lengths(poster.comparison(kept, turned), POSTER_BITS)
 
 
@@ -48,7 +49,8 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     seeds = len({record["config"]["seed"] for record in kept})
     trained = [record["config"] for record in kept if METHODS[record["config"]["method"]].loss is not None]
     epochs = " and ".join(map(str, sorted({run["epochs"] for run in trained})))
-    title = f"{first['dataset']}, {epochs} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+    epochs = f"{epochs} epochs" if trained else "nothing trained"
+    title = f"{first['dataset']}, {epochs}, {seeds} seed{'s' if seeds > 1 else ''}"
     drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows
     return drawn
 

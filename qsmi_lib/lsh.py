@@ -48,8 +48,7 @@ class HashTables:
     def __init__(self, database: ArrayLike, bits: int, tables: int, seed: int = 0):
         database = _features("database", database)
         for name, value, least in (("bits", bits, 1), ("tables", tables, 1), ("seed", seed, 0)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+            _whole(name, value, least)
         if bits > 64:
             raise ValueError(f"bits must be at most 64, got {bits}")
         if not len(database):
@@ -110,8 +109,7 @@ class HashTables:
         Raises:
             ValueError: queries of another shape, complex or not finite; k below 1; an unknown rule for ties.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        _whole("k", k, 1)
         if ties not in TIES:
             raise ValueError(f"ties must be one of {TIES}, got {ties!r}")
         keys, n = self.keys(queries), self.database_keys.shape[1]
@@ -138,7 +136,7 @@ class HashTables:
 
     def _number(self, table: int) -> int:
         """`table`, checked: the number of one of the tables."""
-        if not 0 <= table < len(self.directions):
+        if isinstance(table, bool) or not isinstance(table, int | np.integer) or not 0 <= table < len(self.directions):
             raise ValueError(f"table must lie between 0 and {len(self.directions) - 1}, got {table}")
         return table
 
@@ -208,11 +206,18 @@ def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np
     wanted = "n_features" if n_features is None else n_features
     if values.ndim != 2 or not values.shape[1] or (n_features is not None and values.shape[1] != n_features):
         raise ValueError(f"{name} must have shape (n, {wanted}), got {values.shape}")
-    if np.iscomplexobj(values):
+    if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
         raise ValueError(f"{name} must be real, got {values.dtype}")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite: NaN and infinity have no side of a plane")
     return values
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    """`value`, checked: a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return value
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -22,6 +22,9 @@ def relevance_of(items: ArrayLike, query_labels: ArrayLike, database_labels: Arr
             "items must have shape (n_query, k), labels (n_query,) and (n_database,), "
             f"got {items.shape}, {asked.shape} and {kept.shape}"
         )
+    if items.size and not (items.min() >= MISSING and items.max() < len(kept)):
+        wrong = items[(items < MISSING) | (items >= len(kept))][0]
+        raise ValueError(f"items must be indices of the {len(kept)} database items, or {MISSING}, got {wrong}")
     same = (kept[items] == asked[:, None]).astype(np.int8)
     return np.where(items == MISSING, np.int8(MISSING), same)
 

@@ -78,8 +78,9 @@ def caption(configs: Sequence[RunConfig], n_recorded: int, measure: str) -> str:
     data = "Fashion-MNIST" if dataset == "fashion_mnist" else dataset
     trained = [config for config in configs if METHODS[config.method].loss is not None]
     epochs = " and ".join(str(n) for n in sorted({config.epochs for config in trained}))
+    epochs = f"{epochs} epochs" if trained else "nothing trained"
     seeds = sorted({config.seed for config in configs})
     tuned = f"tuned at {tuning.BITS} bits" if any(tuning.chosen(c.method, dataset) for c in trained) else "not tuned"
     runs = len(set(map(repr, configs)))
     seeds = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    return f"{data}, {epochs} epochs, {seeds}, {tuned}; {measure}; {n_recorded} of {runs} runs"
+    return f"{data}, {epochs}, {seeds}, {tuned}; {measure}; {n_recorded} of {runs} runs"

@@ -9,6 +9,9 @@ from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.method import Default, Method, by_dataset
 
 COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
+# Settings whose line search keeps to the registry's values: what counts buy costs in proportion, a weight of 0 makes
+# another method, and beyond 0.5 DNNH's epsilon changes nothing.
+CLOSED = {*COUNTS, "a_csq", "beta", "epsilon"}
 RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
 
 
@@ -247,6 +250,6 @@ def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) 
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise ValueError(f"{name} must be a number, got {value!r}")
     least = COUNTS.get(name)
-    if value is not None and least is not None and (value != round(value) or value < least):
+    if value is not None and least is not None and not (value >= least and float(value).is_integer()):
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value:g}")
     return value

@@ -123,14 +123,15 @@ def method_order() -> list[str]:
     return [ROTATED, *(METHODS[name].title for name in POSTER)]
 
 
-def searches(configs: Iterable[RunConfig], where: Path) -> list[dict]:
+def searches(configs: Iterable[RunConfig], where: Path, n_steps: int) -> list[dict]:
     """The `search` of each recorded rotation after `configs`, in the order of the rows of `rotated.table`.
 
     Args:
         configs: e.g. `rotated.poster_rotations` of a profile.
         where: folder of records of `rotated`.
+        n_steps: as there.
     """
-    files = [file_of(config, "", where=where) for config in configs]
+    files = [file_of(config, "", n_steps=n_steps, where=where) for config in configs]
     return [records.load(file)["search"] for file in files if file.exists()]
 
 

@@ -12,8 +12,7 @@ from tqdm import tqdm
 from qsmi_lib import comparison, datasets, figures, paths, rotated, runner, tables
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
-
-ROTATIONS = {"14": rotated.poster_rotations, "17": rotated.rotations}  # notebook -> whose rotations it shows
+from qsmi_lib.stale import stale as older_records
 
 
 def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
@@ -78,11 +77,16 @@ def reproduce(
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
     configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
     turned = [
-        run for n in sorted(numbers & ROTATIONS.keys()) for run in ROTATIONS[n](get_profile(profile)) if not seeds
+        run
+        for n in sorted(numbers & rotated.ROTATIONS.keys())
+        for run in rotated.ROTATIONS[n](get_profile(profile))
+        if not seeds
     ]
     files = {runner.record_path(config, profile) for config in configs}
-    files |= {rotated.file_of(config, profile) for config in turned}
-    absent = sum(not path.exists() for path in files)
+    steps = get_profile(profile).rotation_steps
+    files |= {rotated.file_of(config, profile, n_steps=steps) for config in turned}
+    older = older_records(profile) if stale == "rerun" else []
+    absent = sum(not path.exists() or f"{path.parent.name}/{path.stem}" in older for path in files)
     if absent or fresh:
         try:
             datasets.load(get_profile(profile).dataset)  # downloads where it can
@@ -94,9 +98,7 @@ def reproduce(
         else:
             print(f"training {len(files) if fresh else absent} of {len(files)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
-    rotated.rotate_all(
-        turned, profile, n_steps=get_profile(profile).rotation_steps, jobs=jobs, fresh=fresh, stale=stale
-    )
+    rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies

@@ -1,5 +1,6 @@
 """What a searched rotation brings to a trained method: found on training items held out, scored on the queries."""
 
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,15 +10,15 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import datasets, models, paths, records, runner, training
+from qsmi_lib import datasets, models, paths, records, rotation, runner, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
 from qsmi_lib.experiments import POSTER_BITS, TRAINED, UNTRAINED, reduced_epochs, tuned
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
-from qsmi_lib.rotation import search
-from qsmi_lib.sources import source_hash
+from qsmi_lib.rotation import STARTS, search
+from qsmi_lib.sources import hash_of, source_hash
 from qsmi_lib.tuning import trials_of
 
 N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
@@ -58,14 +59,20 @@ def rotate(
         `provenance`.
 
     Raises:
-        ValueError: a protocol that holds nothing out.
+        ValueError: a protocol that holds nothing out, an unknown start, n_steps or a seed below 0.
     """
     whole = known("protocol that holds items out", WHOLE, config.protocol)
-    path, settings = file_of(config, profile, start), {"start": start, "n_steps": n_steps, "seed": seed}
+    known("start", dict.fromkeys(STARTS), start)
+    settings = {"start": start, "n_steps": n_steps, "seed": seed}
+    for name in ("n_steps", "seed"):
+        if isinstance(settings[name], bool) or not isinstance(settings[name], int) or settings[name] < 0:
+            raise ValueError(f"{name} must be a whole number of at least 0, got {settings[name]!r}")
+    path = file_of(config, profile, **settings)
     if path.exists() and not fresh:
         record = records.load(path)
-        same = settings.items() <= record["search"].items() and record["config"] == config.to_dict()
-        if same and (stale == "keep" or record["provenance"]["source_hash"] == source_hash(config)):
+        if record["config"] == config.to_dict() and (
+            stale == "keep" or made_by(config).items() <= record["provenance"].items()
+        ):
             return record
     trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists(), stale=stale)
     model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
@@ -96,7 +103,8 @@ def rotate(
         | {"before": runner.rounded(found.before), "after": runner.rounded(float(found.history[-1]))}
         | {"accepted": [[int(step), runner.rounded(float(found.history[step]))] for step in accepted]},
         **scores,
-        "provenance": trained["provenance"] | {"seconds_search": round(time.perf_counter() - began, 3)},
+        "provenance": trained["provenance"]
+        | {"search_hash": made_by(config)["search_hash"], "seconds_search": round(time.perf_counter() - began, 3)},
     }
     records.save(record, path)
     return record
@@ -116,12 +124,15 @@ def poster_rotations(profile: Profile) -> list[RunConfig]:
     ]
 
 
+ROTATIONS = {"14": poster_rotations, "17": rotations}  # notebook -> the runs whose rotations it shows
+
+
 def rotate_all(
     configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False, stale: str = "keep"
 ) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
-    wanting = [config for config in configs if fresh or not file_of(config, profile).exists()]
+    wanting = [config for config in configs if fresh or not file_of(config, profile, n_steps=n_steps).exists()]
     runner.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh, stale=stale)
     work = Parallel(n_jobs=jobs, return_as="generator")(
         delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh, stale=stale) for config in configs
@@ -129,12 +140,13 @@ def rotate_all(
     return list(bar(work, f"{profile} rotations", total=len(configs), unit="search"))
 
 
-def table(configs: Iterable[RunConfig], where: Path) -> pd.DataFrame:
+def table(configs: Iterable[RunConfig], where: Path, n_steps: int) -> pd.DataFrame:
     """What the recorded searches after `configs` brought, a row each.
 
     Args:
         configs: e.g. `rotations` of a profile.
         where: folder of such records.
+        n_steps: of the searches; others are passed over.
 
     Returns:
         `method`, `bits`, `protocol`; mAP (all orders of ties) of the held-out items `held_before` and `held_after`, of
@@ -143,7 +155,7 @@ def table(configs: Iterable[RunConfig], where: Path) -> pd.DataFrame:
     """
     rows = []
     for config in configs:
-        path = file_of(config, "", where=where)
+        path = file_of(config, "", n_steps=n_steps, where=where)
         if path.exists():
             record = records.load(path)
             before, after, held = record["before"], record["metrics"], record["search"]
@@ -161,6 +173,14 @@ def model_of(config: RunConfig, profile: str) -> Path:
     return paths.model(trials_of(profile), runner.record_path(config, trials_of(profile)).stem)
 
 
-def file_of(config: RunConfig, profile: str, start: str = "itq", where: Path | None = None) -> Path:
+def file_of(
+    config: RunConfig, profile: str, *, n_steps: int, seed: int = 0, start: str = "itq", where: Path | None = None
+) -> Path:
     """Where the record of a search lies, or will lie."""
-    return (where or paths.rotations(profile)) / f"{runner.record_path(config, profile).stem}-{start}.json"
+    run = runner.record_path(config, profile).stem
+    return (where or paths.rotations(profile)) / f"{run}-{start}-{n_steps}n-s{seed}.json"
+
+
+def made_by(config: RunConfig) -> dict[str, str]:
+    """The sources of a search after `config`, as its provenance names them: of the run, and of the search."""
+    return {"source_hash": source_hash(config), "search_hash": hash_of([rotation, sys.modules[__name__]])}

@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.progress import bar
 
+STARTS = ("itq", "identity")
+
 
 class Search(NamedTuple):
     """What `search` found.
@@ -82,10 +84,14 @@ def search(
             refuses.
     """
     query, database = np.asarray(query, np.float64), np.asarray(database, np.float64)
+    if query.ndim != 2 or database.ndim != 2 or query.shape[1] != database.shape[1]:
+        raise ValueError(
+            f"embeddings must have shape (n, bits), as many bits each, got {query.shape}, {database.shape}"
+        )
     if not (np.isfinite(query).all() and np.isfinite(database).all()):
         raise ValueError("embeddings must be finite, got NaN or infinite values")
-    if n_steps < 0:
-        raise ValueError(f"n_steps must be at least 0, got {n_steps}")
+    if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 0:
+        raise ValueError(f"n_steps must be a whole number of at least 0, got {n_steps!r}")
 
     def score(asked: np.ndarray, searched: np.ndarray) -> float:
         codes = (np.where(part >= 0, 1, -1).astype(np.int8) for part in (asked, searched))
@@ -134,6 +140,6 @@ def _start(start: str | np.ndarray, database: np.ndarray, seed: int) -> np.ndarr
         if not orthogonal or np.linalg.det(start) < 0:
             raise ValueError(f"start must be a rotation ({bits}, {bits}) of determinant +1, got shape {start.shape}")
         return start
-    if start not in ("itq", "identity"):
+    if start not in STARTS:
         raise ValueError(f"start must be 'itq', 'identity' or a rotation, got {start!r}")
     return itq(database, seed=seed) if start == "itq" else np.eye(bits)

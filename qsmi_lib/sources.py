@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import sys
+from collections.abc import Iterable
 from functools import cache, partial
 from types import ModuleType
 
@@ -29,9 +30,15 @@ def source_hash(config: RunConfig) -> str:
     modules |= _with_imports(sys.modules[function.__module__])
     if entry.network is not None:
         modules |= {hog, rotation}
-    digest = hashlib.sha256(repr((function.__name__, sorted(fixed.items()))).encode())
     network = [known("data set", NETWORKS, config.dataset), *([entry.head] if entry.head else [])]
-    for source in [*sorted(modules, key=lambda module: module.__name__), *network]:
+    head = repr((function.__name__, sorted(fixed.items())))
+    return hash_of([*sorted(modules, key=lambda module: module.__name__), *network], head)
+
+
+def hash_of(sources: Iterable[ModuleType | type], head: str = "") -> str:
+    """Hash of a `head` and of modules and classes without their comments, docstrings and layout."""
+    digest = hashlib.sha256(head.encode())
+    for source in sources:
         digest.update(_bare(inspect.getsource(source)).encode())
     return digest.hexdigest()[:16]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from qsmi_lib import paths, records, runner
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.methods import COUNTS, METHODS, configure
+from qsmi_lib.methods import CLOSED, METHODS, configure
 
 EPOCHS = 10
 SEED = 0
@@ -33,7 +33,8 @@ def tune(
 
     Each trial trains on nine tenths of the training set and is scored by the last tenth asking them (the protocol
     "held_out"). Where the best value is the least or the largest of the registry's, up to `FURTHER` values beyond it
-    are tried. Trials that are recorded are not run again; the search is written when it is through.
+    are tried, unless the setting is one of `methods.CLOSED`. Trials that are recorded are not run again; the search is
+    written when it is through.
 
     Args:
         method: registry name.
@@ -56,16 +57,17 @@ def tune(
     if known("method", METHODS, method).loss is None:
         raise ValueError(f"{method} trains nothing: there is nothing to tune")
     common = {"seed": seed, "epochs": epochs, "protocol": "held_out"}
-    trials, chosen = [], {}
+    trials, made, chosen = [], [], {}
 
     def score(tried: list[dict]) -> list[dict]:
         configs = [configure(dataset, method, bits, **common, **settings) for settings in tried]
         found = runner.run_all(configs, trials_of(profile), jobs=jobs, stale=stale)
         trials.extend(_trial(*each) for each in zip(tried, configs, found, strict=True))
+        made.extend(record["provenance"] for record in found)
         return found
 
     if not METHODS[method].search:
-        found = score([{}])
+        score([{}])
     for name, values in METHODS[method].search.items():
         line, fixed = list(values), chosen
         found = score([fixed | {name: value} for value in line])
@@ -75,7 +77,7 @@ def tune(
             line.append(value)
         chosen = fixed | {name: line[np.argmax(scores)]}
     head = {"method": method, "dataset": dataset, "bits": bits} | common | {"criterion": CRITERION}
-    made_by = {name: found[0]["provenance"][name] for name in MADE_BY}
+    made_by = {name: made[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
     path = file_of(method, dataset, paths.tuning(profile), bits=bits, seed=seed, epochs=epochs)
     records.write(path, json.dumps(search, indent=1) + "\n")
@@ -85,11 +87,14 @@ def tune(
 def recorded(method: str, dataset: str, folder: Path | None = None) -> dict | None:
     """The search for `method` of `BITS` bits, `SEED` and `EPOCHS` in `folder` (the repository's); None without one."""
     path = file_of(method, dataset, folder or paths.COMMITTED / "tuning")
-    if not path.exists():
-        return None
+    return read(path) if path.exists() else None
+
+
+def read(path: Path) -> dict:
+    """The search in the file `path`; a ValueError names a file that holds none."""
     try:
         search = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"trials", "chosen"} - search.keys()
+        missing = {"method", "dataset", "bits", "seed", "epochs", "protocol", "trials", "chosen"} - search.keys()
         if missing:
             raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
     except ValueError as error:
@@ -116,13 +121,10 @@ def file_of(
 
 
 def _beyond(name: str, line: list[float | None], best: float | None) -> float | None:
-    """The value that follows `best` outwards, by the ratio of the last two; None where `best` is no end of `line`.
-
-    Counts, of samples or bins, are not carried on: what they buy costs in proportion.
-    """
+    """The value that follows `best` outwards, by the ratio of the last two; None where `best` is no end of `line`."""
     values = sorted(value for value in line if value is not None)
     ends = {values[0]: values[1], values[-1]: values[-2]}
-    return None if best not in ends or name in COUNTS else float(f"{best * best / ends[best]:.3g}")
+    return None if best not in ends or name in CLOSED else float(f"{best * best / ends[best]:.3g}")
 
 
 def _trial(settings: dict, config: RunConfig, record: dict) -> dict:

@@ -57,7 +57,7 @@ def cosine_similarity(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
         eps: as in `on_sphere`.
 
     Returns:
-        (n, n), as floating as the embeddings.
+        (n, n), floating.
 
     Raises:
         ValueError: embeddings that are not finite, empty or not (n, bits).

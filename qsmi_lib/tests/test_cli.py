@@ -12,6 +12,7 @@ from qsmi_lib import reproduce as module
 from qsmi_lib.cli import main
 from qsmi_lib.config import PROFILES
 from qsmi_lib.experiments import EXPERIMENTS, grid
+from qsmi_lib.methods import METHODS
 
 
 def call(*arguments: str):
@@ -120,6 +121,12 @@ def test_tune_runs_nothing_where_a_name_is_wrong(words, message, results):
     assert not results.exists()
 
 
+def test_what_must_stand_beside_the_numbers_of_a_method_does():
+    for command in (["run", "--dataset", "digits", "--method", "hashgan"], ["tune", "hashgan"]):
+        result = call(*command, "--bits", "4", "--epochs", "1")
+        assert f"{METHODS['hashgan'].title}: {METHODS['hashgan'].note}\n" in result.output
+
+
 def test_tune_needs_a_method():
     assert call("tune").exit_code == 2
 
@@ -143,7 +150,11 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     here = {path.stem[:2] for path in module.notebooks()}
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in here]
     runs = {runner.record_path(config, "quick") for name in names for config in grid(name, "quick")}
-    runs |= {rotated.file_of(c, "quick") for turned in module.ROTATIONS.values() for c in turned(PROFILES["quick"])}
+    runs |= {
+        rotated.file_of(c, "quick", n_steps=400)
+        for turned in rotated.ROTATIONS.values()
+        for c in turned(PROFILES["quick"])
+    }
     lessons = ", ".join(sorted({EXPERIMENTS[name].notebook for name in names}))
     assert len(runs) >= 22 and lessons.startswith("02, 03, 04, 05")
     skipped = f"skipped: {len(runs)} runs, and notebooks {lessons}: Fashion-MNIST is not on this machine"

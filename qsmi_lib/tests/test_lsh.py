@@ -186,14 +186,17 @@ def test_mistaken_queries_are_refused(features):
             ask(query[:, :4])
     with pytest.raises(ValueError, match=r"shape \(n, 5\), got \(1, 4\)"):
         index.bucket(query[0, :4])
-    for table in (2, -1):
+    for table in (2, -1, 0.5):
         for ask in (partial(index.bucket, query[0]), index.bucket_sizes):
             with pytest.raises(ValueError, match=f"table must lie between 0 and 1, got {table}"):
                 ask(table)
     with pytest.raises(ValueError, match="features must be real, got complex64"):
         index.keys(query + np.complex64(1j))
-    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        index.answers(query, 0)
+    with pytest.raises(ValueError, match="features must be real, got <U1"):
+        index.keys(np.full(query.shape, "a"))
+    for k in (0, 2.5, True):
+        with pytest.raises(ValueError, match=f"k must be a whole number of at least 1, got {k}"):
+            index.answers(query, k)
     with pytest.raises(ValueError, match="got 'tables'"):
         index.answers(query, ties="tables")
     with pytest.raises(ValueError, match=r"queries must have shape \(n, 5\), got \(7, 4\)"):

@@ -57,6 +57,9 @@ def test_a_full_answer_scores_as_the_evaluator_has_it():
 def test_mistaken_answers_are_refused():
     with pytest.raises(ValueError, match=r"items must have shape \(n_query, k\)"):
         relevance_of([[0]], [1, 2], [1])
+    for item in (2, -2):
+        with pytest.raises(ValueError, match=f"indices of the 2 database items, or -1, got {item}"):
+            relevance_of([[item]], [0], [0, 1])
     with pytest.raises(ValueError, match=r"relevance must have shape \(n_query, at most 10\), got \(1, 11\)"):
         ap_at_10([[1] * 11])
     with pytest.raises(ValueError, match="1, 0 and -1 only"):

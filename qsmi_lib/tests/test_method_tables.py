@@ -27,6 +27,9 @@ def test_shown(value, words):
     assert method_tables.shown(value) == words
 
 
+HEAD = dict.fromkeys(("method", "dataset", "bits", "seed", "epochs", "protocol"), "invented")  # of a search
+
+
 @pytest.fixture
 def searches(tmp_path):
     """Two searches: one that chose a middle value and then an end, one with nothing to tune."""
@@ -38,7 +41,7 @@ def searches(tmp_path):
         "dch": {"criterion": "map_expected", "trials": trials, "chosen": chosen},
         "cnnh": {"criterion": "map_expected", "trials": [{"settings": {}, "map_expected": 0.5}], "chosen": {}},
     }.items():
-        tuning.file_of(method, "digits", tmp_path).write_text(json.dumps(search))
+        tuning.file_of(method, "digits", tmp_path).write_text(json.dumps(HEAD | search))
     return method_tables.trials(tmp_path, "digits")
 
 
@@ -53,7 +56,7 @@ def test_trials_say_what_was_chosen_and_whether_it_is_an_end(searches):
 def test_the_losss_own_choice_is_no_end(tmp_path):
     trials = [{"settings": {"balance": value}, "map_expected": 0.5} for value in METHODS["pgdh"].search["balance"]]
     search = {"criterion": "map_expected", "trials": trials, "chosen": {"balance": None}}
-    tuning.file_of("pgdh", "digits", tmp_path).write_text(json.dumps(search))
+    tuning.file_of("pgdh", "digits", tmp_path).write_text(json.dumps(HEAD | search))
     assert list(method_tables.trials(tmp_path, "digits")["at_end"]) == [True, True, False]
 
 

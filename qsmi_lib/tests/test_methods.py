@@ -188,6 +188,12 @@ def test_an_option_out_of_range_is_refused(value):
         configure("digits", "dsh", 12, margin=value)
 
 
+@pytest.mark.parametrize("value", [1, 2.5, math.nan, math.inf])
+def test_a_count_that_is_none_is_refused(value):
+    with pytest.raises(ValueError, match="n_samples must be a whole number of at least 2, got "):
+        configure("digits", "pgdh", 12, n_samples=value)
+
+
 def test_options_that_are_names_start_with_the_first():
     config = configure("digits", "qsmi_u", 12, refresh=5)
     assert config.options == {

@@ -1,5 +1,6 @@
 """What a rotation brings to a trained method: searched on items held out, scored on queries that it never saw."""
 
+import inspect
 import json
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from qsmi_lib import datasets, models, paths, records, rotated, runner, training
+from qsmi_lib import datasets, models, paths, records, rotated, runner, sources, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import PROFILES, RunConfig
 from qsmi_lib.datasets import overlap
@@ -46,8 +47,9 @@ def scores_of(codes, split):
 def test_the_record_of_a_search(results, searches):
     record = rotate(CONFIG, PROFILE, n_steps=STEPS, seed=3)
     [path] = (results / PROFILE / "rotations").iterdir()
-    assert path == rotated.file_of(CONFIG, PROFILE)
-    assert path.name == f"{CONFIG.run_id(datasets.fingerprint('digits', 0, 'held_out'))}-itq.json"
+    assert path == rotated.file_of(CONFIG, PROFILE, n_steps=STEPS, seed=3)
+    assert path.name == f"{CONFIG.run_id(datasets.fingerprint('digits', 0, 'held_out'))}-itq-{STEPS}n-s3.json"
+    assert rotated.made_by(CONFIG).items() <= record["provenance"].items()
     assert records.load(path) == json.loads(json.dumps(record)) == record
     assert record["config"] == CONFIG.to_dict()
     found = searches[-1][-1]
@@ -153,12 +155,37 @@ def test_a_recorded_search_is_read(searches, trainings):
 
 
 @pytest.mark.parametrize("other", [{"n_steps": STEPS + 1}, {"n_steps": STEPS, "seed": 1}])
-def test_a_search_with_other_settings_takes_the_place_of_the_record(trainings, other):
-    rotate(CONFIG, PROFILE, n_steps=STEPS)
+def test_a_search_with_other_settings_has_a_record_of_its_own(trainings, other):
+    first = rotate(CONFIG, PROFILE, n_steps=STEPS)
     record = rotate(CONFIG, PROFILE, **other)
     assert other.items() <= record["search"].items()
-    assert records.load(rotated.file_of(CONFIG, PROFILE)) == record
+    assert records.load(rotated.file_of(CONFIG, PROFILE, **other)) == record
+    assert records.load(rotated.file_of(CONFIG, PROFILE, n_steps=STEPS)) == first
     assert len(trainings) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"start": "nowhere"}, "unknown start 'nowhere'; known: identity, itq"),
+        ({"n_steps": -1}, "n_steps must be a whole number of at least 0, got -1"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 0, got 2.5"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused_before_anything_is_trained(trainings, results, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        rotate(CONFIG, PROFILE, **wrong)
+    assert not trainings and not results.exists()
+
+
+def test_another_search_is_told_by_its_sources(monkeypatch):
+    before = rotated.made_by(CONFIG)
+    source_of = inspect.getsource
+    changed = {rotated.rotation: source_of(rotated.rotation) + "\nELSE = 1\n"}
+    monkeypatch.setattr(sources.inspect, "getsource", lambda part: changed.get(part) or source_of(part))
+    after = rotated.made_by(CONFIG)
+    assert after["search_hash"] != before["search_hash"] and after["source_hash"] == before["source_hash"]
 
 
 def test_each_start_has_its_record(results):
@@ -203,7 +230,8 @@ def test_a_recorded_search_needs_neither_run_nor_weights(results, monkeypatch):
 def test_a_committed_search_never_lowered_what_it_searched_for(path):
     record = records.load(path)
     config, found = RunConfig.from_dict(record["config"]), record["search"]
-    assert path == rotated.file_of(config, "", found["start"], where=path.parent)
+    settings = {name: found[name] for name in ("start", "n_steps", "seed")}
+    assert path == rotated.file_of(config, "", where=path.parent, **settings)
     assert config.protocol in rotated.WHOLE
     reached = [value for _, value in found["accepted"]]
     assert reached == sorted(reached) and reached[-1] == found["after"]
@@ -218,7 +246,7 @@ def test_a_committed_search_never_lowered_what_it_searched_for(path):
 def test_the_table_shows_what_a_search_brought():
     record = rotate(REDUCED, PROFILE, n_steps=STEPS)
     before, after = record["before"], record["metrics"]
-    (row,) = rotated.table([REDUCED, CONFIG], paths.rotations(PROFILE)).to_dict("records")
+    (row,) = rotated.table([REDUCED, CONFIG], paths.rotations(PROFILE), STEPS).to_dict("records")
     assert row == {
         "method": "qsmi",
         "bits": 8,
@@ -231,7 +259,7 @@ def test_the_table_shows_what_a_search_brought():
         "start_gain": record["at_start"]["map_expected"] - before["map_expected"],
         "precision_gain": after["precision_radius2"] - before["precision_radius2"],
     }
-    nothing = rotated.table([CONFIG], paths.rotations(PROFILE))
+    nothing = rotated.table([CONFIG], paths.rotations(PROFILE), STEPS)
     assert nothing.empty and set(nothing.columns) == row.keys()
 
 

@@ -7,11 +7,12 @@ from click.testing import CliRunner
 
 from qsmi_lib import paths, records, rotated, runner, tuning
 from qsmi_lib.cli import main
+from qsmi_lib.config import PROFILES
 from qsmi_lib.methods import configure
 from qsmi_lib.stale import stale
 
 RUN = configure("digits", "qsmi", 48, epochs=15)
-TURNED = configure("digits", "dsh", 4, epochs=1, protocol="held_out")
+TURNED = rotated.poster_rotations(PROFILES["digits"])[0]
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QSMI_RESULTS", str(folder))
         runner.run(RUN, "digits")
-        rotated.rotate(TURNED, "digits", n_steps=2)
+        rotated.rotate(TURNED, "digits", n_steps=50)
         tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)
     return folder
 
@@ -40,11 +41,19 @@ def test_nothing_is_stale_that_todays_sources_made(here):
     assert stale("paper") == [], "nothing is recorded there"
 
 
+@pytest.mark.parametrize("text", ["", "{}"])
+def test_a_file_that_is_no_search_is_named(results, text):
+    path = paths.tuning("digits") / "x.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert "x.json is not the record of a search: " in CliRunner().invoke(main, ["tables"]).output
+
+
 @pytest.mark.parametrize(
     ("path", "remedy"),
     [
         (lambda: runner.record_path(RUN, "digits"), "reproduce"),
-        (lambda: rotated.file_of(TURNED, "digits"), "reproduce"),
+        (lambda: rotated.file_of(TURNED, "digits", n_steps=50), "reproduce"),
         (lambda: tuning.file_of("dhn", "digits", paths.tuning("digits"), bits=4, epochs=1), "tune"),
     ],
     ids=["run", "rotation", "search"],
@@ -61,11 +70,11 @@ def test_what_older_sources_made_is_named_with_its_remedy(here, path, remedy):
 
 
 def test_a_stale_rotation_is_searched_again_when_that_is_asked_for(results):
-    first = rotated.rotate(TURNED, "digits", n_steps=2)
-    path = rotated.file_of(TURNED, "digits")
+    first = rotated.rotate(TURNED, "digits", n_steps=50)
+    path = rotated.file_of(TURNED, "digits", n_steps=50)
     records.save(first | {"provenance": first["provenance"] | {"source_hash": "old"}}, path)
-    assert rotated.rotate(TURNED, "digits", n_steps=2)["provenance"]["source_hash"] == "old"
-    again = rotated.rotate(TURNED, "digits", n_steps=2, stale="rerun")
+    assert rotated.rotate(TURNED, "digits", n_steps=50)["provenance"]["source_hash"] == "old"
+    again = rotated.rotate(TURNED, "digits", n_steps=50, stale="rerun")
     assert again["provenance"]["source_hash"] == first["provenance"]["source_hash"]
     assert again["metrics"] == first["metrics"]
 

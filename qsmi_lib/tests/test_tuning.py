@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from qsmi_lib import datasets, paths, records, runner, training, tuning
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import CLOSED, METHODS, configure
 from qsmi_lib.tuning import tune
 
 PROFILE = "toy"
+HEAD = dict.fromkeys(("method", "dataset", "bits", "seed", "epochs", "protocol"), "invented")  # of a search
 TUNED = [name for name, entry in METHODS.items() if entry.search]
 COMMITTED = sorted((paths.COMMITTED / "tuning").glob("*.json"))
 
@@ -99,6 +100,15 @@ def test_the_step_outwards_is_that_of_the_last_two_values(invented):
     asked = invented(lambda config: -config.alpha)
     tune("dsh", "digits", PROFILE)
     assert [config.alpha for _, configs, _ in asked for config in configs] == [1e-5, 1e-3, 1e-2, 1e-7, 1e-9]
+
+
+@pytest.mark.parametrize("name", ["csq_qsmi", "dnnh", "qsmi_u"])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_closed_lines_keep_to_the_registrys_values(invented, name, sign):
+    closed = CLOSED & METHODS[name].search.keys()
+    invented(lambda config: sign * sum(config.options[setting] for setting in closed))
+    for trial in tune(name, "digits", PROFILE)["trials"]:
+        assert all(trial["settings"].get(s, METHODS[name].search[s][0]) in METHODS[name].search[s] for s in closed)
 
 
 def test_counts_and_the_losss_own_value_have_nothing_beyond(invented):
@@ -244,7 +254,7 @@ def test_chosen_is_what_the_committed_search_chose(monkeypatch, tmp_path, invent
     searches = {"": {"gamma": 5.0, "alpha": 1.0}, "bits": {"gamma": 10.0}, "seed": {"gamma": 2.0}, "epochs": {}}
     for other, chosen in searches.items():
         path = tuning.file_of("dch", "digits", tmp_path / "tuning", **({other: 12} if other else {}))
-        path.write_text(json.dumps({"chosen": chosen, "trials": []}))
+        path.write_text(json.dumps(HEAD | {"chosen": chosen, "trials": []}))
     assert tuning.chosen("dch", "digits") == {"gamma": 5.0, "alpha": 1.0}
     assert tuning.chosen("dch", "fashion_mnist") == tuning.chosen("dhn", "digits") == {}
 
