@@ -9,9 +9,6 @@ from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.method import Default, Method, by_dataset
 
 COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
-# Settings whose line search keeps to the registry's values: what counts buy costs in proportion, a weight of 0 makes
-# another method, and beyond 0.5 DNNH's epsilon changes nothing.
-CLOSED = {*COUNTS, "a_csq", "beta", "epsilon"}
 RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
 
 
@@ -187,9 +184,7 @@ METHODS = {
         note="a baseline of this project; it has nothing to tune",
     ),
     "lsh": Method("LSH", None, None, "random projections of HOG features", network=untrained.Lsh),
-    "itq": Method(
-        "ITQ", None, None, "Gong & Lazebnik, CVPR 2011: PCA and a rotation, of HOG features", network=untrained.Itq
-    ),
+    "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011, of HOG features", network=untrained.Itq),
     "spectral_hashing": Method(
         "Spectral hashing",
         None,

@@ -7,13 +7,16 @@ import numpy as np
 
 from qsmi_lib import paths, records, runner
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.methods import CLOSED, METHODS, configure
+from qsmi_lib.methods import COUNTS, METHODS, configure
 
 EPOCHS = 10
 SEED = 0
 BITS = 48  # the length at which methods are tuned; the values hold for all
 CRITERION = "map_expected"  # free of ties
 MADE_BY = ("torch", "device", "precision", "fingerprint")  # of a trial's provenance
+# Settings whose line search keeps to the registry's values: what counts buy costs in proportion, a weight of 0 makes
+# another method, and beyond 0.5 DNNH's epsilon changes nothing.
+CLOSED = {*COUNTS, "a_csq", "beta", "epsilon"}
 FURTHER = 2  # values beyond those of the registry, while the last one tried is the best
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # of each trial
 
@@ -33,7 +36,7 @@ def tune(
 
     Each trial trains on nine tenths of the training set and is scored by the last tenth asking them (the protocol
     "held_out"). Where the best value is the least or the largest of the registry's, up to `FURTHER` values beyond it
-    are tried, unless the setting is one of `methods.CLOSED`. Trials that are recorded are not run again; the search is
+    are tried, unless the setting is one of `CLOSED`. Trials that are recorded are not run again; the search is
     written when it is through.
 
     Args:

@@ -2,6 +2,7 @@
 
 import os
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from hypothesis import configuration, settings
@@ -24,6 +25,14 @@ def results(tmp_path, monkeypatch):
     monkeypatch.setenv("QSMI_RESULTS", str(folder))
     monkeypatch.setenv("QSMI_HEADLESS", "1")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays():
+    """Figures are drawn without a window and closed after the test."""
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

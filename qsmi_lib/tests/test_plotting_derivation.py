@@ -10,13 +10,6 @@ from qsmi_lib import losses, widgets
 from qsmi_lib.plotting import derivation
 
 
-@pytest.fixture(autouse=True)
-def agg():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
-
-
 def slow_pair_loss(cosine, relevant, information_needs):
     """Two unit vectors through the library's loss; off the self pairs, which pay 1 / M each, and half of the rest."""
     angle = np.arccos(cosine)

@@ -1,17 +1,9 @@
 """The figures of hash tables draw what they are given."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 
 from qsmi_lib import lsh
 from qsmi_lib.plotting import lsh as plots
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_planes():

@@ -1,8 +1,6 @@
 """Figures of what losses charge and how tuning went draw what they are given, also where nothing is recorded."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
-import pytest
 
 from qsmi_lib.loss_shapes import BY_PAIR, order_costs, pair_costs
 from qsmi_lib.method_tables import trials
@@ -20,12 +18,6 @@ SEARCHES = pd.DataFrame(
     ],
     columns=["method", "setting", "value", "score", "chosen", "at_end"],
 )
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def drawn(figure):

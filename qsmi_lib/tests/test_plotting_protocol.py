@@ -2,18 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 from matplotlib.patches import FancyBboxPatch
 
 from qsmi_lib.plotting import protocol
 
 BITS = [8, 12, 48]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def drawn(figure):

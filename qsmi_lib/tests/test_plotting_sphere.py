@@ -3,7 +3,6 @@
 import math
 
 import ipywidgets
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,13 +14,6 @@ EMPTY = pd.DataFrame([], columns=["protocol", "bits", "method", "map"])
 SCORES = pd.DataFrame(
     [("full", 48, "QSMI", 0.5), ("full", 12, "QSMI", 0.4), ("reduced", 12, ROTATED, 0.6)], columns=EMPTY.columns
 )
-
-
-@pytest.fixture(autouse=True)
-def agg():
-    plt.switch_backend("agg")
-    yield
-    plt.close("all")
 
 
 def points(n=40):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from qsmi_lib import datasets, paths, records, runner, training, tuning
-from qsmi_lib.methods import CLOSED, METHODS, configure
-from qsmi_lib.tuning import tune
+from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.tuning import CLOSED, tune
 
 PROFILE = "toy"
 HEAD = dict.fromkeys(("method", "dataset", "bits", "seed", "epochs", "protocol"), "invented")  # of a search
