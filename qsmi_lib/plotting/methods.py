@@ -93,15 +93,15 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
         return awaited(caption)
     rows = [(key, own.sort_values("value")) for key, own in table.groupby(["method", "setting"], sort=False)]
     n_column = max(len(own) for _, own in rows)
-    figure, axes = plt.subplots(dpi=DPI, figsize=(1.6 * n_column + 1.8, 0.36 * len(rows) + 0.7))
+    figure, axes = plt.subplots(dpi=DPI, figsize=(1.52 * n_column + 1.8, 0.36 * len(rows) + 0.7))
     for place, (_, own) in enumerate(rows):
         for column, trial in enumerate(own.itertuples()):
             dark = min((own["score"].max() - trial.score) / SHORTFALL, 1.0)
             face, ink = str(0.97 - 0.62 * dark), "white" if dark > 0.55 else "black"
             axes.barh(place, 0.94, left=column - 0.47, height=0.86, color=face, edgecolor="none")
-            text = f"{shown(trial.value)}:  {trial.score:.3f}"
+            text = f"{shown(trial.value)}: {trial.score:.3f}"
             weight = "bold" if trial.chosen else "normal"
-            axes.text(column, place, text, ha="center", va="center", color=ink, fontsize=8, fontweight=weight)
+            axes.text(column, place, text, ha="center", va="center", color=ink, fontsize=7.5, fontweight=weight)
             if trial.chosen:
                 axes.barh(place, 0.94, left=column - 0.47, height=0.86, color="none", edgecolor="C1", linewidth=1.8)
                 if trial.at_end:
