@@ -176,12 +176,29 @@ REFLECTION = np.diag([-1.0, 1, 1, 1, 1, 1])
         ({"start": np.full((6, 6), np.nan)}, "start must be a rotation"),
         ({"start": "pca"}, "start must be 'itq', 'identity' or a rotation, got 'pca'"),
         ({"start": None}, "start must be 'itq', 'identity' or a rotation, got None"),
-        ({"n_steps": -1}, "n_steps must be at least 0, got -1"),
+        ({"n_steps": -1}, "n_steps must be a whole number of at least 0, got -1"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 0, got 2.5"),
     ],
 )
 def test_what_is_no_rotation_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         search(*embeddings(0), **options)
+
+
+@pytest.mark.parametrize("start", ["identity", "itq"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_embeddings_that_are_not_finite_are_refused(start, value):
+    query, *others = embeddings(0)
+    query[0, 0] = value
+    with pytest.raises(ValueError, match="embeddings must be finite"):
+        search(query, *others, start=start)
+
+
+def test_embeddings_of_another_shape_are_refused():
+    query, database, *labels = embeddings(0)
+    for wrong in (query[0], query[:, :5]):
+        with pytest.raises(ValueError, match=r"embeddings must have shape \(n, bits\), as many bits each, got "):
+            search(wrong, database, *labels)
 
 
 def test_what_evaluate_refuses_is_refused():
