@@ -10,7 +10,7 @@ PROFILE = click.option(
     default="digits",
     show_default=True,
     metavar="{digits,quick,paper,gpu}",
-    help="digits: embedded data, a minute or two, no network. quick: Fashion-MNIST, 1 seed, 10 epochs. "
+    help="digits: embedded data, three minutes, no network. quick: Fashion-MNIST, 1 seed, 10 epochs. "
     "paper: Fashion-MNIST, 5 seeds, 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
 )
 
