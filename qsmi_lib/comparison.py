@@ -102,7 +102,7 @@ def paired(methods: np.ndarray, by_seed: np.ndarray, by_query: np.ndarray) -> pd
         A row each pair: `first`, `second`, `difference` (first less second), `se`, `p` and `significant`.
 
     Raises:
-        ValueError: fewer than two methods, seeds or queries; NaN.
+        ValueError: fewer than two methods, seeds or queries; arrays of different methods; AP that is not finite.
     """
     n_method, (n_seed, n_query) = len(methods), (by_seed.shape[1], by_query.shape[1])
     if min(n_method, n_seed, n_query) < 2:
@@ -150,7 +150,7 @@ def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:
     # A variance of 0 has no logarithm, and Smyth's own code lifts the least ones likewise.
     logs = np.log(np.maximum(variances, 1e-5 * variances.mean())) - digamma(freedom / 2) + np.log(freedom / 2)
     excess = (logs.var(ddof=1) if len(logs) > 1 else 0.0) - polygamma(1, freedom / 2)
-    if excess <= 0:
+    if excess <= 1e-6:  # more than a million degrees of freedom in common
         return np.full(len(variances), variances.mean()), np.inf
     prior = 2.0 * brentq(lambda half: polygamma(1, half) - excess, 1e-8, 1e8)
     common = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))

@@ -59,7 +59,7 @@ def tuned(profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: 
 
 
 def _methods(profile: Profile) -> list[RunConfig]:
-    """Every method at a short and a long code."""
+    """Every method at the profile's code lengths."""
     return tuned(profile, (*TRAINED, *UNTRAINED), profile.lengths, profile.seeds[:3])
 
 

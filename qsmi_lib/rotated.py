@@ -50,7 +50,7 @@ def rotate(
         n_steps: proposals of the search.
         seed: of the search.
         fresh: search again although a record with these settings is there.
-        stale: as in `runner.run`, of the training.
+        stale: as in `runner.run`, of the training and of the search.
 
     Returns:
         `config`; `search`, with its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of

@@ -121,6 +121,15 @@ def test_tune_runs_nothing_where_a_name_is_wrong(words, message, results):
     assert not results.exists()
 
 
+def test_a_draw_holds_other_classes_back():
+    for draw in ("0", "1"):
+        words = ["--method", "qsmi_u", "--bits", "4", "--epochs", "1", "--protocol", "unseen_3", "--draw", draw]
+        assert call("run", "--dataset", "digits", *words).exit_code == 0
+    made = [json.loads(path.read_text()) for path in paths.runs("digits").glob("*.json")]
+    assert sorted(record["config"]["draw"] for record in made) == [0, 1]
+    assert len({record["provenance"]["fingerprint"] for record in made}) == 2
+
+
 def test_what_must_stand_beside_the_numbers_of_a_method_does():
     for command in (["run", "--dataset", "digits", "--method", "hashgan"], ["tune", "hashgan"]):
         result = call(*command, "--bits", "4", "--epochs", "1")

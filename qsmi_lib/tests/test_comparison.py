@@ -197,6 +197,15 @@ def test_variances_that_scatter_by_chance_alone_are_one():
     assert prior == np.inf and variance == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("more", [-1e-9, 1e-12, 1e-9, 1e-5])
+def test_variances_hardly_more_scattered_than_by_chance(more):
+    """Two logarithms whose variance is the trigamma function of 1, chance's own, and a little more."""
+    apart = math.sqrt(2 * (math.pi**2 / 6 + more))
+    own = np.array([1.0, math.exp(apart)])
+    variance, prior = moderated(own, 2)
+    assert prior > 1e4 and variance == pytest.approx(variance.mean(), rel=1e-3)
+
+
 def test_no_variance_at_all():
     assert moderated(np.zeros(3), 2)[0].tolist() == [0.0, 0.0, 0.0]
 
