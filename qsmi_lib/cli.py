@@ -78,6 +78,10 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 @click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
               help="A further setting of the method, e.g. information_needs=10 or form=likelihood.")  # fmt: skip
+@click.option(
+    "--backbone", help="Whose features are hashed, e.g. resnet56; a wrong name lists all.  [cifar10: resnet56]"
+)
+@click.option("--backbone-learning-rate", type=float, help="Adam's step for the backbone itself.  [default: 0, frozen]")
 @click.option("--protocol", help="How the data set is divided, e.g. reduced or first_tenth.  [default: full]")
 @click.option("--draw", type=int, help="Which split, e.g. which classes unseen_2 holds back.  [default: 0]")
 @click.option("--profile", metavar="{digits,quick,paper,gpu}",
@@ -107,10 +111,11 @@ def run(
 @main.command()
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
 @click.option("--dataset", help="Data set.  [default: the profile's]")
+@click.option("--backbone", default="", help="Whose frozen features are hashed, e.g. squeezenet1_1_keras.")
 @click.option("--bits", default=48, show_default=True, type=click.IntRange(min=1), help="Code length.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights and batches.")
 @click.option(
-    "--epochs", type=click.IntRange(min=1), help="Passes over nine tenths of the training set.  [default: 10]"
+    "--epochs", type=click.IntRange(min=1), help="Passes over the nine tenths.  [default: 10, or 50 of frozen features]"
 )
 @click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
               help="Trials that older sources made: keep them, or run them again.")  # fmt: skip
@@ -130,12 +135,12 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
     for method in methods:
         config.known("trained method", trained, method)
     for method in methods:
-        search = tuning.tune(method, dataset, profile, epochs=epochs or tuning.EPOCHS, **options)
+        search = tuning.tune(method, dataset, profile, epochs=epochs, **options)
         for trial in search["trials"]:
             shown_settings = ", ".join(f"{name} {value}" for name, value in trial["settings"].items()) or "as it is"
             click.echo(f"{method:<16}{search['criterion']} {trial[search['criterion']]:.4f}  {shown_settings}")
         chosen = ", ".join(f"{name} {value}" for name, value in search["chosen"].items()) or "nothing to choose"
-        of_search = {name: search[name] for name in ("bits", "seed", "epochs")}
+        of_search = {name: search[name] for name in ("backbone", "bits", "seed", "epochs") if name in search}
         click.echo(f"{method:<16}chosen: {chosen}")
         echo_note(METHODS[method])
         click.echo(f"{'search':<16}{shown(tuning.file_of(method, dataset, paths.tuning(profile), **of_search))}")
@@ -190,6 +195,14 @@ def train(epochs: int, dataset: str) -> None:
     from qsmi_lib.bench.training import train as work
 
     click.echo(work(dataset, epochs), nl=False)
+
+
+@bench.command()
+def layers() -> None:
+    """Table 4: a weight update of the last layer under each loss, and the feed-forward of the hashing layers."""
+    from qsmi_lib.bench.layers import layers as work
+
+    click.echo(work(), nl=False)
 
 
 @bench.command()

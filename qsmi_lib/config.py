@@ -31,14 +31,18 @@ class RunConfig:
     options: Mapping[str, float | str | None] = field(default_factory=dict)  # further arguments of the method's loss
     draw: int = 0  # which split of the data set, where it has several
     precision: str = "auto"  # of the network: float32, bf16, or auto (bf16 where the device is fast at it)
-    protocol: str = FULL  # how the data set is divided, see `datasets.protocols`
+    protocol: str = FULL  # how the data set is divided, see `datasets.PROTOCOLS`
+    backbone: str = (
+        ""  # whose features are hashed, see `backbones.BACKBONES`; empty: the data set's own network hashes it
+    )
+    backbone_learning_rate: float = 0.0  # Adam's step for the backbone's own weights; 0: it is frozen
 
     def __post_init__(self):
         for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name in ("learning_rate", "alpha"):
+        for name in ("learning_rate", "alpha", "backbone_learning_rate"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value < float("inf"):
                 raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
@@ -49,13 +53,14 @@ class RunConfig:
         options = {k: float(v) if isinstance(v, int | float) else v for k, v in self.options.items()}
         object.__setattr__(self, "options", options)
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
+        if self.backbone_learning_rate and not self.backbone:
+            raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
 
     def to_dict(self) -> dict:
-        """The configuration as JSON holds it; the full protocol goes without saying, so that older ids still hold."""
+        """The configuration as JSON holds it; later settings are left out at their defaults, so that older ids hold."""
         values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
-        if self.protocol == FULL:
-            del values["protocol"]
-        return values
+        later = {"protocol": FULL, "backbone": "", "backbone_learning_rate": 0.0}
+        return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "RunConfig":
@@ -83,10 +88,16 @@ class Profile:
     rotation_steps: int = 400  # of a search for the rotation with the highest mAP
     lengths: tuple[int, ...] = (12, 48)  # of the codes by which all methods are compared
     comparison_epochs: int = 10  # of what compares methods
+    pictures: str = "cifar10"  # what Tables 3, 5 and 9 are made on, through frozen features
+    backbone: str = "resnet56"  # of these features; it has seen all training labels, as the paper's had
+    clean_backbone: str = "squeezenet1_1_keras"  # one that has seen none
+    head_epochs: int = 5  # passes over all training items with frozen features (Table 10)
 
+
+_DIGITS = {"pictures": "digits", "backbone": "digits_labels", "clean_backbone": "digits_pixels", "head_epochs": 15}
 
 PROFILES = {
-    "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50),
+    "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50, **_DIGITS),
     "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10),
     "paper": Profile("paper", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50),
     "gpu": Profile(  # as `paper`, and the comparison of all methods as long

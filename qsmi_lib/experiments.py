@@ -1,25 +1,10 @@
 """Each table and figure of the paper as a grid of runs; what the paper claims and does not tabulate likewise."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 
-from qsmi_lib import runner
+from qsmi_lib import grids, runner
 from qsmi_lib.config import PROFILES, Profile, RunConfig, known
-from qsmi_lib.losses.triplet import FORMS
-from qsmi_lib.methods import METHODS, configure, epochs_of
-from qsmi_lib.tuning import chosen
-
-BITS = (12, 24, 36, 48)  # Table 2
-TIE_BITS = (8, 12, 24, 48)  # notebook 02
-ABLATION = ("qmi", "qmi_clamped", "qsmi_unclamped", "qsmi")  # Table 1, and the cell it leaves out
-ALPHAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # Fig. 3
-VARIANTS = ABLATION[:-1]  # of QSMI: Table 1 compares them, and no other
-TRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is not None and name not in VARIANTS)
-UNTRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is None)
-POSTER = ("spring", "qsmi", "dsh", "dpsh", "dhn")
-POSTER_BITS = (12, 16, 24, 32, 48)
-UIT_ALPHAS, UIT_BITS = (0.005, 0.01), (8, 12, 16)
 
 
 @dataclass(frozen=True)
@@ -43,62 +28,6 @@ class Experiment:
     grid: Callable[[Profile], list[RunConfig]]
 
 
-def _runs(
-    profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: Sequence[int] | None = None, **settings
-) -> list[RunConfig]:
-    """The product of methods, code lengths and seeds under one profile."""
-    cells = product(methods, bits, profile.seeds if seeds is None else seeds)
-    epochs = settings.pop("epochs", profile.epochs)
-    return [configure(profile.dataset, m, b, seed=s, **epochs_of(m, epochs), **settings) for m, b, s in cells]
-
-
-def tuned(profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: Sequence[int], **settings) -> list:
-    """As `_runs`, each method with the settings that its line search chose, and the epochs of a comparison."""
-    settings = {"epochs": profile.comparison_epochs} | settings
-    return [run for m in methods for run in _runs(profile, [m], bits, seeds, **chosen(m, profile.dataset) | settings)]
-
-
-def _methods(profile: Profile) -> list[RunConfig]:
-    """Every method at the profile's code lengths."""
-    return tuned(profile, (*TRAINED, *UNTRAINED), profile.lengths, profile.seeds[:3])
-
-
-def _poster(profile: Profile) -> list[RunConfig]:
-    """The reduced training set gets half of the profile's epochs: fewer steps, on Fashion-MNIST, than the whole one."""
-    seeds = profile.seeds[:1]
-    few = tuned(profile, POSTER, POSTER_BITS, seeds, protocol="reduced", epochs=reduced_epochs(profile))
-    return few + tuned(profile, POSTER, POSTER_BITS, seeds)
-
-
-def reduced_epochs(profile: Profile) -> int:
-    """Passes over a reduced training set."""
-    return max(1, profile.epochs // 2)
-
-
-def _forms(profile: Profile) -> list[RunConfig]:
-    """The variants of the spring loss."""
-    return [run for form in FORMS for run in tuned(profile, ["spring"], [48], profile.seeds[:1], form=form)]
-
-
-def _uit_dsh(profile: Profile) -> list[RunConfig]:
-    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, few epochs where all items train it."""
-    tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
-    whole = {"epochs": profile.comparison_epochs // 2}
-    cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]
-    rate = 3e-4
-    return [r for a, own, n in cells for r in _runs(profile, ["dsh"], UIT_BITS, n, alpha=a, learning_rate=rate, **own)]
-
-
-def _alphas(profile: Profile) -> list[RunConfig]:
-    """Fig. 3's grid: three seeds are enough for a curve of six points."""
-    return [run for alpha in ALPHAS for run in _runs(profile, ["qsmi"], [48], profile.seeds[:3], alpha=alpha)]
-
-
-def _constant_needs(profile: Profile) -> list[RunConfig]:
-    """M from the batch, and M = 10, the number of classes."""
-    return [run for m in (None, 10.0) for run in _runs(profile, ["qsmi"], [48], information_needs=m)]
-
-
 _MAP = ("map_11pt", "map", "precision_radius2", "empty_radius2")
 
 EXPERIMENTS = {
@@ -108,7 +37,7 @@ EXPERIMENTS = {
         ("bits",),
         _MAP,
         None,
-        lambda profile: _runs(profile, ["qsmi"], TIE_BITS, profile.seeds[:1]),
+        lambda profile: grids.runs(profile, ["qsmi"], grids.TIE_BITS, profile.seeds[:1]),
     ),
     "table_1": Experiment(
         "Table 1: ablation at 48 bits",
@@ -116,7 +45,7 @@ EXPERIMENTS = {
         ("method",),
         ("map_11pt", "precision_radius2", "map", "empty_radius2"),
         "table_1.csv",
-        lambda profile: _runs(profile, ABLATION, [48]),
+        lambda profile: grids.runs(profile, grids.ABLATION, [48]),
     ),
     "fig_2b": Experiment(
         "Fig. 2b: loss and information measures over the epochs, 48 bits",
@@ -124,7 +53,7 @@ EXPERIMENTS = {
         ("method",),
         (),
         None,
-        lambda profile: _runs(profile, ["qsmi"], [48], profile.seeds[:1]),
+        lambda profile: grids.runs(profile, ["qsmi"], [48], profile.seeds[:1]),
     ),
     "constant_m": Experiment(
         "Section 3.3: M estimated from each batch against M = 10, 48 bits",
@@ -132,16 +61,56 @@ EXPERIMENTS = {
         ("information_needs",),
         _MAP,
         None,
-        _constant_needs,
+        grids.constant_needs,
     ),
-    "fig_3": Experiment("Fig. 3: weight of the quantization penalty, 48 bits", "04", ("alpha",), _MAP, None, _alphas),
+    "fig_3": Experiment(
+        "Fig. 3: weight of the quantization penalty, 48 bits", "04", ("alpha",), _MAP, None, grids.alphas
+    ),
     "table_2": Experiment(
         "Table 2: DSH, DPSH and QSMI by code length",
         "05",
         ("method", "bits"),
         _MAP,
         "table_2.csv",
-        lambda profile: _runs(profile, ["dsh", "dpsh", "qsmi"], BITS),
+        lambda profile: grids.runs(profile, grids.COMPARED, grids.BITS),
+    ),
+    "fig_3_cifar10": Experiment(
+        "Fig. 3, CIFAR-10: weight of the quantization penalty, 48 bits",
+        "04",
+        ("alpha",),
+        _MAP,
+        None,
+        grids.alphas_cifar10,
+    ),
+    "table_3": Experiment(
+        "Table 3: DSH, DPSH and QSMI on frozen features", "06", ("method", "bits"), _MAP, "table_3.csv", grids.table_3
+    ),
+    "table_5": Experiment(
+        "Table 5: few training items, no other label seen",
+        "06",
+        ("protocol", "method", "bits"),
+        ("map_11pt", "map", "precision_radius2"),
+        "table_5.csv",
+        grids.table_5,
+    ),
+    "table_5_end_to_end": Experiment(
+        "Table 5, the backbone trained too: 32 bits, one seed", "06", ("method",), _MAP, None, grids.end_to_end
+    ),
+    "table_9": Experiment(
+        "Table 9: classes that training never sees",
+        "12",
+        ("backbone", "protocol", "method", "bits"),
+        ("map_11pt", "map"),
+        "table_9.csv",
+        grids.table_9,
+    ),
+    "poster_cifar10": Experiment(
+        "Spherical embedding's comparison on CIFAR-10's frozen features",
+        "14",
+        ("protocol", "method", "bits"),
+        ("map", "map_11pt", "precision_radius2"),
+        None,
+        grids.poster_cifar10,
     ),
     "uit_dsh": Experiment(
         "UIT slides, Table 2: DSH by penalty and code length, on a tenth of the data and on all",
@@ -149,10 +118,10 @@ EXPERIMENTS = {
         ("protocol", "alpha", "bits"),
         ("map_at_10", "map"),
         None,
-        _uit_dsh,
+        grids.uit_dsh,
     ),
     "spring_forms": Experiment(
-        "Spherical embedding: the spring loss and its variants, 48 bits", "14", ("form",), _MAP, None, _forms
+        "Spherical embedding: the spring loss and its variants, 48 bits", "14", ("form",), _MAP, None, grids.forms
     ),
     "poster": Experiment(
         "Spherical embedding's comparison: a reduced and the full training set",
@@ -160,9 +129,9 @@ EXPERIMENTS = {
         ("protocol", "method", "bits"),
         ("map", "map_11pt", "precision_radius2"),
         None,
-        _poster,
+        grids.poster,
     ),
-    "methods": Experiment("Every method, each tuned at 48 bits", "17", ("bits", "method"), _MAP, None, _methods),
+    "methods": Experiment("Every method, each tuned at 48 bits", "17", ("bits", "method"), _MAP, None, grids.methods),
 }
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables
-from qsmi_lib.experiments import POSTER_BITS, grid
+from qsmi_lib.experiments import grid
+from qsmi_lib.grids import POSTER_BITS
 from qsmi_lib.methods import METHODS
 from qsmi_lib.plotting import comparison, derivation, sphere
 from qsmi_lib.plotting import results as plots

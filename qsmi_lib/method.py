@@ -31,7 +31,8 @@ class Method:
         prepare_options: options that `prepare` reads and the loss does not.
         on_step: step, from 0 -> settings of the loss at that step.
         head: (features, bits, classes) -> the network's last layer; None: a dense one.
-        network: (data set, bits) -> a module with `fit(inputs, seed)`, for a method without a loss.
+        network: (data set, bits, width of a backbone's features or None) -> a module with `fit(inputs, seed)`, for a
+            method without a loss.
         note: what must stand beside its numbers.
     """
 
@@ -45,7 +46,7 @@ class Method:
     prepare_options: Mapping[str, Default] = field(default_factory=dict)
     on_step: Callable[[int], Mapping[str, float]] | None = None
     head: Callable[[int, int, int], nn.Module] | None = None
-    network: Callable[[str, int], nn.Module] | None = None
+    network: Callable[[str, int, int | None], nn.Module] | None = None
     note: str = ""
 
 

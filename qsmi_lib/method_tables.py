@@ -8,7 +8,7 @@ import pandas as pd
 
 from qsmi_lib import tuning
 from qsmi_lib.config import RunConfig
-from qsmi_lib.experiments import TRAINED
+from qsmi_lib.grids import TRAINED
 from qsmi_lib.methods import METHODS
 
 

@@ -4,10 +4,12 @@ from functools import partial
 
 from qsmi_lib import heads, untrained
 from qsmi_lib.config import RunConfig, known
+from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, triplet, two_stage, unseen
 from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.method import Default, Method, by_dataset
 
+OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate"}
 COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
 RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
 
@@ -219,13 +221,14 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
         ValueError: an unknown method, setting or option, with the known ones listed; a number out of its range.
     """
     entry = known("method", METHODS, method)
-    of_no_use = {"options", "dataset", "method"} | (set() if entry.loss else {"epochs", "batch_size", "learning_rate"})
+    of_no_use = {"options", "dataset", "method"} | (set() if entry.loss else OF_TRAINING)
     of_no_use |= {"alpha"} if entry.alpha is None else set()
     fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in of_no_use}
     options = {k: v(dataset, bits) if callable(v) else v for k, v in options_of(method).items()}
     for name in settings:
         known(f"setting of {method}", fields | options, name)
     options = {name: _option(name, default, settings) for name, default in options.items()}
+    settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
     own = {"alpha": entry.alpha(dataset, bits) if callable(entry.alpha) else entry.alpha or 0.0}
     own |= {} if entry.loss else {"epochs": 1}
     return RunConfig(dataset, method, bits, options=options, **(own | settings))

@@ -9,6 +9,8 @@ from safetensors.torch import load_model as load_weights
 from safetensors.torch import save_model as save_weights
 from torch import Tensor, nn
 
+from qsmi_lib import backbones, features
+from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import DATASETS
 from qsmi_lib.files import whole
@@ -56,29 +58,98 @@ class DigitsMLP(nn.Module):
         return self.dense(self.hidden(images.flatten(1)).relu())
 
 
+class HashHead(nn.Module):
+    """What hashes frozen features (Appendix B): a hidden layer with ReLU, and one dense layer.
+
+    Args:
+        n_features: width of the features.
+        bits: code length, at least 1.
+        n_hidden: N_H of the paper, 64 on CIFAR-10.
+    """
+
+    def __init__(self, n_features: int, bits: int, n_hidden: int = 64):
+        super().__init__()
+        self.hidden = nn.Linear(n_features, n_hidden)
+        self.dense = nn.Linear(n_hidden, bits)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Embeddings (n, bits) of features (n, n_features)."""
+        return self.dense(self.hidden(features).relu())
+
+
+class EndToEnd(nn.Module):
+    """A backbone and the head that hashes its features, trained together.
+
+    Args:
+        backbone: pictures -> features.
+        head: features -> embeddings.
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module):
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embeddings (n, bits) of pictures, as the backbone takes them."""
+        return self.head(self.backbone(images))
+
+
 NETWORKS = {"digits": DigitsMLP, "fashion_mnist": FashionCNN}
 
 
-def build(dataset: str, bits: int, method: str = "qsmi") -> nn.Module:
+def build(
+    dataset: str, bits: int, method: str = "qsmi", *, backbone: str = "", end_to_end: bool = False, weights: bool = True
+) -> nn.Module:
     """The network that `dataset` is hashed with, PyTorch's default initialisation from its global generator.
 
     Args:
         dataset: registry name.
         bits: code length.
         method: registry name; some bring a last layer, or, untrained, a module, of their own.
+        backbone: whose features are hashed; empty: the data set's own network hashes its pictures.
+        end_to_end: whether the backbone is part of the network, which then takes pictures.
+        weights: whether that backbone gets its published weights.
 
     Raises:
-        ValueError: an unknown data set or method, or a code length below 1.
+        ValueError: an unknown data set, method or backbone, a code length below 1, or a data set that has no network of
+            its own and no backbone.
+        FileNotFoundError: a backbone's weights are wanted and not on this machine.
     """
-    network, entry = known("data set", NETWORKS, dataset), known("method", METHODS, method)
+    known("data set", DATASETS, dataset)
+    entry = known("method", METHODS, method)
     if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
         raise ValueError(f"bits must be a whole number of at least 1, got {bits!r}")
+    if not backbone and dataset not in NETWORKS:
+        raise ValueError(f"{dataset} has no network of its own: name a backbone, one of {', '.join(BACKBONES)}")
+    n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
     if entry.network is not None:
-        return entry.network(dataset, bits)
-    model = network(bits)
+        return entry.network(dataset, bits, n_features)
+    model = HashHead(n_features, bits) if backbone else NETWORKS[dataset](bits)
     if entry.head is not None:
         model.dense = entry.head(model.dense.in_features, bits, len(DATASETS[dataset].CLASSES))
-    return model
+    if not end_to_end:
+        return model
+    return EndToEnd(backbones.load(backbone) if weights else backbones.assembled(backbone), model)
+
+
+def of(config: RunConfig, *, weights: bool = True) -> nn.Module:
+    """The network of `config`; `weights` as in `build`."""
+    end_to_end = config.backbone_learning_rate > 0
+    own = {"backbone": config.backbone, "end_to_end": end_to_end, "weights": weights}
+    return build(config.dataset, config.bits, config.method, **own)
+
+
+def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict]:
+    """The weights of `model` as Adam takes them: a trained backbone's have a learning rate of their own."""
+    if not isinstance(model, EndToEnd):
+        return [{"params": list(model.parameters())}]
+    tuned = {"params": list(model.backbone.parameters()), "lr": config.backbone_learning_rate}
+    return [tuned, {"params": list(model.head.parameters())}]
+
+
+def batch_size(config: RunConfig) -> int:
+    """How many items the network of `config` encodes at a time."""
+    return features.batch_size(config.backbone) if config.backbone_learning_rate else 1000
 
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
@@ -100,7 +171,7 @@ def load(path: Path) -> tuple[nn.Module, RunConfig]:
         if "config" not in metadata:
             raise ValueError("it carries no configuration")
         config = RunConfig.from_dict(json.loads(metadata["config"]))
-        model = build(config.dataset, config.bits, config.method)
+        model = of(config, weights=False)
         load_weights(model, path)
     except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged, or not a model that qsmi_lib saved: {error}") from error

@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED = ROOT / "data" / "paper"  # the published numbers, one CSV a table
+SPLITS = ROOT / "data" / "splits"  # divisions that are committed as indices
+WEIGHTS = ROOT / "data" / "weights"  # of the digits' own backbones
 COMMITTED = ROOT / "results" / "paper"  # what the repository carries: records under runs, and artefacts
 
 

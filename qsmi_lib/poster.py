@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from qsmi_lib import records
 from qsmi_lib.config import RunConfig
-from qsmi_lib.experiments import POSTER
+from qsmi_lib.grids import POSTER
 from qsmi_lib.losses.triplet import REST
 from qsmi_lib.methods import METHODS
 from qsmi_lib.rotated import WHOLE, file_of

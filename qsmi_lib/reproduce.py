@@ -9,7 +9,8 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from qsmi_lib import comparison, datasets, figures, paths, rotated, runner, tables
+from qsmi_lib import backbones, comparison, datasets, figures, paths, rotated, runner, tables
+from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.stale import stale as older_records
@@ -82,21 +83,27 @@ def reproduce(
         for run in rotated.ROTATIONS[n](get_profile(profile))
         if not seeds
     ]
-    files = {runner.record_path(config, profile) for config in configs}
     steps = get_profile(profile).rotation_steps
-    files |= {rotated.file_of(config, profile, n_steps=steps) for config in turned}
     older = older_records(profile) if stale == "rerun" else []
-    absent = sum(not path.exists() or f"{path.parent.name}/{path.stem}" in older for path in files)
-    if absent or fresh:
-        try:
-            datasets.load(get_profile(profile).dataset)  # downloads where it can
-        except FileNotFoundError as error:
-            lessons = {EXPERIMENTS[name].notebook for name in names}
-            print(f"skipped: {absent} runs, and notebooks {', '.join(sorted(lessons))}: {error}")
-            chosen, names = [path for path in chosen if path.stem[:2] not in lessons], []
-            configs, turned = [], []
-        else:
-            print(f"training {len(files) if fresh else absent} of {len(files)} runs", flush=True)
+    wanting, total = [], {runner.record_path(config, profile): config for config in configs}
+    total |= {rotated.file_of(config, profile, n_steps=steps): config for config in turned}
+    for path, config in total.items():
+        if fresh or not path.exists() or f"{path.parent.name}/{path.stem}" in older:
+            wanting.append(config)
+    lacking = _not_here(wanting)
+    if lacking:
+        lessons = {EXPERIMENTS[n].notebook for n in names if any(_needs(c) in lacking for c in grid(n, profile))}
+        skipped = [config for config in wanting if _needs(config) in lacking]
+        print(
+            f"skipped: {len(skipped)} runs, and notebooks {', '.join(sorted(lessons))}: {'; '.join(lacking.values())}"
+        )
+        chosen = [path for path in chosen if path.stem[:2] not in lessons]
+        names = [name for name in names if EXPERIMENTS[name].notebook not in lessons]
+        configs, turned, wanting = (
+            [config for config in own if _needs(config) not in lacking] for own in (configs, turned, wanting)
+        )
+    if wanting:
+        print(f"training {len(wanting)} of {len(total)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
     rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
@@ -118,6 +125,24 @@ def reproduce(
                 print(f"{done + 1}/{len(chosen)} {notebook.stem}: {took:.0f} s, about {left:.0f} s left", flush=True)
     write_all(profile, names)
     return failures
+
+
+def _needs(config: RunConfig) -> tuple[str, str]:
+    """What a run reads: a data set, and a backbone's weights where it has one."""
+    return config.dataset, config.backbone
+
+
+def _not_here(configs: list[RunConfig]) -> dict[tuple[str, str], str]:
+    """What `configs` read and this machine has not, even after a try to download it -> how to get it."""
+    lacking = {}
+    for dataset, backbone in dict.fromkeys(map(_needs, configs)):
+        try:
+            datasets.DATASETS[dataset].load(0)  # downloads where it can
+            if backbone:
+                backbones.load(backbone)
+        except FileNotFoundError as error:
+            lacking[dataset, backbone] = str(error)
+    return lacking
 
 
 def write_all(profile: str, names: list[str] | None = None) -> list[Path]:

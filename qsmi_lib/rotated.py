@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import datasets, models, paths, records, rotation, runner, training
+from qsmi_lib import models, paths, records, rotation, runner, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
-from qsmi_lib.experiments import POSTER_BITS, TRAINED, UNTRAINED, reduced_epochs, tuned
+from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, reduced_epochs, tuned
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
 from qsmi_lib.rotation import STARTS, search
@@ -82,13 +82,13 @@ def rotate(
         # The sign does not see the lengths, but ITQ would weigh the items by them.
         return on_sphere(training.embed(model, part.inputs, precision=precision).double())
 
-    split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol)
+    split = runner.split_of(config)
     parts = split.query[:N_QUERY], split.database[:N_DATABASE]
     held = [embedded(part).numpy() for part in parts]
     begun, found = (
         search(*held, *(part.labels for part in parts), start=start, n_steps=steps, seed=seed) for steps in (0, n_steps)
     )
-    split = datasets.load(config.dataset, draw=config.draw, protocol=whole)
+    split = runner.split_of(config, protocol=whole)
     points = [embedded(part) for part in (split.query, split.database)]
     scores = {}
     for name, turn in {"before": np.eye(config.bits), "at_start": begun.rotation, "metrics": found.rotation}.items():
@@ -124,7 +124,15 @@ def poster_rotations(profile: Profile) -> list[RunConfig]:
     ]
 
 
-ROTATIONS = {"14": poster_rotations, "17": rotations}  # notebook -> the runs whose rotations it shows
+def poster_rotations_cifar10(profile: Profile) -> list[RunConfig]:
+    """The same on frozen features."""
+    return [run for protocol in WHOLE for run in frozen(profile, ["spring"], POSTER_BITS, protocol=protocol)]
+
+
+ROTATIONS = {
+    "14": lambda profile: poster_rotations(profile) + poster_rotations_cifar10(profile),
+    "17": rotations,
+}  # notebook -> the runs whose rotations it shows
 
 
 def rotate_all(

@@ -19,7 +19,7 @@ from qsmi_lib.evaluation import Evaluation, evaluate
 from qsmi_lib.progress import bar
 from qsmi_lib.sources import source_hash
 
-SMALL = 256  # numbers an item: a network for so little is faster on one thread than on several
+SMALL = 256  # numbers a picture: a network for so little, or for features, is faster on one thread than on several
 CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
 
 
@@ -45,11 +45,13 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
     path.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    split = _split(config.dataset, config.draw, config.protocol, device)
+    split = split_of(config, device)
     trained, provenance = train(config, split)
     start = time.perf_counter()
-    query = training.encode(trained.model, split.query.inputs, precision=trained.precision)
-    database = training.encode(trained.model, split.database.inputs, precision=trained.precision)
+    query, database = (
+        training.encode(trained.model, part.inputs, precision=trained.precision, batch_size=models.batch_size(config))
+        for part in (split.query, split.database)
+    )
     scores = score(query, database, split.query.labels, split.database.labels)
     provenance["seconds_evaluate"] = round(time.perf_counter() - start, 3)
     record = {
@@ -78,7 +80,7 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, d
     device = split.train.inputs.device
     start = time.perf_counter()
     threads = torch.get_num_threads()
-    if split.train.inputs[0].numel() <= SMALL:
+    if split.train.inputs.ndim == 2 or split.train.inputs[0].numel() <= SMALL:
         torch.set_num_threads(1)
     try:
         provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
@@ -109,10 +111,21 @@ def save_codes(path: Path, query: torch.Tensor, database: torch.Tensor, split: d
 
 def record_path(config: RunConfig, profile: str) -> Path:
     """Where the record of `config` lies, or will lie."""
-    return (
-        paths.runs(profile)
-        / f"{config.run_id(datasets.fingerprint(config.dataset, config.draw, config.protocol))}.json"
-    )
+    return paths.runs(profile) / f"{run_id(config)}.json"
+
+
+def run_id(config: RunConfig) -> str:
+    """The name of the record of `config`."""
+    return config.run_id(datasets.fingerprint(config.dataset, config.draw, config.protocol, config.backbone))
+
+
+def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: str | None = None) -> datasets.Split:
+    """What `config` trains on and is scored on, or, under another `protocol`, would be; the last one is kept.
+
+    The inputs are the features of its backbone, or, where the backbone itself is trained, the pictures.
+    """
+    frozen = "" if config.backbone_learning_rate else config.backbone
+    return _split(config.dataset, config.draw, protocol or config.protocol, frozen, torch.device(device))
 
 
 def run_all(
@@ -141,6 +154,6 @@ def run_all(
 
 
 @lru_cache(maxsize=1)
-def _split(dataset: str, draw: int, protocol: str, device: torch.device) -> datasets.Split:
+def _split(dataset: str, draw: int, protocol: str, backbone: str, device: torch.device) -> datasets.Split:
     """The split, kept for the next run on the same data."""
-    return datasets.load(dataset, draw=draw, protocol=protocol, device=device)
+    return datasets.load(dataset, draw=draw, protocol=protocol, backbone=backbone, device=device)

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from functools import cache, partial
 from types import ModuleType
 
-from qsmi_lib import codes, hog, rotation, training
+from qsmi_lib import backbone_networks, codes, features, hog, precision, rotation, training
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import DATASETS, protocols, splits
+from qsmi_lib.datasets import DATASETS, listed, protocols, splits
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models import NETWORKS
+from qsmi_lib.models import NETWORKS, EndToEnd, HashHead
 
 
 def source_hash(config: RunConfig) -> str:
@@ -22,7 +22,9 @@ def source_hash(config: RunConfig) -> str:
     method, data set or network leaves the hashes of the others as they are.
     """
     entry = known("method", METHODS, config.method)
-    modules = {training, codes, splits, protocols, DATASETS[config.dataset]}
+    modules = {training, precision, codes, splits, DATASETS[config.dataset]}
+    modules.add(listed if config.protocol in listed.PROTOCOLS else protocols)
+    modules |= {backbone_networks, features} if config.backbone else set()
     modules |= _with_imports(sys.modules["qsmi_lib.losses.information"])  # the measures of the history
     function, fixed = entry.loss or entry.network, {}
     if isinstance(function, partial):
@@ -30,7 +32,8 @@ def source_hash(config: RunConfig) -> str:
     modules |= _with_imports(sys.modules[function.__module__])
     if entry.network is not None:
         modules |= {hog, rotation}
-    network = [known("data set", NETWORKS, config.dataset), *([entry.head] if entry.head else [])]
+    network = [HashHead, EndToEnd] if config.backbone else [known("data set", NETWORKS, config.dataset)]
+    network += [entry.head] if entry.head else []
     head = repr((function.__name__, sorted(fixed.items())))
     return hash_of([*sorted(modules, key=lambda module: module.__name__), *network], head)
 

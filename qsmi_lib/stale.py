@@ -40,7 +40,7 @@ def _searches(profile: str) -> Iterator[tuple[str, bool]]:
     """The same of the line searches."""
     for path in sorted(paths.tuning(profile).glob("*.json")):
         search = tuning.read(path)
-        common = {name: search[name] for name in ("seed", "epochs", "protocol")}
+        common = {name: search[name] for name in ("seed", "epochs", "protocol", "backbone") if name in search}
         for trial in search["trials"]:
             config = configure(search["dataset"], search["method"], search["bits"], **common, **trial["settings"])
             yield path.stem, trial.get("source_hash") == source_hash(config)

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from qsmi_lib import paths, records
+from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import RunConfig
-from qsmi_lib.datasets import fingerprint
+from qsmi_lib.datasets import TITLES
 from qsmi_lib.experiments import experiment, grid
 from qsmi_lib.methods import METHODS
+from qsmi_lib.runner import run_id
 
 CONVENTIONS = {
     "map_11pt": "mAP (11 points)",
@@ -25,12 +27,22 @@ PROTOCOL_TITLES = {
     "first_tenth": "first tenth of all",
     "held_out": "a tenth held out",
     "reduced_held_out": "reduced, a tenth held out",
+    "sampled": "database: the rest",
+    "sampled_all": "database: the rest and the training items",
+    "unseen_2": "2 unseen classes",
+    "unseen_3": "3 unseen classes",
 }
+QUOTED = {
+    "table_5": ": QSMI's with AlexNet fine-tuned; the others quoted, each under a convention of its own",
+    "table_9": "; it does not say which classes, nor how 7.5 of 10 are taken",
+}
+# What the paper quotes from others stands beside the convention that comes nearest.
+NEAREST = {"map_literature": "map"}
 
 
 def found(configs: list[RunConfig], where: Path) -> list[dict]:
     """The records of `configs` in the folder `where`, those that exist."""
-    distinct = {config.run_id(fingerprint(config.dataset, config.draw, config.protocol)): config for config in configs}
+    distinct = {run_id(config): config for config in configs}
     return [records.load(path) for name in distinct if (path := where / f"{name}.json").exists()]
 
 
@@ -70,7 +82,9 @@ def published(name: str) -> pd.DataFrame:
     """The paper's numbers for the experiment `name`, as data/paper has them; empty where it prints none."""
     file = experiment(name).published
     columns = ["dataset", "method", "bits", "metric", "mean", "std"]
-    return pd.read_csv(paths.PUBLISHED / file)[columns] if file else pd.DataFrame(columns=columns)
+    if file is None:
+        return pd.DataFrame(columns=columns)
+    return pd.read_csv(paths.PUBLISHED / file)[columns].replace({"metric": NEAREST})
 
 
 def beside(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
@@ -139,22 +153,36 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     """What the table of `name` shows: title, data, protocol, runs."""
     configs = grid(name, profile)
     kept = found(configs, where or paths.runs(profile))
-    first = configs[0]
+    first, theirs = configs[0], grid(name, "paper")[0]
     seeds = sorted({record["config"]["seed"] for record in kept})
     epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
-    data = "Fashion-MNIST" if first.dataset == "fashion_mnist" else f"{first.dataset}, in place of Fashion-MNIST"
+    data = TITLES[first.dataset]
+    data += "" if first.dataset == theirs.dataset else f", in place of {TITLES[theirs.dataset]}"
+    for backbone in dict.fromkeys(config.backbone for config in configs if config.backbone):
+        data += f"; features of {seen_through(backbone)}"
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
     n_runs = len({config.run_id(config.protocol) for config in configs})
-    beside_paper = (
-        " (the paper's, after 50 epochs, in brackets)"
-        if len(published(name)) and first.dataset == "fashion_mnist"
-        else ""
-    )
+    shown = len(published(name)) and first.dataset == theirs.dataset
+    beside_paper = f" (the paper's{QUOTED.get(name, f', after {theirs.epochs} epochs')}, in brackets)" if shown else ""
+    over = "seeds" if len({config.draw for config in configs}) == 1 else "draws of the classes, each with its own seed"
     return (
         f"**{experiment(name).title}.** {data}; {' and '.join(map(str, epochs))} epochs; {len(kept)} of {n_runs} runs"
-        f" recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over seeds{beside_paper},"
+        f" recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over {over}{beside_paper},"
         " ties by database index."
     )
+
+
+def seen_through(backbone: str) -> str:
+    """A backbone as captions name it, with what its weights have seen of the data."""
+    entry = BACKBONES[backbone]
+    labels = f"all training labels of {TITLES[entry.knows]}" if entry.knows else "no label of these data"
+    return f"{entry.title} (has seen {labels})"
+
+
+def readings(rows: pd.DataFrame, by: tuple[str, ...]) -> list[str]:
+    """What else tells the rows of `beside` apart, for people: the settings beyond method and bits."""
+    others = [name for name in by if name not in ("method", "bits")]
+    return ["; ".join(_setting(name, row[name]) for name in others) for row in rows.to_dict("records")]
 
 
 def plus_minus(mean: float, std: float) -> str:
@@ -186,4 +214,6 @@ def _setting(name: str, value: object) -> str:
         return "from the batch" if value is None or math.isnan(value) else f"M = {value:g}"
     if name == "protocol":
         return PROTOCOL_TITLES[value]
+    if name == "backbone":
+        return BACKBONES[value].title
     return value if isinstance(value, str) else f"{value:g}"

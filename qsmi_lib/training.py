@@ -2,8 +2,6 @@
 
 import ctypes
 import platform
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -16,6 +14,7 @@ from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import information_potentials, qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
 from qsmi_lib.methods import METHODS, Method, settings_of_loss
+from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
 
 N_PROBE = 1024  # training items on which the information measures are followed, the first ones
@@ -50,13 +49,13 @@ def train(config: RunConfig, split: Split) -> Trained:
     device = split.train.inputs.device
     precision = resolve_precision(config.precision, device)
     if method.loss is None:
-        model = models.build(config.dataset, config.bits, config.method).to(device)
+        model = models.of(config).to(device)
         model.fit(split.train.inputs, config.seed)
         return Trained(model.eval(), [], "float32")
     _keep_freed_memory()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        model = models.to_device(models.build(config.dataset, config.bits, config.method), device)
+        model = models.to_device(models.of(config), device)
         history = _descend(model, method, config, split, precision)
     return Trained(model.eval(), history, precision)
 
@@ -68,7 +67,7 @@ def _descend(
     part, device, settings = split.train, split.train.inputs.device, settings_of_loss(config)
     refresh = config.options.get("refresh")
     generator = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(models.parameter_groups(model, config), lr=config.learning_rate, fused=True)
     history, step = [], 0
     for epoch in bar(range(1, config.epochs + 1), f"{config.method} {config.bits} bits", unit="epoch"):
         if method.prepare is not None and (epoch == 1 or (refresh and (epoch - 1) % int(refresh) == 0)):
@@ -129,21 +128,6 @@ def embed(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch
 def encode(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
     """Codes of `inputs`, the sign of what `embed` gives for the same arguments: int8 (n, bits), -1 and +1."""
     return binarize(embed(model, inputs, precision=precision, batch_size=batch_size))
-
-
-def autocast(precision: str, device: torch.device) -> AbstractContextManager:
-    """The context in which a network computes in `precision`."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """What "auto" comes to: bf16 where the device multiplies it in hardware (CUDA since Ampere; AMX), else float32."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
-    cpu = Path("/proc/cpuinfo")
-    return "bf16" if cpu.exists() and "amx_bf16" in cpu.read_text() else "float32"
 
 
 def _keep_freed_memory() -> None:

@@ -9,9 +9,9 @@ from qsmi_lib import paths, records, runner
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.methods import COUNTS, METHODS, configure
 
-EPOCHS = 10
 SEED = 0
 BITS = 48  # the length at which methods are tuned; the values hold for all
+WHOLE, FROZEN = (10, "held_out"), (50, "reduced_held_out")  # epochs and protocol: own networks, and frozen features
 CRITERION = "map_expected"  # free of ties
 MADE_BY = ("torch", "device", "precision", "fingerprint")  # of a trial's provenance
 # Settings whose line search keeps to the registry's values: what counts buy costs in proportion, a weight of 0 makes
@@ -26,16 +26,18 @@ def tune(
     dataset: str,
     profile: str,
     *,
+    backbone: str = "",
     bits: int = BITS,
     seed: int = SEED,
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     jobs: int = 1,
     stale: str = "keep",
 ) -> dict:
     """The line search for `method`: one setting after the other, the best value of each kept for the next.
 
     Each trial trains on nine tenths of the training set and is scored by the last tenth asking them (the protocol
-    "held_out"). Where the best value is the least or the largest of the registry's, up to `FURTHER` values beyond it
+    "held_out"; with the frozen features of a backbone "reduced_held_out", so that no label beyond those 5,000 items is
+    seen). Where the best value is the least or the largest of the registry's, up to `FURTHER` values beyond it
     are tried, unless the setting is one of `CLOSED`. Trials that are recorded are not run again; the search is
     written when it is through.
 
@@ -43,9 +45,10 @@ def tune(
         method: registry name.
         dataset: registry name.
         profile: under whose results the search is recorded.
+        backbone: whose features are hashed.
         bits: code length.
         seed: of all trials.
-        epochs: passes over the nine tenths.
+        epochs: passes over the nine tenths; None: 10, or 50 of the few items of frozen features.
         jobs: trials at a time.
         stale: as in `runner.run`.
 
@@ -59,11 +62,13 @@ def tune(
     """
     if known("method", METHODS, method).loss is None:
         raise ValueError(f"{method} trains nothing: there is nothing to tune")
-    common = {"seed": seed, "epochs": epochs, "protocol": "held_out"}
+    usual, protocol = FROZEN if backbone else WHOLE
+    common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
+    seen = {"backbone": backbone} if backbone else {}
     trials, made, chosen = [], [], {}
 
     def score(tried: list[dict]) -> list[dict]:
-        configs = [configure(dataset, method, bits, **common, **settings) for settings in tried]
+        configs = [configure(dataset, method, bits, **common, **seen, **settings) for settings in tried]
         found = runner.run_all(configs, trials_of(profile), jobs=jobs, stale=stale)
         trials.extend(_trial(*each) for each in zip(tried, configs, found, strict=True))
         made.extend(record["provenance"] for record in found)
@@ -79,17 +84,17 @@ def tune(
             scores.append(score([fixed | {name: value}])[0]["metrics"][CRITERION])
             line.append(value)
         chosen = fixed | {name: line[np.argmax(scores)]}
-    head = {"method": method, "dataset": dataset, "bits": bits} | common | {"criterion": CRITERION}
+    head = {"method": method, "dataset": dataset, **seen, "bits": bits} | common | {"criterion": CRITERION}
     made_by = {name: made[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
-    path = file_of(method, dataset, paths.tuning(profile), bits=bits, seed=seed, epochs=epochs)
+    path = file_of(method, dataset, paths.tuning(profile), backbone=backbone, bits=bits, seed=seed, epochs=epochs)
     records.write(path, json.dumps(search, indent=1) + "\n")
     return search
 
 
-def recorded(method: str, dataset: str, folder: Path | None = None) -> dict | None:
-    """The search for `method` of `BITS` bits, `SEED` and `EPOCHS` in `folder` (the repository's); None without one."""
-    path = file_of(method, dataset, folder or paths.COMMITTED / "tuning")
+def recorded(method: str, dataset: str, folder: Path | None = None, *, backbone: str = "") -> dict | None:
+    """The search for `method` of `BITS` bits, `SEED` and the usual epochs in `folder` (the repository's), or None."""
+    path = file_of(method, dataset, folder or paths.COMMITTED / "tuning", backbone=backbone)
     return read(path) if path.exists() else None
 
 
@@ -105,9 +110,9 @@ def read(path: Path) -> dict:
     return search
 
 
-def chosen(method: str, dataset: str) -> dict[str, float | None]:
+def chosen(method: str, dataset: str, backbone: str = "") -> dict[str, float | None]:
     """The settings that the repository's search chose for `method` on `dataset`; none where there was no search."""
-    search = recorded(method, dataset)
+    search = recorded(method, dataset, backbone=backbone)
     return search["chosen"] if search else {}
 
 
@@ -117,10 +122,19 @@ def trials_of(profile: str) -> str:
 
 
 def file_of(
-    method: str, dataset: str, folder: Path, *, bits: int = BITS, seed: int = SEED, epochs: int = EPOCHS
+    method: str,
+    dataset: str,
+    folder: Path,
+    *,
+    backbone: str = "",
+    bits: int = BITS,
+    seed: int = SEED,
+    epochs: int | None = None,
 ) -> Path:
     """Where a search is written."""
-    return folder / f"{dataset}-{method}-{bits}b-s{seed}-{epochs}e.json"
+    epochs = (FROZEN if backbone else WHOLE)[0] if epochs is None else epochs
+    seen = f"{dataset}-{backbone}" if backbone else dataset
+    return folder / f"{seen}-{method}-{bits}b-s{seed}-{epochs}e.json"
 
 
 def _beyond(name: str, line: list[float | None], best: float | None) -> float | None:

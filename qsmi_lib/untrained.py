@@ -1,4 +1,4 @@
-"""Hashes that no label has touched, of HOG features: LSH, ITQ, spectral hashing; each a module with a `fit`."""
+"""Hashes that no label has touched, of HOG or frozen features; each a module with a `fit`."""
 
 import numpy as np
 import torch
@@ -12,29 +12,32 @@ BATCH = 1000  # images at a time, as `training.encode` takes them, so that featu
 
 
 class Projection(nn.Module):
-    """HOG features, centred on their training mean and projected: the sign is the code.
+    """HOG or a backbone's features, centred on their training mean and projected: the sign is the code.
 
     Args:
-        dataset: registry name, of images.
+        dataset: registry name.
         bits: code length, at most the number of features.
+        n_features: of the backbone; None: HOG features are computed of images.
     """
 
-    def __init__(self, dataset: str, bits: int):
+    def __init__(self, dataset: str, bits: int, n_features: int | None = None):
         super().__init__()
-        if bits > N_FEATURES:
-            raise ValueError(f"bits must be at most {N_FEATURES}, the number of HOG features, got {bits}")
-        self.scale = DATASETS[dataset].MEAN, DATASETS[dataset].STD
-        self.register_buffer("mean", torch.zeros(N_FEATURES))
-        self.register_buffer("projection", torch.zeros(N_FEATURES, bits))
+        self.dataset, n_features = dataset, n_features or N_FEATURES
+        if bits > n_features:
+            raise ValueError(f"bits must be at most {n_features}, the width of the features, got {bits}")
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("projection", torch.zeros(n_features, bits))
 
     def features(self, images: Tensor) -> np.ndarray:
-        """HOG features (n, 324) of normalised images (n, 1, side, side)."""
+        """HOG features (n, 324) of normalised images (n, 1, side, side); features of a backbone as they are."""
+        if images.ndim == 2:
+            return images.cpu().numpy()
         pixels = self.pixels(images)
         return np.concatenate([hog(pixels[i : i + BATCH]) for i in range(0, len(pixels), BATCH)])
 
     def pixels(self, images: Tensor) -> np.ndarray:
         """Normalised images (n, 1, side, side) as they were: uint8 (n, side, side)."""
-        mean, std = self.scale
+        mean, std = DATASETS[self.dataset].MEAN, DATASETS[self.dataset].STD
         return ((images[:, 0].cpu().double() * std + mean) * 255.0).round().clamp(0, 255).byte().numpy()
 
     def fit(self, images: Tensor, seed: int) -> None:
@@ -80,8 +83,8 @@ class SpectralHashing(Projection):
     :math:`\omega`.
     """
 
-    def __init__(self, dataset: str, bits: int):
-        super().__init__(dataset, bits)
+    def __init__(self, dataset: str, bits: int, n_features: int | None = None):
+        super().__init__(dataset, bits, n_features)
         self.register_buffer("phase", torch.zeros(bits))
 
     def fit(self, images: Tensor, seed: int) -> None:

@@ -5,9 +5,10 @@ from collections import Counter
 
 import pytest
 
-from qsmi_lib import experiments, runner, tables
+from qsmi_lib import grids, runner, tables
 from qsmi_lib.config import PROFILES
-from qsmi_lib.experiments import EXPERIMENTS, POSTER_BITS, TRAINED, UNTRAINED, VARIANTS, experiment, grid, tuned
+from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
+from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, VARIANTS, tuned
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import METHODS, configure, epochs_of
 
@@ -77,7 +78,7 @@ def test_an_unknown_experiment_lists_the_known(ask):
 def chosen(monkeypatch):
     """Searches that chose something."""
     found = {"dhn": {"alpha": 0.7}, "pgdh": {"balance": None, "n_samples": 64.0}}
-    monkeypatch.setattr(experiments, "chosen", lambda method, dataset: found.get(method, {}))
+    monkeypatch.setattr(grids, "chosen", lambda method, dataset, backbone: found.get(method, {}))
     return found
 
 

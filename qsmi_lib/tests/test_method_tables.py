@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from qsmi_lib import method_tables, paths, runner, tuning
-from qsmi_lib.experiments import TRAINED, UNTRAINED, grid
+from qsmi_lib.experiments import grid
+from qsmi_lib.grids import TRAINED, UNTRAINED
 from qsmi_lib.inspection import codes_of
 from qsmi_lib.methods import METHODS, configure
 

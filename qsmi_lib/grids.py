@@ -1,0 +1,136 @@
+"""The runs that the tables and figures need: profile -> configurations, all seeds."""
+
+from collections.abc import Sequence
+from itertools import product
+
+from qsmi_lib.config import Profile, RunConfig
+from qsmi_lib.datasets import FEW_LABELS
+from qsmi_lib.losses.triplet import FORMS
+from qsmi_lib.methods import METHODS, configure, epochs_of
+from qsmi_lib.tuning import chosen
+
+BITS = (12, 24, 36, 48)  # Table 2
+TIE_BITS = (8, 12, 24, 48)  # notebook 02
+ABLATION = ("qmi", "qmi_clamped", "qsmi_unclamped", "qsmi")  # Table 1, and the cell it leaves out
+ALPHAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # Fig. 3
+VARIANTS = ABLATION[:-1]  # of QSMI: Table 1 compares them, and no other
+TRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is not None and name not in VARIANTS)
+UNTRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is None)
+COMPARED = ("dsh", "dpsh", "qsmi")  # Tables 2 and 3; Table 9 has the same and QSMI+U
+TABLE_5 = ("sampled", "sampled_all")  # the database without and with the training items
+TABLE_5_METHODS = ("dnnh", "dsh", "dpsh", "hashnet", "hashgan", "pgdh", "mihash", "qsmi")
+POSTER = ("spring", "qsmi", "dsh", "dpsh", "dhn")
+POSTER_BITS = (12, 16, 24, 32, 48)
+UIT_ALPHAS, UIT_BITS = (0.005, 0.01), (8, 12, 16)
+
+
+def runs(
+    profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: Sequence[int] | None = None, **settings
+) -> list[RunConfig]:
+    """The product of methods, code lengths and seeds under one profile."""
+    cells = product(methods, bits, profile.seeds if seeds is None else seeds)
+    epochs, dataset = settings.pop("epochs", profile.epochs), settings.pop("dataset", profile.dataset)
+    return [configure(dataset, m, b, seed=s, **epochs_of(m, epochs), **settings) for m, b, s in cells]
+
+
+def tuned(profile: Profile, methods: Sequence[str], bits: Sequence[int], seeds: Sequence[int], **settings) -> list:
+    """As `runs`, each method with the settings that its line search chose, and the epochs of a comparison."""
+    settings = {"epochs": profile.comparison_epochs, "dataset": profile.dataset} | settings
+    found = {m: chosen(m, settings["dataset"], settings.get("backbone", "")) for m in methods}
+    return [run for m in methods for run in runs(profile, [m], bits, seeds, **found[m] | settings)]
+
+
+def methods(profile: Profile) -> list[RunConfig]:
+    """Every method at the profile's code lengths."""
+    return tuned(profile, (*TRAINED, *UNTRAINED), profile.lengths, profile.seeds[:3])
+
+
+def poster(profile: Profile) -> list[RunConfig]:
+    """The reduced training set gets half of the profile's epochs: fewer steps, on Fashion-MNIST, than the whole one."""
+    seeds = profile.seeds[:1]
+    few = tuned(profile, POSTER, POSTER_BITS, seeds, protocol="reduced", epochs=reduced_epochs(profile))
+    return few + tuned(profile, POSTER, POSTER_BITS, seeds)
+
+
+def reduced_epochs(profile: Profile) -> int:
+    """Passes over a reduced training set."""
+    return max(1, profile.epochs // 2)
+
+
+def few_epochs(profile: Profile, protocol: str) -> int:
+    """Passes over frozen features: of few items ten times as many, so that there are about as many steps."""
+    return profile.head_epochs * (10 if protocol in FEW_LABELS else 1)
+
+
+def frozen(profile: Profile, methods: Sequence[str], bits: Sequence[int], n_seeds: int = 1, *, protocol: str) -> list:
+    """As `tuned`, on the features of the backbone that has seen no label of the pictures."""
+    own = {"dataset": profile.pictures, "backbone": profile.clean_backbone, "protocol": protocol}
+    return tuned(profile, methods, bits, profile.seeds[:n_seeds], epochs=few_epochs(profile, protocol), **own)
+
+
+def table_3(profile: Profile) -> list[RunConfig]:
+    """The paper's settings, on the features of the backbone that has seen all labels, as the paper's had."""
+    own = {"dataset": profile.pictures, "backbone": profile.backbone, "epochs": profile.head_epochs}
+    return runs(profile, COMPARED, (8, *BITS), **own)
+
+
+def table_5(profile: Profile) -> list[RunConfig]:
+    """Every method of the table, the database in both readings; one seed where the profile has few."""
+    n_seeds = len(profile.seeds) if len(profile.seeds) > 2 else 1
+    return [run for p in TABLE_5 for run in frozen(profile, TABLE_5_METHODS, (16, 32, 64), n_seeds, protocol=p)]
+
+
+def end_to_end(profile: Profile) -> list[RunConfig]:
+    """The backbone trained too, a fifth of the epochs, its learning rate a tenth of the head's: one seed, 32 bits."""
+    own = {"dataset": profile.pictures, "backbone": profile.clean_backbone, "protocol": TABLE_5[0]}
+    epochs = {"epochs": few_epochs(profile, TABLE_5[0]) // 5}
+    seeds = profile.seeds[:1]
+    return runs(profile, ["qsmi"], [32], seeds, **own, **epochs, backbone_learning_rate=1e-4)
+
+
+def table_9(profile: Profile) -> list[RunConfig]:
+    """Classes held back: each draw of them with a seed of its own, both readings of 7.5 classes, both backbones."""
+    cells = product((profile.backbone, profile.clean_backbone), ("unseen_3", "unseen_2"), profile.seeds)
+    own = {"dataset": profile.pictures, "epochs": profile.head_epochs}
+    return [
+        run
+        for backbone, protocol, draw in cells
+        for run in runs(
+            profile, (*COMPARED, "qsmi_u"), BITS[:3], [draw], backbone=backbone, protocol=protocol, draw=draw, **own
+        )
+    ]
+
+
+def poster_cifar10(profile: Profile) -> list[RunConfig]:
+    """The poster's comparison on frozen features."""
+    return [run for p in ("reduced", "full") for run in frozen(profile, POSTER, POSTER_BITS, protocol=p)]
+
+
+def forms(profile: Profile) -> list[RunConfig]:
+    """The variants of the spring loss."""
+    return [run for form in FORMS for run in tuned(profile, ["spring"], [48], profile.seeds[:1], form=form)]
+
+
+def uit_dsh(profile: Profile) -> list[RunConfig]:
+    """The slides' DSH: 20 epochs, the learning rate of their script; one seed, few epochs where all items train it."""
+    tenth = {"epochs": min(profile.epochs, 20), "protocol": "first_tenth"}
+    whole = {"epochs": profile.comparison_epochs // 2}
+    cells = [(a, tenth, profile.seeds[:3]) for a in UIT_ALPHAS] + [(a, whole, profile.seeds[:1]) for a in UIT_ALPHAS]
+    rate = 3e-4
+    return [r for a, own, n in cells for r in runs(profile, ["dsh"], UIT_BITS, n, alpha=a, learning_rate=rate, **own)]
+
+
+def alphas(profile: Profile) -> list[RunConfig]:
+    """Fig. 3's grid: three seeds are enough for a curve of six points."""
+    return [run for alpha in ALPHAS for run in runs(profile, ["qsmi"], [48], profile.seeds[:3], alpha=alpha)]
+
+
+def alphas_cifar10(profile: Profile) -> list[RunConfig]:
+    """Fig. 3's grid on the features of Table 3."""
+    own = {"dataset": profile.pictures, "backbone": profile.backbone, "epochs": profile.head_epochs}
+    return [run for alpha in ALPHAS for run in runs(profile, ["qsmi"], [48], profile.seeds[:3], alpha=alpha, **own)]
+
+
+def constant_needs(profile: Profile) -> list[RunConfig]:
+    """M from the batch, and M = 10, the number of classes."""
+    return [run for m in (None, 10.0) for run in runs(profile, ["qsmi"], [48], information_needs=m)]

@@ -1,0 +1,50 @@
+"""Weights of any network: read without executing anything, compared with what the network needs, checksummed."""
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Put the weights of a file, safetensors or a PyTorch checkpoint, into `network`; no pickle is executed.
+
+    Raises:
+        ValueError: the file is damaged, would execute something, or holds the weights of another network.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+    except (SafetensorError, RuntimeError, EOFError, ValueError, AttributeError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} is damaged, or holds more than weights: {error}") from error
+    # Checkpoints carry the name of a parallel wrapper; torchvision's DenseNets an older form of their layers' names.
+    state = {
+        re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", name.removeprefix("module.")): v for name, v in state.items()
+    }
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    got = {name: tuple(value.shape) for name, value in state.items()}
+    wrong = [name for name in expected if got.get(name) != expected[name] and not name.endswith("num_batches_tracked")]
+    if wrong or (extra := sorted(got.keys() - expected.keys())):
+        name = wrong[0] if wrong else extra[0]
+        raise ValueError(
+            f"{path} holds the weights of another network: {type(network).__name__} expects {name} of shape "
+            f"{expected.get(name, 'none')}, got {got.get(name, 'none')}"
+        )
+    network.load_state_dict(state, strict=False)
+
+
+def checksum(network: nn.Module) -> str:
+    """SHA-256 of the weights and statistics of `network`, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        if not name.endswith("num_batches_tracked"):
+            digest.update(name.encode() + value.detach().cpu().contiguous().float().numpy().tobytes())
+    return digest.hexdigest()
