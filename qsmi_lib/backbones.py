@@ -212,7 +212,7 @@ BACKBONES = {
         _BY_TORCHVISION,
     ),
     "digits_labels": Backbone(
-        "a small network trained on the digits' labels",
+        "digits network (labels)",
         lambda: DigitsNetwork(10),
         lambda network: network.body,
         32,
@@ -224,7 +224,7 @@ BACKBONES = {
         knows="digits",
     ),
     "digits_pixels": Backbone(
-        "a small network trained on the digits' pixels",
+        "digits network (pixels)",
         lambda: DigitsNetwork(64),
         lambda network: network.body,
         32,

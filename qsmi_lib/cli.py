@@ -92,9 +92,12 @@ def run(
 ) -> None:
     """Train one network, print its metrics and save its record, weights and codes."""
     from qsmi_lib import config, methods, runner
+    from qsmi_lib.datasets import BACKBONE_OF
 
     name = profile or ("digits" if dataset == "digits" else "quick")
-    settings = methods.epochs_of(method, config.profile(name).epochs)
+    own = config.profile(name)
+    epochs = own.head_epochs if given["backbone"] or dataset in BACKBONE_OF else own.epochs
+    settings = methods.epochs_of(method, epochs)
     settings |= {name: value for name, value in given.items() if value is not None}
     extra = dict(map(parse_option, options))
     for option in extra:

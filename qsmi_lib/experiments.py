@@ -85,6 +85,7 @@ EXPERIMENTS = {
     "table_3": Experiment(
         "Table 3: DSH, DPSH and QSMI on frozen features", "06", ("method", "bits"), _MAP, "table_3.csv", grids.table_3
     ),
+    "fig_4": Experiment("Fig. 4: codes of 48 bits in a map", "11", ("method",), (), None, grids.fig_4),
     "table_5": Experiment(
         "Table 5: few training items, no other label seen",
         "06",

@@ -80,7 +80,7 @@ def extract(
 def file_of(images: Tensor, backbone: nn.Module, name: str, precision: str) -> Path:
     """Where the features lie, or will lie."""
     digest = hashlib.sha256(images.cpu().contiguous().numpy())
-    digest.update(f"{checksum(backbone)} {backbone} {precision}".encode())
+    digest.update(f"{images.dtype} {tuple(images.shape)} {checksum(backbone)} {backbone} {precision}".encode())
     digest.update(inspect.getsource(backbone_networks).encode())  # another scaling gives other features
     return paths.results("cache") / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
 
@@ -96,8 +96,9 @@ def _compute(images: Tensor, backbone: nn.Module, path: Path, precision: str, si
             continue
         with torch.inference_mode(), autocast(precision, device):
             features = backbone(images[rows].to(device)).float().cpu().numpy()
-        if features.ndim != 2 or not np.isfinite(features).all():
-            kind = f"of shape {features.shape}" if features.ndim != 2 else "that are not finite"
+        fits = features.ndim == 2 and len(features) == len(images[rows])
+        if not fits or not np.isfinite(features).all():
+            kind = "that are not finite" if fits else f"of shape {features.shape} for {len(images[rows])} images"
             raise ValueError(
                 f"{path.stem.rsplit('-', 1)[0]} must give finite features (n, n_features), got some {kind}"
             )
@@ -120,7 +121,9 @@ def _empty(path: Path, shape: tuple[int, int]) -> np.memmap:
 def _opened(path: Path, n: int) -> np.memmap | None:
     """The matrix in `path`, or None where there is none of `n` rows; a finished one is not written to."""
     try:
-        held = np.lib.format.open_memmap(path, "c" if path.suffix == ".npy" else "r+")
+        held = np.lib.format.open_memmap(path, "c")  # refuses a truncated file, which "r+" would fill up with zeros
+        if path.suffix != ".npy":
+            held = np.lib.format.open_memmap(path, "r+")
     except (FileNotFoundError, ValueError):
         return None
     return held if held.ndim == 2 and len(held) == n and held.dtype == np.float32 else None

@@ -1,5 +1,6 @@
 """Figures of the experiments from records alone, written as PNG and PDF."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables
+from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables, tsne
+from qsmi_lib.backbones import BACKBONES
+from qsmi_lib.datasets import DATASETS
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import POSTER_BITS
 from qsmi_lib.methods import METHODS
-from qsmi_lib.plotting import comparison, derivation, sphere
+from qsmi_lib.plotting import comparison, derivation, frozen, sphere
 from qsmi_lib.plotting import results as plots
 
 
@@ -21,11 +24,20 @@ def compared(cells: pd.DataFrame, kept: list[dict], profile: str) -> Figure:
     return comparison.scores(cells, method_tables.caption(configs, len(kept), "mean and deviation over seeds"))
 
 
-def across_lengths(kept: list[dict], profile: str) -> Figure:
-    """The poster's comparison, as notebook 14 shows it."""
+def across_lengths(kept: list[dict], profile: str, turned: Callable[[config.Profile], list]) -> Figure:
+    """The poster's comparison, as notebook 14 shows it; `turned`: the runs whose rotations belong to it."""
     own = config.profile(profile)
-    turned = rotated.table(rotated.poster_rotations(own), paths.rotations(profile), own.rotation_steps)
+    turned = rotated.table(turned(own), paths.rotations(profile), own.rotation_steps)
     return sphere.across_lengths(poster.comparison(kept, turned), POSTER_BITS)
+
+
+def drawn_maps(kept: list[dict], profile: str) -> Figure | None:
+    """Fig. 4 at the paper's perplexity, as notebook 11 shows it, where its maps are made."""
+    folder = paths.results(profile) / "artefacts"
+    if not (folder / "tsne.json").exists():
+        return None
+    maps = {f"{space}, perplexity 2": tsne.recorded(space, 2, folder) for space in tsne.SPACES}
+    return frozen.maps(maps, DATASETS[kept[0]["config"]["dataset"]].CLASSES)
 
 
 FIGURES = {  # experiment: (cells, the paper's rows, records, profile) -> Figure
@@ -34,7 +46,15 @@ FIGURES = {  # experiment: (cells, the paper's rows, records, profile) -> Figure
     "fig_2b": lambda cells, paper, kept, profile: plots.measures(kept[0]["history"]),
     "fig_3": lambda cells, paper, kept, profile: plots.sensitivity(cells.dropna(subset="map_11pt")),
     "methods": lambda cells, paper, kept, profile: compared(cells, kept, profile),
-    "poster": lambda cells, paper, kept, profile: across_lengths(kept, profile),
+    "poster": lambda cells, paper, kept, profile: across_lengths(kept, profile, rotated.poster_rotations),
+    "fig_4": lambda cells, paper, kept, profile: drawn_maps(kept, profile),
+    "table_3": lambda cells, paper, kept, profile: plots.by_bits(cells, paper),
+    "table_5": lambda cells, paper, kept, profile: frozen.few_items(cells, paper),
+    "table_9": lambda cells, paper, kept, profile: frozen.unseen(cells, paper),
+    "fig_3_cifar10": lambda cells, paper, kept, profile: plots.sensitivity(cells.dropna(subset="map_11pt")),
+    "poster_cifar10": lambda cells, paper, kept, profile: across_lengths(
+        kept, profile, rotated.poster_rotations_cifar10
+    ),
 }
 
 
@@ -47,11 +67,15 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     first = kept[0]["config"]
     own_paper = paper[paper["dataset"] == first["dataset"]]
     drawn = FIGURES[name](tables.cells(name, profile, where), own_paper, kept, profile)
+    if drawn is None:
+        return None
     seeds = len({record["config"]["seed"] for record in kept})
     trained = [record["config"] for record in kept if METHODS[record["config"]["method"]].loss is not None]
     epochs = " and ".join(map(str, sorted({run["epochs"] for run in trained})))
     epochs = f"{epochs} epochs" if trained else "nothing trained"
-    title = f"{first['dataset']}, {epochs}, {seeds} seed{'s' if seeds > 1 else ''}"
+    backbones = {record["config"].get("backbone", "") for record in kept} - {""}
+    through = f" through {' and '.join(BACKBONES[name].title for name in sorted(backbones))}" if backbones else ""
+    title = f"{first['dataset']}{through}, {epochs}, {seeds} seed{'s' if seeds > 1 else ''}"
     drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows
     return drawn
 

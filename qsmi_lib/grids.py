@@ -57,6 +57,11 @@ def reduced_epochs(profile: Profile) -> int:
     return max(1, profile.epochs // 2)
 
 
+def lengths(profile: Profile, bits: Sequence[int]) -> Sequence[int]:
+    """`bits`, or the middle one alone where the profile has few seeds: it then looks quickly at large tables."""
+    return bits if len(profile.seeds) > 2 else bits[len(bits) // 2 :][:1]
+
+
 def few_epochs(profile: Profile, protocol: str) -> int:
     """Passes over frozen features: of few items ten times as many, so that there are about as many steps."""
     return profile.head_epochs * (10 if protocol in FEW_LABELS else 1)
@@ -74,36 +79,53 @@ def table_3(profile: Profile) -> list[RunConfig]:
     return runs(profile, COMPARED, (8, *BITS), **own)
 
 
+def fig_4(profile: Profile) -> list[RunConfig]:
+    """The codes that Fig. 4 draws, and DSH's beside them: runs of Table 3."""
+    return [run for run in table_3(profile) if run.bits == 48 and run.seed == 0 and run.method in ("qsmi", "dsh")]
+
+
 def table_5(profile: Profile) -> list[RunConfig]:
-    """Every method of the table, the database in both readings; one seed where the profile has few."""
+    """Every method of the table, the database in both readings; one seed and length where the profile has few seeds."""
     n_seeds = len(profile.seeds) if len(profile.seeds) > 2 else 1
-    return [run for p in TABLE_5 for run in frozen(profile, TABLE_5_METHODS, (16, 32, 64), n_seeds, protocol=p)]
+    return [
+        run
+        for p in TABLE_5
+        for run in frozen(profile, TABLE_5_METHODS, lengths(profile, (16, 32, 64)), n_seeds, protocol=p)
+    ]
 
 
 def end_to_end(profile: Profile) -> list[RunConfig]:
-    """The backbone trained too, a fifth of the epochs, its learning rate a tenth of the head's: one seed, 32 bits."""
+    """The backbone trained too, a tenth of the epochs, its learning rate a tenth of the head's: one seed, 32 bits."""
     own = {"dataset": profile.pictures, "backbone": profile.clean_backbone, "protocol": TABLE_5[0]}
-    epochs = {"epochs": few_epochs(profile, TABLE_5[0]) // 5}
+    epochs = {"epochs": few_epochs(profile, TABLE_5[0]) // 10}
     seeds = profile.seeds[:1]
     return runs(profile, ["qsmi"], [32], seeds, **own, **epochs, backbone_learning_rate=1e-4)
 
 
 def table_9(profile: Profile) -> list[RunConfig]:
-    """Classes held back: each draw of them with a seed of its own, both readings of 7.5 classes, both backbones."""
+    """Classes held back, in both readings of 7.5: each draw has a seed of its own; ITQ is what no training gives."""
     cells = product((profile.backbone, profile.clean_backbone), ("unseen_3", "unseen_2"), profile.seeds)
     own = {"dataset": profile.pictures, "epochs": profile.head_epochs}
     return [
         run
         for backbone, protocol, draw in cells
         for run in runs(
-            profile, (*COMPARED, "qsmi_u"), BITS[:3], [draw], backbone=backbone, protocol=protocol, draw=draw, **own
+            profile,
+            (*COMPARED, "qsmi_u", "itq"),
+            lengths(profile, BITS[:3]),
+            [draw],
+            backbone=backbone,
+            protocol=protocol,
+            draw=draw,
+            **own,
         )
     ]
 
 
 def poster_cifar10(profile: Profile) -> list[RunConfig]:
     """The poster's comparison on frozen features."""
-    return [run for p in ("reduced", "full") for run in frozen(profile, POSTER, POSTER_BITS, protocol=p)]
+    bits = lengths(profile, POSTER_BITS)
+    return [run for p in ("reduced", "full") for run in frozen(profile, POSTER, bits, protocol=p)]
 
 
 def forms(profile: Profile) -> list[RunConfig]:

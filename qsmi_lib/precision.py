@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from qsmi_lib.config import known
+
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     """The context in which a network computes in `precision`."""
@@ -13,6 +15,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
 
 def resolve_precision(precision: str, device: torch.device) -> str:
     """What "auto" comes to: bf16 where the device multiplies it in hardware (CUDA since Ampere; AMX), else float32."""
+    known("precision", dict.fromkeys(("auto", "float32", "bf16")), precision)
     if precision != "auto":
         return precision
     if device.type == "cuda":

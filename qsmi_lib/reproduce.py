@@ -9,7 +9,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from qsmi_lib import backbones, comparison, datasets, figures, paths, rotated, runner, tables
+from qsmi_lib import backbones, comparison, datasets, figures, paths, rotated, runner, tables, tsne
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
@@ -94,9 +94,8 @@ def reproduce(
     if lacking:
         lessons = {EXPERIMENTS[n].notebook for n in names if any(_needs(c) in lacking for c in grid(n, profile))}
         skipped = [config for config in wanting if _needs(config) in lacking]
-        print(
-            f"skipped: {len(skipped)} runs, and notebooks {', '.join(sorted(lessons))}: {'; '.join(lacking.values())}"
-        )
+        why = "; ".join(dict.fromkeys(lacking.values()))
+        print(f"skipped: {len(skipped)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
         chosen = [path for path in chosen if path.stem[:2] not in lessons]
         names = [name for name in names if EXPERIMENTS[name].notebook not in lessons]
         configs, turned, wanting = (
@@ -108,6 +107,8 @@ def reproduce(
     rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
+    if "fig_4" in names and not seeds:
+        tsne.collect(profile, fresh=fresh)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
     chosen = [] if seeds else chosen

@@ -14,7 +14,7 @@ from qsmi_lib import models, paths, records, rotation, runner, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
-from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, reduced_epochs, tuned
+from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, reduced_epochs, tuned
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
 from qsmi_lib.rotation import STARTS, search
@@ -126,7 +126,8 @@ def poster_rotations(profile: Profile) -> list[RunConfig]:
 
 def poster_rotations_cifar10(profile: Profile) -> list[RunConfig]:
     """The same on frozen features."""
-    return [run for protocol in WHOLE for run in frozen(profile, ["spring"], POSTER_BITS, protocol=protocol)]
+    bits = lengths(profile, POSTER_BITS)
+    return [run for protocol in WHOLE for run in frozen(profile, ["spring"], bits, protocol=protocol)]
 
 
 ROTATIONS = {

@@ -60,7 +60,7 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
         "codes": {name: rounded(value) for name, value in code_statistics(database.cpu().numpy()).items()},
         # Six digits draw a curve; records stay small.
         "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
-        "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": split.fingerprint},
+        "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": fingerprint(config)},
     }
     models.save(trained.model, config, paths.model(profile, path.stem))
     save_codes(paths.codes(profile, path.stem), query, database, split)
@@ -116,7 +116,12 @@ def record_path(config: RunConfig, profile: str) -> Path:
 
 def run_id(config: RunConfig) -> str:
     """The name of the record of `config`."""
-    return config.run_id(datasets.fingerprint(config.dataset, config.draw, config.protocol, config.backbone))
+    return config.run_id(fingerprint(config))
+
+
+def fingerprint(config: RunConfig) -> str:
+    """What identifies the data of `config`, without having them; a ValueError where its backbone would leak labels."""
+    return datasets.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
 
 
 def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: str | None = None) -> datasets.Split:
@@ -124,6 +129,7 @@ def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: st
 
     The inputs are the features of its backbone, or, where the backbone itself is trained, the pictures.
     """
+    fingerprint(config)  # refuses a leak, also where the backbone is trained and the pictures are asked for
     frozen = "" if config.backbone_learning_rate else config.backbone
     return _split(config.dataset, config.draw, protocol or config.protocol, frozen, torch.device(device))
 

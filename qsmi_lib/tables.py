@@ -163,7 +163,7 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
     n_runs = len({config.run_id(config.protocol) for config in configs})
     shown = len(published(name)) and first.dataset == theirs.dataset
-    beside_paper = f" (the paper's{QUOTED.get(name, f', after {theirs.epochs} epochs')}, in brackets)" if shown else ""
+    beside_paper = f" (in brackets the paper's{QUOTED.get(name, f', after {theirs.epochs} epochs')})" if shown else ""
     over = "seeds" if len({config.draw for config in configs}) == 1 else "draws of the classes, each with its own seed"
     return (
         f"**{experiment(name).title}.** {data}; {' and '.join(map(str, epochs))} epochs; {len(kept)} of {n_runs} runs"

@@ -87,15 +87,17 @@ def _descend(
         mean_loss = (total / n_batch).item()
         if not abs(mean_loss) < float("inf"):
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")
-        history.append({"epoch": epoch, "loss": mean_loss} | measure(model, split, precision))
+        history.append(
+            {"epoch": epoch, "loss": mean_loss} | measure(model, split, precision, models.batch_size(config))
+        )
     return history
 
 
 @torch.no_grad()
-def measure(model: nn.Module, split: Split, precision: str) -> dict[str, float]:
+def measure(model: nn.Module, split: Split, precision: str, batch_size: int = 1000) -> dict[str, float]:
     """The measures of Fig. 2b on the first 1,024 training items: means over pairs, class priors as they are."""
     inputs, labels = split.train.inputs[:N_PROBE], split.train.labels[:N_PROBE]
-    embeddings = embed(model.eval(), inputs, precision=precision)
+    embeddings = embed(model.eval(), inputs, precision=precision, batch_size=batch_size)
     model.train()
     clamped = qsmi_loss(embeddings, relevance_matrix(labels)) / len(embeddings) ** 2
     measures = {"clamped_qsmi_loss": clamped.item()}

@@ -1,7 +1,6 @@
 """Fig. 4: database and queries in one t-SNE map, and whether what the map seems to show is so."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,9 +61,10 @@ def embed(
     asked, asked_place = np.unique(query, axis=0, return_inverse=True)
     of_point = {point.tobytes(): index for index, point in enumerate(points)}
     known = np.array([of_point.get(point.tobytes(), -1) for point in asked])
-    spots = np.asarray(fitted)[known]
-    if (new := known < 0).any():
-        spots[new] = fitted.transform(asked[new].astype(np.float64))
+    new = known < 0
+    placed = fitted.transform(asked[new].astype(np.float64)) if new.any() else np.empty((0, 2))
+    spots = np.asarray(fitted)[known]  # read after `transform`, which shifts the whole map
+    spots[new] = placed
     return np.asarray(fitted)[place], spots[asked_place]
 
 
@@ -123,19 +123,19 @@ def agreement(one: np.ndarray, other: np.ndarray, labels: np.ndarray, k: int = K
 
 
 def points_of(space: str, profile: str) -> Points:
-    """The items of one of `SPACES` under `profile`: Table 3's codes at 48 bits, seed 0, or the features behind them.
+    """The items of one of `SPACES` under `profile`: codes of 48 bits, or the features behind them.
 
     Raises:
         FileNotFoundError: the codes, or the data, are not on this machine.
     """
-    runs = {run.method: run for run in grid("table_3", profile) if run.bits == 48 and run.seed == 0}
+    runs = {run.method: run for run in grid("fig_4", profile)}
     if space == "features":
         split = runner.split_of(runs["qsmi"])
         parts = split.database.inputs.numpy(), split.query.inputs.numpy()
         labels = split.database.labels.numpy(), split.query.labels.numpy()
     else:
         codes = inspection.codes_of(runs[space], profile)
-        parts, labels = codes[:2], codes[2:]
+        parts, labels = (codes.database, codes.query), (codes.database_labels, codes.query_labels)
     return Points(parts[0][:N_DATABASE], parts[1][:N_QUERY], labels[0][:N_DATABASE], labels[1][:N_QUERY])
 
 
@@ -159,13 +159,18 @@ def measured(space: str, profile: str) -> dict[str, float]:
     }
 
 
-def collect(profile: str, spaces: Iterable[str] = SPACES, perplexities: Iterable[float] = PERPLEXITIES) -> None:
-    """Write the maps of `spaces` as artefacts of `profile`, one file each, and what is measured of them beside."""
+def collect(profile: str, *, fresh: bool = False) -> None:
+    """Write the maps of `SPACES` as artefacts of `profile`, one file each, and what is measured of them beside.
+
+    Maps that are there, all of them, are not made again unless `fresh`.
+    """
     folder = paths.results(profile) / "artefacts"
+    if (folder / "tsne.json").exists() and not fresh:
+        return
     found = {}
-    for space in bar(list(spaces), "t-SNE", unit="space"):
+    for space in bar(SPACES, "t-SNE", unit="space"):
         own, found[space] = points_of(space, profile), measured(space, profile)
-        for perplexity in perplexities:
+        for perplexity in PERPLEXITIES:
             database, query = embed(own.database, own.query, perplexity=perplexity)
             seen = {"database": database, "query": query}
             labels = {"database_labels": own.database_labels, "query_labels": own.query_labels}

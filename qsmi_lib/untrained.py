@@ -94,7 +94,8 @@ class SpectralHashing(Projection):
         components = principal_components(features - mean, bits)
         points = (features - mean) @ components
         low, width = points.min(axis=0), np.ptp(points, axis=0)
-        frequency = np.pi * np.arange(1, bits + 1)[:, None] / width  # a row each m, a column each component
+        with np.errstate(divide="ignore"):  # a component that is the same everywhere has no slow eigenfunction
+            frequency = np.pi * np.arange(1, bits + 1)[:, None] / width  # a row each m, a column each component
         mode, component = np.unravel_index(np.argsort(frequency, axis=None, kind="stable")[:bits], frequency.shape)
         omega = frequency[mode, component]
         self.mean.copy_(torch.from_numpy(mean))

@@ -1,12 +1,11 @@
 """Weights of any network: read without executing anything, compared with what the network needs, checksummed."""
 
 import hashlib
-import pickle
 import re
+from collections.abc import Container
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -17,20 +16,18 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         ValueError: the file is damaged, would execute something, or holds the weights of another network.
     """
+    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state)
-    except (SafetensorError, RuntimeError, EOFError, ValueError, AttributeError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is damaged, or holds more than weights: {error}") from error
-    # Checkpoints carry the name of a parallel wrapper; torchvision's DenseNets an older form of their layers' names.
-    state = {
-        re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", name.removeprefix("module.")): v for name, v in state.items()
-    }
-    expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    got = {name: tuple(value.shape) for name, value in state.items()}
+        got = {_renamed(name, expected): tuple(value.shape) for name, value in state.items()}
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
+        raise ValueError(f"{path} is damaged, or holds other things than weights: {error}") from error
     wrong = [name for name in expected if got.get(name) != expected[name] and not name.endswith("num_batches_tracked")]
     if wrong or (extra := sorted(got.keys() - expected.keys())):
         name = wrong[0] if wrong else extra[0]
@@ -38,7 +35,16 @@ def load_weights(network: nn.Module, path: Path) -> None:
             f"{path} holds the weights of another network: {type(network).__name__} expects {name} of shape "
             f"{expected.get(name, 'none')}, got {got.get(name, 'none')}"
         )
-    network.load_state_dict(state, strict=False)
+    network.load_state_dict({_renamed(name, expected): value for name, value in state.items()}, strict=False)
+
+
+def _renamed(name: str, expected: Container[str]) -> str:
+    """Without a parallel wrapper's name, and the older form that torchvision's DenseNets have of their layers' names.
+
+    What the network itself calls so stays.
+    """
+    bare = name if name in expected else name.removeprefix("module.")
+    return bare if bare in expected else re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", bare)
 
 
 def checksum(network: nn.Module) -> str:

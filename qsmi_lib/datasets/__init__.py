@@ -49,6 +49,8 @@ def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = 
     if known("protocol", PROTOCOLS, protocol) is PROTOCOLS[FULL]:
         mark = module.fingerprint(draw)
     else:
+        if protocol in listed.PROTOCOLS:
+            listed.refuse_draw(draw)
         mark = f"{module.fingerprint(0)}-{protocol}-draw-{draw}"
     if not backbone:
         return mark

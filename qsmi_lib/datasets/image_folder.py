@@ -62,14 +62,20 @@ def _pictures(tree: "_Tree", own: list, classes: Sequence[str], side: int) -> tu
 
 
 def _picture(content: bytes, place: str, side: int) -> np.ndarray:
+    wanted = f"RGB of {side} x {side}"
     try:
         with Image.open(io.BytesIO(content)) as image:
-            if image.mode != "RGB" or image.size != (side, side):
-                got = f"{image.mode} of {image.width} x {image.height}"
-                raise ValueError(f"{place} must be an RGB picture of {side} x {side} pixels, got {got}")
-            return np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+            got = f"{image.mode} of {image.width} x {image.height}"
+            pixels = np.asarray(image) if got == wanted else None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{place} is no picture that can be read: {error}") from error
+    if pixels is None:
+        raise ValueError(f"{place} must be an RGB picture of {side} x {side} pixels, got {got}")
+    return pixels
+
+
+def _hidden(path: Path) -> bool:
+    return any(step.startswith((".", "__MACOSX")) for step in path.parts)
 
 
 class _Tree:
@@ -98,10 +104,11 @@ class _Tree:
         if self.zip is None:
             names = [path.relative_to(self.source) for path in sorted(self.source.rglob("*")) if path.is_file()]
         else:
-            names = [Path(*Path(n).parts[1:]) for n in self.zip.namelist() if not n.endswith("/")]
-            self.names = dict(zip(names, [n for n in self.zip.namelist() if not n.endswith("/")], strict=True))
+            shown = [n for n in self.zip.namelist() if not n.endswith("/") and not _hidden(Path(n))]
+            names = [Path(*Path(n).parts[1:]) for n in shown]
+            self.names = dict(zip(names, shown, strict=True))
         for name in names:
-            if any(step.startswith((".", "__MACOSX")) for step in name.parts):
+            if _hidden(name):
                 continue
             place = f"{name} of {self.source}"
             if len(name.parts) != 3:
@@ -114,5 +121,5 @@ class _Tree:
             return self.source.joinpath(*entry).read_bytes()
         try:
             return self.zip.read(self.names[Path(*entry)])
-        except (zipfile.BadZipFile, EOFError, OSError, zipfile.zlib.error) as error:
+        except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zipfile.zlib.error) as error:
             raise ValueError(f"{self.source} is damaged at {'/'.join(entry)}: {error}") from error

@@ -77,6 +77,12 @@ def write_list(split: Split, path: Path) -> None:
     write(path, "{" + ",\n ".join(lines + [f'"{name}": {json.dumps(own)}' for name, own in parts.items()]) + "}\n")
 
 
+def refuse_draw(draw: int) -> None:
+    """A ValueError for another draw than 0: there is one list."""
+    if draw != 0:
+        raise ValueError(f"the split of Table 5 is one committed list: draw must be 0, got {draw}")
+
+
 def table_5(split: Split, draw: int, *, with_train: bool) -> Split:
     """Table 5: few training items, few queries; the rest is searched, in one reading with the training items.
 
@@ -84,8 +90,7 @@ def table_5(split: Split, draw: int, *, with_train: bool) -> Split:
         ValueError: another draw than 0, or a list that leaks or is damaged.
         FileNotFoundError: there is no list for this data set.
     """
-    if draw != 0:
-        raise ValueError(f"the split of Table 5 is one committed list: draw must be 0, got {draw}")
+    refuse_draw(draw)
     everything = Part(*(torch.cat([getattr(p, k) for p in (split.train, split.query)]) for k in ("inputs", "labels")))
     listed = read(paths.SPLITS / f"{split.name}-table_5.json", split.fingerprint, len(everything))
     rest = torch.ones(len(everything), dtype=torch.bool)

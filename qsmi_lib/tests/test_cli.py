@@ -60,7 +60,7 @@ def test_run_prints_metrics_and_saves_a_record():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--dataset": "mnist"}, "unknown data set 'mnist'; known: digits, fashion_mnist"),
+        ({"--dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, digits, fashion_mnist"),
         ({"--method": "qsmih"}, "unknown method 'qsmih'; known: classifier, cnnh, csq"),
         ({"--bits": "0"}, "bits must be a whole number of at least 1, got 0"),
         ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, gpu, paper, quick"),
@@ -70,7 +70,10 @@ def test_run_prints_metrics_and_saves_a_record():
         ({"--option": "sigma"}, "an option must read NAME=VALUE, got 'sigma'"),
         ({"--precision": "fp8"}, "unknown precision 'fp8'; known: auto, bf16, float32"),
         ({"--alpha": "-1"}, "alpha must be a finite number of at least 0, got -1.0"),
-        ({"--method": "hashnet", "--alpha": "0.1"}, "unknown setting of hashnet 'alpha'; known: batch_size"),
+        (
+            {"--method": "hashnet", "--alpha": "0.1"},
+            "unknown setting of hashnet 'alpha'; known: backbone, backbone_learning_rate, batch_size",
+        ),
         ({"--method": "spring", "--option": "form=spiral"}, "unknown form 'spiral'; known: dtsh, likelihood"),
         ({"--protocol": "half"}, "unknown protocol 'half'; known: first_tenth, full, held_out"),
     ],
@@ -112,7 +115,7 @@ def test_tune_prints_the_trials_and_what_was_chosen():
     [
         (["dhn", "lda"], "unknown trained method 'lda'; known: classifier, cnnh, csq"),
         (["dhn", "lsh"], "unknown trained method 'lsh'; known: classifier, cnnh, csq"),
-        (["dhn", "--dataset", "mnist"], "unknown data set 'mnist'; known: digits, fashion_mnist"),
+        (["dhn", "--dataset", "mnist"], "unknown data set 'mnist'; known: cifar10, digits, fashion_mnist"),
     ],
 )
 def test_tune_runs_nothing_where_a_name_is_wrong(words, message, results):
@@ -153,7 +156,9 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     ran = []
     monkeypatch.setattr(module, "execute", lambda notebook, *_args, **_kwargs: ran.append(notebook.stem))
     monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
-    monkeypatch.setattr("torchvision.datasets.FashionMNIST", offline)
+    monkeypatch.setattr(datasets.cifar10, "find", lambda: None)
+    for name in ("FashionMNIST", "CIFAR10"):
+        monkeypatch.setattr(f"torchvision.datasets.{name}", offline)
     result = call("reproduce", "--profile", "quick")
     assert result.exit_code == 0
     here = {path.stem[:2] for path in module.notebooks()}
@@ -169,7 +174,8 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     skipped = f"skipped: {len(runs)} runs, and notebooks {lessons}: Fashion-MNIST is not on this machine"
     assert result.output.startswith(skipped)
     assert "download failed (no route)" in result.output and "apt-get install" in result.output
-    assert ran == ["00_start_here", "01_derivation", "16_paper_beside_ours"]
+    assert result.output.count("CIFAR-10 is not on this machine") == 1
+    assert ran == ["00_start_here", "01_derivation", "10_timing", "16_paper_beside_ours"]
 
 
 def test_seeds_that_a_profile_lacks_are_an_error():

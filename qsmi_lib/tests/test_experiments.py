@@ -6,12 +6,15 @@ from collections import Counter
 import pytest
 
 from qsmi_lib import grids, runner, tables
+from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import PROFILES
+from qsmi_lib.datasets import FEW_LABELS
 from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
 from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, VARIANTS, tuned
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import METHODS, configure, epochs_of
 
+PAPER_BACKBONES = ("resnet56", "squeezenet1_1_keras")
 each_profile = pytest.mark.parametrize("profile", PROFILES)
 each = pytest.mark.parametrize("name", EXPERIMENTS)
 
@@ -41,13 +44,15 @@ def test_a_cell_has_one_run_a_seed(name, profile):
 @each
 @each_profile
 def test_cells_share_data_batches_and_precision_and_under_one_protocol_the_epochs(name, profile):
-    runs = grid(name, profile)
-    assert {config.dataset for config in runs} == {PROFILES[profile].dataset}
-    assert {(config.batch_size, config.precision, config.draw) for config in runs} == {(128, "auto", 0)}
+    runs, own = grid(name, profile), PROFILES[profile]
+    assert {config.dataset for config in runs} == {own.pictures if runs[0].backbone else own.dataset}
+    assert {(config.batch_size, config.precision) for config in runs} == {(128, "auto")}
+    assert all(config.draw == (config.seed if name == "table_9" else 0) for config in runs)
     trained = [config for config in runs if METHODS[config.method].loss is not None]
     by_protocol = {(config.protocol, config.epochs) for config in trained}
     assert len(by_protocol) == len({config.protocol for config in trained})
-    assert all(config.epochs <= PROFILES[profile].epochs for config in runs)
+    longest = 10 * own.head_epochs if runs[0].backbone else own.epochs
+    assert all(config.epochs <= longest for config in runs)
 
 
 @each
@@ -153,7 +158,69 @@ def test_the_slides_dsh():
         ("table_2", "paper", 60),
         ("table_2", "digits", 24),
         ("table_2", "quick", 12),
+        ("table_3", "paper", 75),
+        ("table_5", "paper", 240),
+        ("table_5", "quick", 16),
+        ("table_9", "paper", 300),
+        ("fig_3_cifar10", "paper", 18),
+        ("poster_cifar10", "paper", 50),
     ],
 )
 def test_sizes(name, profile, n):
     assert len(grid(name, profile)) == n
+
+
+# CIFAR-10
+
+
+FROZEN = [name for name in EXPERIMENTS if grid(name, "paper")[0].backbone]
+
+
+def test_what_is_hashed_from_frozen_features():
+    assert sorted(FROZEN) == [
+        "fig_3_cifar10",
+        "fig_4",
+        "poster_cifar10",
+        "table_3",
+        "table_5",
+        "table_5_end_to_end",
+        "table_9",
+    ]
+
+
+@each_profile
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_backbone_that_knows_the_labels_stands_where_all_labels_train_and_nowhere_else(name, profile):
+    for config in grid(name, profile):
+        if BACKBONES[config.backbone].knows:
+            assert name in ("table_3", "fig_3_cifar10", "fig_4", "table_9") and config.protocol not in FEW_LABELS
+        assert runner.run_id(config)  # a leak would be refused by name
+
+
+def test_table_3_has_the_settings_of_table_10():
+    for config in grid("table_3", "paper"):
+        own = configure("cifar10", config.method, config.bits)
+        assert (config.alpha, config.epochs, config.learning_rate) == (own.alpha, 5, 0.001)
+
+
+@pytest.mark.parametrize("name", ["table_5", "poster_cifar10"])
+def test_few_items_train_for_as_many_steps_as_all(name):
+    epochs = {config.protocol: config.epochs for config in grid(name, "paper")}
+    assert all(n == (50 if protocol in FEW_LABELS else 5) for protocol, n in epochs.items())
+
+
+def test_the_backbone_is_trained_on_one_seed_at_32_bits():
+    (config,) = grid("table_5_end_to_end", "paper")
+    assert (config.bits, config.protocol, config.seed) == (32, "sampled", 0)
+    assert 0 < config.backbone_learning_rate < config.learning_rate
+
+
+def test_table_9_holds_classes_back_in_both_readings_under_both_backbones():
+    cells = Counter(
+        (config.backbone, config.protocol, config.method, config.bits) for config in grid("table_9", "paper")
+    )
+    assert set(cells.values()) == {5}
+    assert {key[:2] for key in cells} == {(b, p) for b in PAPER_BACKBONES for p in ("unseen_2", "unseen_3")}
+    assert {key[2] for key in cells} == {"dsh", "dpsh", "qsmi", "qsmi_u", "itq"}
+    own = [config for config in grid("table_9", "paper") if config.method == "qsmi_u"]
+    assert {(c.options["n_clusters"], c.options["beta"], c.options["space"]) for c in own} == {(5.0, 0.5, "inputs")}

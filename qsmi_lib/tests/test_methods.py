@@ -159,8 +159,8 @@ def test_settings_and_options_override_a_methods_own_numbers():
         ("qsmi", {"options": {}}, "unknown setting of qsmi 'options'"),
         ("spring", {"form": "springs"}, "unknown form 'springs'; known: dtsh, likelihood, margin, margin_spring, neg"),
         ("spring", {"form": 3.0}, "unknown form '3.0'; known: dtsh"),
-        ("lsh", {"epochs": 2}, "unknown setting of lsh 'epochs'; known: bits, draw, precision"),
-        ("itq", {"learning_rate": 0.1}, "unknown setting of itq 'learning_rate'; known: bits"),
+        ("lsh", {"epochs": 2}, "unknown setting of lsh 'epochs'; known: backbone, bits, draw, precision"),
+        ("itq", {"learning_rate": 0.1}, "unknown setting of itq 'learning_rate'; known: backbone, bits"),
         ("qsmi_u", {"space": "pixels"}, "unknown space 'pixels'; known: embeddings, inputs"),
     ],
 )
@@ -257,6 +257,8 @@ OTHER = {
     "draw": 1,
     "precision": "float32",
     "protocol": "reduced",
+    "backbone": "digits_labels",
+    "backbone_learning_rate": 1e-4,
 }
 
 
@@ -267,14 +269,25 @@ def test_run_id_is_the_same_in_every_process():
 
 @pytest.mark.parametrize("setting", [field.name for field in dataclasses.fields(RunConfig)])
 def test_run_id_differs_with_every_setting(setting):
-    other = dataclasses.replace(CONFIG, **{setting: OTHER[setting]})
-    assert other.run_id("fingerprint") != CONFIG.run_id("fingerprint")
+    base = dataclasses.replace(CONFIG, backbone="digits_pixels") if setting == "backbone_learning_rate" else CONFIG
+    other = dataclasses.replace(base, **{setting: OTHER[setting]})
+    assert other.run_id("fingerprint") != base.run_id("fingerprint")
 
 
 def test_the_full_protocol_goes_without_saying():
     """Records from before there were protocols keep their names."""
     assert "protocol" not in CONFIG.to_dict()
     assert dataclasses.replace(CONFIG, protocol="reduced").to_dict()["protocol"] == "reduced"
+
+
+def test_frozen_features_go_without_saying_where_there_are_none():
+    assert not {"backbone", "backbone_learning_rate"} & CONFIG.to_dict().keys()
+    assert dataclasses.replace(CONFIG, backbone="resnet56").to_dict()["backbone"] == "resnet56"
+
+
+def test_a_learning_rate_of_no_backbone_is_refused():
+    with pytest.raises(ValueError, match=r"backbone_learning_rate 0.001 needs a backbone, got none"):
+        dataclasses.replace(CONFIG, backbone_learning_rate=1e-3)
 
 
 def test_run_id_differs_with_the_split():

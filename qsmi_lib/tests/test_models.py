@@ -129,7 +129,7 @@ def test_a_method_that_nothing_trains_is_a_module_of_its_own(method):
     [
         (65, "dnnh", "65 bits need at least as many features to divide among them, got 64"),
         (3, "classifier", "10 classes need at least 4 bits for distinct centers, got 3"),
-        (325, "lsh", "bits must be at most 324, the number of HOG features, got 325"),
+        (325, "lsh", "bits must be at most 324, the width of the features, got 325"),
         (12, "lda", r"unknown method 'lda'; known: classifier, .*spring"),
     ],
 )

@@ -266,8 +266,8 @@ def test_precision_is_taken_as_said_and_auto_is_one_of_the_two():
 
 @pytest.mark.parametrize(("flags", "expected"), [("avx2 amx_bf16 amx_tile", "bf16"), ("avx2 avx512_bf16", "float32")])
 def test_auto_is_bf16_on_a_cpu_that_multiplies_it_in_hardware(monkeypatch, flags, expected):
-    monkeypatch.setattr("qsmi_lib.training.Path.exists", lambda path: True)
-    monkeypatch.setattr("qsmi_lib.training.Path.read_text", lambda path: f"flags : {flags}")
+    monkeypatch.setattr("qsmi_lib.precision.Path.exists", lambda path: True)
+    monkeypatch.setattr("qsmi_lib.precision.Path.read_text", lambda path: f"flags : {flags}")
     assert resolve_precision("auto", CPU) == expected
 
 

@@ -137,7 +137,7 @@ def test_a_method_with_nothing_to_choose_has_one_trial(invented, method):
     asked = invented(lambda config: 0.5)
     search = tune(method, "digits", PROFILE)
     assert [configs for _, configs, _ in asked] == [
-        [configure("digits", method, 48, epochs=tuning.EPOCHS, protocol="held_out")]
+        [configure("digits", method, 48, epochs=tuning.WHOLE[0], protocol="held_out")]
     ]
     assert [trial["settings"] for trial in search["trials"]] == [{}]
     assert search["chosen"] == {}
@@ -208,7 +208,7 @@ def test_a_search_is_written_when_it_is_through(monkeypatch, results):
     [
         (("lda", "digits"), "unknown method 'lda'; known: classifier, cnnh"),
         (("lsh", "digits"), "lsh trains nothing: there is nothing to tune"),
-        (("dhn", "mnist"), "unknown data set 'mnist'; known: digits, fashion_mnist"),
+        (("dhn", "mnist"), "unknown data set 'mnist'; known: cifar10, digits, fashion_mnist"),
     ],
 )
 def test_unknown_names_list_the_known(arguments, message, results):

@@ -194,7 +194,7 @@ def test_training_is_fitting(digits, method):
 @each
 def test_more_bits_than_features_are_refused(method):
     assert models.build("digits", 324, method).projection.shape == (324, 324)
-    with pytest.raises(ValueError, match="bits must be at most 324, the number of HOG features, got 325"):
+    with pytest.raises(ValueError, match="bits must be at most 324, the width of the features, got 325"):
         models.build("digits", 325, method)
 
 

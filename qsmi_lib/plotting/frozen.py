@@ -1,0 +1,134 @@
+"""Figures of what is hashed from frozen features: Tables 4, 5 and 9, and Fig. 4."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from qsmi_lib.backbones import BACKBONES
+from qsmi_lib.methods import METHODS
+from qsmi_lib.plotting import cycle_style
+from qsmi_lib.plotting.captions import DPI
+from qsmi_lib.plotting.results import MAP_LABEL
+from qsmi_lib.tables import PROTOCOL_TITLES
+from qsmi_lib.tsne import Points
+
+
+def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Table 5: mAP of the whole ranking over code length, a panel a reading of the database.
+
+    Args:
+        cells: `tables.cells` of Table 5.
+        published: the paper's rows for the same data set (may be empty): hollow, and QSMI's alone are its own.
+    """
+    protocols = list(cells["protocol"].unique())
+    figure, panels = plt.subplots(1, len(protocols), figsize=(7.4, 3.4), sharey=True, squeeze=False)
+    for axes, protocol in zip(panels[0], protocols, strict=True):
+        here = cells[cells["protocol"] == protocol]
+        for index, (method, own) in enumerate(here.groupby("method", sort=False)):
+            style = _distinct(index)
+            axes.errorbar(own["bits"], own["map"], own["map_std"], label=METHODS[method].title, **style)
+            paper = published[(published["method"] == method) & published["metric"].isin(["map", "map_11pt"])]
+            hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.6}
+            axes.plot(paper["bits"] + 1.5, paper["mean"], **hollow)
+        axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=sorted(cells["bits"].unique()))
+    panels[0, 0].set_ylabel("mAP, whole ranking")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    if len(published):
+        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
+        labels.append("as the paper prints it")
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    return figure
+
+
+def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Table 9: mAP over code length, a row of panels a backbone, a column a number of classes held back.
+
+    Args:
+        cells: `tables.cells` of Table 9.
+        published: the paper's rows for the same data set (may be empty), as hollow marks.
+    """
+    backbones, protocols = (list(cells[name].unique()) for name in ("backbone", "protocol"))
+    shape = len(backbones), len(protocols)
+    figure, panels = plt.subplots(*shape, figsize=(7.2, 2.6 * shape[0]), sharex=True, sharey=True, squeeze=False)
+    for row, backbone in zip(panels, backbones, strict=True):
+        for axes, protocol in zip(row, protocols, strict=True):
+            here = cells[(cells["backbone"] == backbone) & (cells["protocol"] == protocol)]
+            for index, (method, own) in enumerate(here.groupby("method", sort=False)):
+                style = cycle_style(index)
+                place = own["bits"] + 0.5 * index
+                axes.errorbar(place, own["map_11pt"], own["map_11pt_std"], label=METHODS[method].title, **style)
+                paper = published[(published["method"] == method) & (published["metric"] == "map_11pt")]
+                hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
+                axes.errorbar(paper["bits"] + 0.5 * index + 3, paper["mean"], paper["std"], **hollow)
+            axes.set(title=f"{BACKBONES[backbone].title}, {PROTOCOL_TITLES[protocol]}")
+            axes.set_xticks(sorted(cells["bits"].unique()))
+    for axes in panels[-1]:
+        axes.set_xlabel("code length [bits]")
+    for axes in panels[:, 0]:
+        axes.set_ylabel(MAP_LABEL)
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    if len(published):
+        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
+        labels.append("paper")
+    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    return figure
+
+
+def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
+    """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
+
+    Args:
+        found: title -> places in the plane, and labels.
+        classes: names of the classes.
+        size: area of a point.
+    """
+    figure, panels = plt.subplots(
+        len(found), 2, figsize=(6.4, 2.9 * len(found)), dpi=DPI, sharex="row", sharey="row", squeeze=False
+    )
+    colors = plt.get_cmap("tab10", len(classes))
+    for row, (title, points) in zip(panels, found.items(), strict=True):
+        low, high = np.percentile(points.database, [0.2, 99.8], axis=0)
+        for axes, places, labels, part in (
+            (row[0], points.database, points.database_labels, "database"),
+            (row[1], points.query, points.query_labels, "queries"),
+        ):
+            axes.scatter(*places.T, c=colors(labels), s=size, linewidths=0, rasterized=True)
+            axes.set(title=f"{title}: {len(places):,} {part}", xticks=[], yticks=[])
+            axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+            axes.margins(0.02)
+    for index, name in enumerate(classes):
+        panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=name)
+    figure.legend(loc="outside lower center", ncols=5)
+    return figure
+
+
+def costs(times: pd.DataFrame) -> Figure:
+    """Table 4: milliseconds of a weight update of the last layer, a bar a loss.
+
+    Args:
+        times: `bench.layers.summary`.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 0.24 * len(times) + 1.0))
+    ordered = times.sort_values("update", ascending=False)
+    place = np.arange(len(ordered))
+    axes.barh(place, ordered["update"], color=[_of_paper(method) for method in ordered["method"]])
+    axes.plot(ordered["feed_forward"], place, linestyle="", marker="|", color="black", label="feed-forward")
+    axes.set(xscale="log", xlabel="milliseconds a batch", yticks=place)
+    axes.set_yticklabels([METHODS[method].title for method in ordered["method"]])
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="upper right")
+    return figure
+
+
+def _distinct(index: int) -> dict:
+    """Style number `index`, with two more than the cycle has."""
+    further = [{"marker": "x", "linestyle": ":", "color": "0.4"}, {"marker": "*", "linestyle": "-", "color": "black"}]
+    return cycle_style(index) if index < 6 else further[index - 6]
+
+
+def _of_paper(method: str) -> str:
+    """The colour of a bar: what Table 4 compares stands out."""
+    return {"qsmi": "#D55E00", "dsh": "#0072B2", "dpsh": "#009E73"}.get(method, "0.8")

@@ -1,0 +1,113 @@
+"""Fig. 4: one map of database and queries, and its readings against slow definitions."""
+
+import json
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from qsmi_lib import experiments, tsne
+
+
+@pytest.fixture
+def clouds():
+    """Three classes of 40 codes of 12 bits, most of them near one word, and 15 queries of the same classes."""
+    generator = np.random.default_rng(0)
+    words = generator.choice([-1, 1], size=(3, 12))
+    labels = np.arange(135) % 3
+    flips = generator.random((135, 12)) < 0.08
+    codes = np.where(flips, -words[labels], words[labels]).astype(np.int8)
+    return tsne.Points(codes[:120], codes[120:], labels[:120], labels[120:])
+
+
+def slow_memberships(distance, k):
+    """Every order of the items that keeps the distances ascending, equally likely."""
+    orders = [o for o in permutations(range(len(distance))) if list(distance[list(o)]) == sorted(distance)]
+    counts = np.zeros(len(distance))
+    for order in orders:
+        counts[list(order[:k])] += 1
+    return counts / len(orders)
+
+
+@pytest.mark.parametrize("distance", [[1, 2, 3, 4], [2, 1, 2, 2], [0, 0, 0, 0], [3, 1, 1, 3, 3], [5, np.inf, 0]])
+@pytest.mark.parametrize("k", [1, 2])
+def test_memberships_are_the_mean_over_all_orders_of_ties(distance, k):
+    distance = np.array(distance, float)
+    found = tsne.memberships(distance[None], k)[0]
+    assert found == pytest.approx(slow_memberships(distance, k))
+    assert found.sum() == pytest.approx(k)
+
+
+def test_same_class_counts_neighbours_of_the_own_class_and_never_the_item_itself():
+    items = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
+    labels = np.array([0, 0, 1, 1, 1, 1])
+    expected = [(1 + 0) / 2, (1 + 0) / 2, 0.0, 1.0, 1.0, 1.0]
+    assert tsne.same_class(items, labels, items, labels, k=2) == pytest.approx(np.mean(expected))
+    assert tsne.same_class(items, labels, np.array([[0.4]]), np.array([0]), k=2) == 1.0
+
+
+def test_a_space_agrees_with_itself_and_one_without_structure_as_chance_would():
+    generator = np.random.default_rng(0)
+    points, labels = generator.normal(size=(200, 5)), np.arange(200) % 2
+    assert tsne.agreement(points, points, labels)[0] == pytest.approx(1.0)
+    assert tsne.agreement(points, 3.0 * points + 1.0, labels)[0] == pytest.approx(1.0)
+    share, chance = tsne.agreement(points, np.ones((200, 1)), labels)
+    assert share == pytest.approx(chance) == pytest.approx(10 / 99)
+
+
+def test_agreement_does_not_look_across_classes():
+    points, labels = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    apart = points + 100.0 * labels[:, None]
+    assert tsne.agreement(points, apart, labels)[0] == pytest.approx(1.0)
+
+
+def test_coincident_items_are_one_point_and_a_query_lies_on_the_item_that_it_equals(clouds):
+    database, query = tsne.embed(clouds.database, clouds.query, perplexity=3)
+    assert database.shape == (120, 2) and query.shape == (15, 2)
+    assert np.isfinite(database).all() and np.isfinite(query).all()
+    for places, codes in ((database, clouds.database), (query, clouds.query)):
+        for place, code in zip(places, codes, strict=True):
+            same = (clouds.database == code).all(axis=1)
+            assert (database[same] == place).all()
+
+
+def test_a_map_of_well_separated_classes_keeps_them_apart_and_places_new_queries_among_them():
+    generator = np.random.default_rng(0)
+    centers, labels = 50.0 * np.eye(3), np.arange(150) % 3
+    points = centers[labels] + generator.normal(size=(150, 3))
+    database, query = tsne.embed(points[:120], points[120:], perplexity=8)
+    assert tsne.same_class(database, labels[:120], database, labels[:120]) > 0.95
+    assert tsne.same_class(database, labels[:120], query, labels[120:]) > 0.95
+
+
+def test_too_few_distinct_items_are_refused():
+    items = np.repeat(np.eye(4), 30, axis=0)
+    with pytest.raises(ValueError, match="perplexity 2 needs more than 6 distinct items, got 4"):
+        tsne.embed(items, items[:2], perplexity=2)
+
+
+def test_maps_and_measures_are_recorded_and_made_once(monkeypatch, clouds, results):
+    asked = []
+    monkeypatch.setattr(tsne, "points_of", lambda space, profile: clouds)
+    monkeypatch.setattr(
+        tsne, "embed", lambda *args, **own: asked.append(own) or (clouds.database[:, :2], clouds.query[:, :2])
+    )
+    tsne.collect("digits")
+    tsne.collect("digits")
+    assert len(asked) == len(tsne.SPACES) * len(tsne.PERPLEXITIES)
+    folder = results / "digits" / "artefacts"
+    held = json.loads((folder / "tsne.json").read_text())
+    assert held["dataset"] == "digits" and held["qsmi"]["items"] == 120
+    assert held["qsmi"]["distinct"] == len(np.unique(clouds.database, axis=0))
+    for space in tsne.SPACES:
+        points = tsne.recorded(space, 2, folder)
+        assert (points.database == clouds.database[:, :2]).all() and (points.query_labels == clouds.query_labels).all()
+
+
+@pytest.mark.parametrize("space", tsne.SPACES)
+def test_points_are_those_of_the_runs(space):
+    experiments.run("fig_4", "digits")
+    points = tsne.points_of(space, "digits")
+    assert points.database.shape == (1297, 32 if space == "features" else 48) and len(points.query) == 500
+    assert len(points.database_labels) == 1297 and len(points.query_labels) == 500
+    assert tsne.same_class(points.database, points.database_labels, points.query, points.query_labels) > 0.7
