@@ -94,10 +94,9 @@ def run(
     from qsmi_lib import config, methods, runner
     from qsmi_lib.datasets import BACKBONE_OF
 
-    name = profile or ("digits" if dataset == "digits" else "quick")
-    own = config.profile(name)
-    epochs = own.head_epochs if given["backbone"] or dataset in BACKBONE_OF else own.epochs
-    settings = methods.epochs_of(method, epochs)
+    own = config.profile(name := profile or ("digits" if dataset == "digits" else "quick"))
+    frozen = given["backbone"] or dataset in BACKBONE_OF
+    settings = methods.epochs_of(method, own.head_epochs if frozen else own.epochs)
     settings |= {name: value for name, value in given.items() if value is not None}
     extra = dict(map(parse_option, options))
     for option in extra:
@@ -152,10 +151,13 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
 @main.command()
 @PROFILE
 @click.option("--rescore", is_flag=True, help="First compute the metrics again from the saved codes.")
+@click.option(
+    "--verify", is_flag=True, help="First show which older sources give the same as today's: trains a little."
+)
 @click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
-def tables(profile: str, rescore: bool, readme: bool) -> None:
-    """Print the tables of the records, and write tables and figures; no training, no data."""
-    from qsmi_lib import config, report, rescoring, stale
+def tables(profile: str, rescore: bool, verify: bool, readme: bool) -> None:
+    """Print the tables of the records, and write tables and figures; without --verify no training, no data."""
+    from qsmi_lib import config, report, rescoring, stale, verification
     from qsmi_lib import tables as table
     from qsmi_lib.experiments import EXPERIMENTS
     from qsmi_lib.reproduce import write_all
@@ -163,6 +165,8 @@ def tables(profile: str, rescore: bool, readme: bool) -> None:
     config.profile(profile)
     if rescore:
         click.echo(f"{rescoring.rescore(profile)} records scored again")
+    for line in verification.verify(profile) if verify else ():
+        click.echo(line)
     for name, entry in EXPERIMENTS.items():
         if entry.metrics:
             click.echo(table.markdown(name, profile))

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import models, paths, records, rotation, runner, training
+from qsmi_lib import models, paths, records, rotation, runner, sources, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
@@ -18,7 +18,6 @@ from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, red
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
 from qsmi_lib.rotation import STARTS, search
-from qsmi_lib.sources import hash_of, source_hash
 from qsmi_lib.tuning import trials_of
 
 N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
@@ -70,9 +69,7 @@ def rotate(
     path = file_of(config, profile, **settings)
     if path.exists() and not fresh:
         record = records.load(path)
-        if record["config"] == config.to_dict() and (
-            stale == "keep" or made_by(config).items() <= record["provenance"].items()
-        ):
+        if record["config"] == config.to_dict() and (stale == "keep" or is_current(record, config, profile)):
             return record
     trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists(), stale=stale)
     model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
@@ -190,6 +187,15 @@ def file_of(
     return (where or paths.rotations(profile)) / f"{run}-{start}-{n_steps}n-s{seed}.json"
 
 
+def is_current(record: dict, config: RunConfig, profile: str) -> bool:
+    """Whether today's sources made the record of a search after `config`, or such as were shown to give the same."""
+    made = record["provenance"]
+    return all(sources.is_current(made.get(name), today, profile) for name, today in made_by(config).items())
+
+
 def made_by(config: RunConfig) -> dict[str, str]:
     """The sources of a search after `config`, as its provenance names them: of the run, and of the search."""
-    return {"source_hash": source_hash(config), "search_hash": hash_of([rotation, sys.modules[__name__]])}
+    return {
+        "source_hash": sources.source_hash(config),
+        "search_hash": sources.hash_of([rotation, sys.modules[__name__]]),
+    }

@@ -17,7 +17,7 @@ from qsmi_lib.codes import pack
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.evaluation import Evaluation, evaluate
 from qsmi_lib.progress import bar
-from qsmi_lib.sources import source_hash
+from qsmi_lib.sources import is_current, source_hash
 
 SMALL = 256  # numbers a picture: a network for so little, or for features, is faster on one thread than on several
 CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
@@ -40,7 +40,7 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
             raise ValueError(
                 f"{path} is not the record of its name: its configuration is another; delete it and run again"
             )
-        if stale == "keep" or record["provenance"].get("source_hash") == source_hash(config):
+        if stale == "keep" or is_current(record["provenance"].get("source_hash"), source_hash(config), profile):
             return record
     path.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training

@@ -3,12 +3,14 @@
 import ast
 import hashlib
 import inspect
+import json
 import sys
 from collections.abc import Iterable
 from functools import cache, partial
+from pathlib import Path
 from types import ModuleType
 
-from qsmi_lib import backbone_networks, codes, features, hog, precision, rotation, training
+from qsmi_lib import backbone_networks, codes, features, hog, paths, precision, rotation, training
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import DATASETS, listed, protocols, splits
 from qsmi_lib.methods import METHODS
@@ -36,6 +38,22 @@ def source_hash(config: RunConfig) -> str:
     network += [entry.head] if entry.head else []
     head = repr((function.__name__, sorted(fixed.items())))
     return hash_of([*sorted(modules, key=lambda module: module.__name__), *network], head)
+
+
+def equalities_of(profile: str) -> Path:
+    """File of what `verification.verify` has shown."""
+    return paths.results(profile) / "equal_sources.json"
+
+
+def equalities(profile: str) -> dict[str, list[str]]:
+    """Hash -> the older ones whose sources gave the same, as `verification.verify` noted under `profile`."""
+    path = equalities_of(profile)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def is_current(recorded: str | None, today: str, profile: str) -> bool:
+    """Whether the sources with the hash `recorded` are today's, or were shown to give the same."""
+    return recorded == today or recorded in equalities(profile).get(today, ())
 
 
 def hash_of(sources: Iterable[ModuleType | type], head: str = "") -> str:

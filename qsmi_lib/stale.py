@@ -8,7 +8,7 @@ from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import configure
 from qsmi_lib.rotated import ROTATIONS
-from qsmi_lib.sources import source_hash
+from qsmi_lib.sources import is_current, source_hash
 
 REMEDY = {"runs": "reproduce", "rotations": "reproduce", "tuning": "tune"}  # folder -> what renews, with --stale rerun
 
@@ -24,7 +24,10 @@ def _runs(profile: str) -> Iterator[tuple[str, bool]]:
     """The recorded runs of the experiments, and whether today's sources made them."""
     for record in tables.found([run for name in EXPERIMENTS for run in grid(name, profile)], paths.runs(profile)):
         config, provenance = RunConfig.from_dict(record["config"]), record["provenance"]
-        yield config.run_id(provenance["fingerprint"]), provenance.get("source_hash") == source_hash(config)
+        yield (
+            config.run_id(provenance["fingerprint"]),
+            is_current(provenance.get("source_hash"), source_hash(config), profile),
+        )
 
 
 def _rotations(profile: str) -> Iterator[tuple[str, bool]]:
@@ -33,7 +36,7 @@ def _rotations(profile: str) -> Iterator[tuple[str, bool]]:
     for config in [run for turned in ROTATIONS.values() for run in turned(own)]:
         path = rotated.file_of(config, profile, n_steps=own.rotation_steps)
         if path.exists():
-            yield path.stem, rotated.made_by(config).items() <= records.load(path)["provenance"].items()
+            yield path.stem, rotated.is_current(records.load(path), config, profile)
 
 
 def _searches(profile: str) -> Iterator[tuple[str, bool]]:
@@ -43,4 +46,4 @@ def _searches(profile: str) -> Iterator[tuple[str, bool]]:
         common = {name: search[name] for name in ("seed", "epochs", "protocol", "backbone") if name in search}
         for trial in search["trials"]:
             config = configure(search["dataset"], search["method"], search["bits"], **common, **trial["settings"])
-            yield path.stem, trial.get("source_hash") == source_hash(config)
+            yield path.stem, is_current(trial.get("source_hash"), source_hash(config), profile)

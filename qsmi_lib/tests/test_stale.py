@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import paths, records, rotated, runner, tuning
+from qsmi_lib import paths, records, rotated, runner, sources, tuning, verification
 from qsmi_lib.cli import main
 from qsmi_lib.config import PROFILES
 from qsmi_lib.methods import configure
@@ -86,3 +86,58 @@ def test_stale_trials_are_run_again_when_that_is_asked_for(results):
     records.save(record | {"provenance": record["provenance"] | {"source_hash": "old"}}, path)
     assert tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)["trials"][0]["source_hash"] == "old"
     assert tuning.tune("dhn", "digits", "digits", bits=4, epochs=1, stale="rerun") == search
+
+
+# Older sources that give the same
+
+
+def aged(path, *, name="source_hash", change=lambda record: None):
+    """The record at `path` as if older sources had made it."""
+    record = json.loads(path.read_text())
+    record["provenance"][name] = "old"
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def test_a_run_that_comes_out_equal_is_no_longer_stale(here):
+    aged(runner.record_path(RUN, "digits"))
+    assert stale("digits") != []
+    assert verification.verify("digits") == [f"{runner.run_id(RUN)}: equal"]
+    assert stale("digits") == [] and verification.verify("digits") == []
+    assert sources.equalities("digits") == {sources.source_hash(RUN): ["old"]}
+
+
+def test_a_run_that_comes_out_otherwise_stays_stale(here):
+    aged(runner.record_path(RUN, "digits"), change=lambda record: record["history"][0].update(loss=1.0))
+    assert verification.verify("digits") == [f"{runner.run_id(RUN)}: differs"]
+    assert stale("digits") == [f"runs/{runner.run_id(RUN)}"]
+
+
+@pytest.mark.parametrize("metric", [None, "map"])
+def test_what_trains_nothing_is_compared_in_every_score(results, metric):
+    config = configure("digits", "itq", 12)
+    runner.run(config, "digits")
+    change = (lambda record: None) if metric is None else lambda record: record["metrics"].update({metric: 0.5})
+    aged(runner.record_path(config, "digits"), change=change)
+    assert verification.verify("digits") == [f"{runner.run_id(config)}: {'differs' if metric else 'equal'}"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_search_is_compared_whole(here, changed):
+    path = rotated.file_of(TURNED, "digits", n_steps=50)
+    change = (lambda record: record["metrics"].update(map=0.5)) if changed else lambda record: None
+    aged(path, name="search_hash", change=change)
+    assert verification.verify("digits") == [f"{path.stem}: {'differs' if changed else 'equal'}"]
+    assert stale("digits") == ([f"rotations/{path.stem}"] if changed else [])
+
+
+def test_what_was_shown_equal_is_not_run_again(here):
+    aged(runner.record_path(RUN, "digits"))
+    verification.verify("digits")
+    assert runner.run(RUN, "digits", stale="rerun")["provenance"]["source_hash"] == "old"
+
+
+def test_the_command_says_what_came_out_equal(here):
+    aged(runner.record_path(RUN, "digits"))
+    output = CliRunner().invoke(main, ["tables", "--verify"]).output
+    assert output.startswith(f"{runner.run_id(RUN)}: equal\n") and "changed since" not in output

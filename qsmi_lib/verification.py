@@ -1,0 +1,76 @@
+"""Which older sources gave the same as today's: shown by computing one record of each kind again, a part of it."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from qsmi_lib import paths, records, rotated, runner, sources, tables
+from qsmi_lib.config import RunConfig
+from qsmi_lib.config import profile as get_profile
+from qsmi_lib.experiments import EXPERIMENTS, grid
+from qsmi_lib.methods import METHODS
+from qsmi_lib.progress import bar
+
+
+def verify(profile: str) -> list[str]:
+    """Compare older sources with today's, and note in ``equal_sources.json`` of `profile` those that give the same.
+
+    Of the runs that share an older hash one is trained again, its first epoch: the loss and the measures after it must
+    be the record's, to the six digits that it holds. What trains nothing, and a search for a rotation, is computed
+    whole and compared in every score. Other machines may round otherwise and find fewer equal.
+
+    Returns:
+        A line a comparison: the record, and whether it came out equal.
+
+    Raises:
+        FileNotFoundError: data or weights are not on this machine.
+    """
+    path = sources.equalities_of(profile)
+    held, lines = sources.equalities(profile), []
+    for name, older, today, compare in bar(list(_pairs(profile)), "comparing", unit="record"):
+        if older in held.get(today, ()):
+            continue
+        if same := compare():
+            held.setdefault(today, []).append(older)
+            records.write(path, json.dumps({key: sorted(held[key]) for key in sorted(held)}, indent=1) + "\n")
+        lines.append(f"{name}: {'equal' if same else 'differs'}")
+    return lines
+
+
+def _pairs(profile: str) -> Iterator[tuple]:
+    """One record of each pair of an older hash and today's: its name, the two hashes, and what compares it."""
+    seen = set()
+    for record in tables.found([run for name in EXPERIMENTS for run in grid(name, profile)], paths.runs(profile)):
+        config = RunConfig.from_dict(record["config"])
+        older, today = record["provenance"].get("source_hash"), sources.source_hash(config)
+        if older and older != today and (older, today) not in seen:
+            seen.add((older, today))
+            yield runner.run_id(config), older, today, lambda config=config, record=record: _same_run(config, record)
+    own = get_profile(profile)
+    for config in [run for turned in rotated.ROTATIONS.values() for run in turned(own)]:
+        path = rotated.file_of(config, profile, n_steps=own.rotation_steps)
+        record = records.load(path) if path.exists() else {"provenance": {}}
+        older, today = record["provenance"].get("search_hash"), rotated.made_by(config)["search_hash"]
+        if older and older != today and (older, today) not in seen:
+            seen.add((older, today))
+            yield path.stem, older, today, lambda config=config, record=record: _same_search(config, record)
+
+
+def _same_run(config: RunConfig, record: dict) -> bool:
+    """Whether today's sources give the first epoch of `record`; where nothing is trained, all of its scores."""
+    if METHODS[config.method].loss is None:
+        with tempfile.TemporaryDirectory() as folder:
+            again = runner.run(config, str(Path(folder) / "again"))
+        return json.loads(json.dumps(again["metrics"])) == record["metrics"]
+    trained, _ = runner.train(replace(config, epochs=1), runner.split_of(config))
+    return {name: runner.rounded(value) for name, value in trained.history[0].items()} == record["history"][0]
+
+
+def _same_search(config: RunConfig, record: dict) -> bool:
+    """Whether today's sources give the search and the scores of `record`."""
+    settings = {name: record["search"][name] for name in ("start", "n_steps", "seed")}
+    with tempfile.TemporaryDirectory() as folder:
+        again = rotated.rotate(config, str(Path(folder) / "again"), **settings)
+    return all(again[part] == record[part] for part in ("search", "before", "at_start", "metrics"))
