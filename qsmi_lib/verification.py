@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from qsmi_lib import paths, records, rotated, runner, sources, tables
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
@@ -64,7 +66,12 @@ def _same_run(config: RunConfig, record: dict) -> bool:
         with tempfile.TemporaryDirectory() as folder:
             again = runner.run(config, str(Path(folder) / "again"))
         return json.loads(json.dumps(again["metrics"])) == record["metrics"]
-    trained, _ = runner.train(replace(config, epochs=1), runner.split_of(config))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(record["provenance"]["threads"])  # more threads add up in another order
+    try:
+        trained, _ = runner.train(replace(config, epochs=1), runner.split_of(config))
+    finally:
+        torch.set_num_threads(threads)
     return {name: runner.rounded(value) for name, value in trained.history[0].items()} == record["history"][0]
 
 

@@ -1,11 +1,11 @@
 """Table 4: what a weight update of the last layer costs under each loss, and the feed-forward of the hashing layers."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch.utils.benchmark import Timer
 
 from qsmi_lib import paths, records
 from qsmi_lib.bench.measure import machine, save, table
@@ -52,6 +52,9 @@ def measure(methods: tuple[str, ...], device: torch.device, rounds: int = ROUNDS
     Returns:
         A row a round and method: `method`, `update`, `feed_forward`.
     """
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # which compilers there are is of no concern
+    from torch.utils.benchmark import Timer
+
     timed = {method: steps(method, device) for method in methods}
     rows = []
     for _ in bar(range(rounds), "timing", unit="round"):

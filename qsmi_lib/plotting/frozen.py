@@ -73,7 +73,7 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     if len(published):
         handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
         labels.append("paper")
-    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    figure.legend(handles, labels, loc="outside lower center", ncols=6)
     return figure
 
 

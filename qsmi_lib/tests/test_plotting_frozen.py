@@ -1,0 +1,92 @@
+"""Figures of frozen features: they draw what they are given, and nothing else."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from qsmi_lib.grids import TABLE_5_METHODS
+from qsmi_lib.plotting import frozen
+from qsmi_lib.tsne import Points
+
+BITS = (16, 32, 64)
+
+
+def few(protocols=("sampled", "sampled_all")):
+    rows = [(p, m, b) for p in protocols for m in TABLE_5_METHODS for b in BITS]
+    table = pd.DataFrame(rows, columns=["protocol", "method", "bits"])
+    return table.assign(map=np.linspace(0.1, 0.9, len(table)), map_std=0.01)
+
+
+def paper(*rows):
+    return pd.DataFrame(rows, columns=["method", "bits", "metric", "mean", "std"])
+
+
+def test_table_5_has_a_panel_a_reading_and_a_curve_a_method():
+    cells = few()
+    figure = frozen.few_items(cells, paper(("dsh", 16, "map", 0.689, math.nan)))
+    assert [axes.get_title() for axes in figure.axes] == [
+        "database: the rest",
+        "database: the rest and the training items",
+    ]
+    for axes, protocol in zip(figure.axes, ("sampled", "sampled_all"), strict=True):
+        drawn = [container.lines[0] for container in axes.containers]
+        assert len(drawn) == len(TABLE_5_METHODS)
+        own = cells[cells["protocol"] == protocol].groupby("method", sort=False)["map"].apply(list)
+        assert [list(line.get_ydata()) for line in drawn] == list(own)
+        (quoted,) = [line for line in axes.get_lines() if len(line.get_xdata()) == 1]
+        assert list(quoted.get_ydata()) == [0.689]
+    styles = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn]
+    assert len(set(styles)) == len(styles), "every curve can be told from the others"
+
+
+def test_table_5_without_the_papers_numbers_names_none():
+    figure = frozen.few_items(few(("sampled",)), paper())
+    assert "as the paper prints it" not in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_table_9_has_a_panel_a_backbone_and_number_of_classes():
+    rows = [
+        (backbone, protocol, method, bits)
+        for backbone in ("resnet56", "squeezenet1_1_keras")
+        for protocol in ("unseen_3", "unseen_2")
+        for method in ("dsh", "qsmi_u")
+        for bits in (12, 24)
+    ]
+    cells = pd.DataFrame(rows, columns=["backbone", "protocol", "method", "bits"]).assign(
+        map_11pt=0.5, map_11pt_std=0.1
+    )
+    figure = frozen.unseen(cells, paper(("dsh", 12, "map_11pt", 0.615, 0.065)))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == [
+        "ResNet-56, 3 unseen classes",
+        "ResNet-56, 2 unseen classes",
+        "SqueezeNet 1.1, 3 unseen classes",
+        "SqueezeNet 1.1, 2 unseen classes",
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["DSH", "QSMI+U", "paper"]
+
+
+@pytest.mark.parametrize("n_maps", [1, 3])
+def test_a_map_has_two_panels_on_the_same_axes(n_maps):
+    generator = np.random.default_rng(0)
+    points = Points(
+        generator.normal(size=(50, 2)), generator.normal(size=(20, 2)), np.arange(50) % 3, np.arange(20) % 3
+    )
+    figure = frozen.maps({f"map {k}": points for k in range(n_maps)}, ("a", "b", "c"))
+    assert len(figure.axes) == 2 * n_maps
+    for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
+        assert left.get_xlim() == right.get_xlim() and left.get_ylim() == right.get_ylim()
+        assert (left.collections[0].get_offsets() == points.database).all()
+        assert (right.collections[0].get_offsets() == points.query).all()
+        colors = left.collections[0].get_facecolors()
+        assert len({tuple(color) for color in colors}) == 3 and (colors[0] == colors[3]).all()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
+
+
+def test_costs_are_bars_from_dear_to_cheap():
+    times = pd.DataFrame({"method": ["dsh", "qsmi", "spring"], "update": [1.0, 1.1, 9.0], "feed_forward": 0.1})
+    (axes,) = frozen.costs(times).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Spring", "QSMI", "DSH"]
+    assert [bar.get_width() for bar in axes.patches] == [9.0, 1.1, 1.0]
