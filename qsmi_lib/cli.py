@@ -181,12 +181,11 @@ def tables(profile: str, rescore: bool, verify: bool, readme: bool) -> None:
 
 @main.command()
 def datasets() -> None:
-    """List the data sets: which are on this machine, and how to get the others."""
-    from qsmi_lib.datasets import DATASETS
+    """List the data sets and the backbones' weights: which are on this machine, and how to get the others."""
+    from qsmi_lib.datasets import inventory
 
-    for name, module in DATASETS.items():
-        place = module.find()
-        click.echo(f"{name:<16}{f'here: {place}' if place else f'not here: {module.FETCH}'}")
+    for name, place, fetch in inventory():
+        click.echo(f"{name:<21}{f'here: {place}' if place else f'not here: {fetch}'}")
 
 
 @main.group()

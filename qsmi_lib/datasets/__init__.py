@@ -1,6 +1,7 @@
 """Data sets by name -> `Split`: tensors, labels, and which items train, query and are searched."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -59,6 +60,16 @@ def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = 
     return f"{mark}-{known('backbone', backbones.BACKBONES, backbone).mark}"
 
 
+def inventory() -> list[tuple[str, Path | str | None, str]]:
+    """Every data set and every backbone's weights: its name, where it lies or None, and how to get it."""
+    found = [(name, module.find(), getattr(module, "FETCH", "")) for name, module in DATASETS.items()]
+    for name, entry in backbones.BACKBONES.items():
+        file = next(iter(entry.files))
+        fetch = f"downloaded when first needed, or put {file} where QSMI_DATA points"
+        found.append((name, backbones.find(name), fetch if entry.url else f"put {file} where QSMI_DATA points"))
+    return found
+
+
 __all__ = [
     "BACKBONE_OF",
     "DATASETS",
@@ -68,6 +79,7 @@ __all__ = [
     "Part",
     "Split",
     "fingerprint",
+    "inventory",
     "load",
     "overlap",
 ]

@@ -80,10 +80,13 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
 def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
     """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
 
+    Items that coincide are one disc, its area in proportion to their number; one of its items lends it the colour, drawn
+    so that small discs lie on large ones.
+
     Args:
         found: title -> places in the plane, and labels.
         classes: names of the classes.
-        size: area of a point.
+        size: area of the disc of one item.
     """
     figure, panels = plt.subplots(
         len(found), 2, figsize=(6.4, 2.9 * len(found)), dpi=DPI, sharex="row", sharey="row", squeeze=False
@@ -95,7 +98,10 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
             (row[0], points.database, points.database_labels, "database"),
             (row[1], points.query, points.query_labels, "queries"),
         ):
-            axes.scatter(*places.T, c=colors(labels), s=size, linewidths=0, rasterized=True)
+            spots, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
+            order = np.argsort(-counts, kind="stable")
+            looks = {"c": colors(labels[first[order]]), "s": size * counts[order], "antialiased": False}
+            axes.scatter(*spots[order].T, linewidths=0, rasterized=True, **looks)
             axes.set(title=f"{title}: {len(places):,} {part}", xticks=[], yticks=[])
             axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
             axes.margins(0.02)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import datasets, paths, report, rotated, runner, tuning
+from qsmi_lib import backbones, datasets, paths, report, rotated, runner, tuning
 from qsmi_lib import reproduce as module
 from qsmi_lib.cli import main
 from qsmi_lib.config import PROFILES
@@ -205,8 +205,10 @@ def test_folders_are_absolute_for_the_kernels(tmp_path, monkeypatch):
 def test_datasets_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
     output = call("datasets").output
-    assert "digits          here: inside scikit-learn" in output
-    assert "fashion_mnist   not here: get it with" in output
+    assert "digits               here: inside scikit-learn" in output
+    assert "fashion_mnist        not here: get it with" in output
+    assert "digits_labels        here: " in output
+    assert all(f"{name:<21}" in output for name in (*datasets.DATASETS, *backbones.BACKBONES))
 
 
 def test_an_interrupt_says_what_is_safe(monkeypatch):

@@ -311,3 +311,20 @@ def test_a_hash_of_features_is_run_and_recorded():
 def test_what_nothing_trains_has_no_learning_rate_of_a_backbone(method):
     with pytest.raises(ValueError, match=f"unknown setting of {method} 'backbone_learning_rate'; known: "):
         configure("digits", method, BITS, backbone=NAME, backbone_learning_rate=1e-4)
+
+
+# The networks of Table 5
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet50", "squeezenet1_1"])
+def test_the_networks_of_table_5_train_end_to_end(name, monkeypatch):
+    """With weights at random: the published ones would have to be downloaded."""
+    monkeypatch.setattr(backbones, "load", lambda name: backbones.assembled(name).eval())
+    pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    part = datasets.Part(pictures, torch.tensor([0, 0, 1, 1]))
+    split = datasets.Split("cifar10", part, part, part, "four pictures", datasets.DATASETS["cifar10"].CLASSES)
+    config = configure("cifar10", "qsmi", 8, backbone=name, backbone_learning_rate=1e-4, epochs=1, batch_size=4)
+    before = checksum(seeded(models.of, config).backbone)
+    trained = train(config, split)
+    assert checksum(trained.model.backbone) != before
+    assert encode(trained.model, pictures, precision=trained.precision, batch_size=2).shape == (4, 8)

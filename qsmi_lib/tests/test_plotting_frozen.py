@@ -78,10 +78,15 @@ def test_a_map_has_two_panels_on_the_same_axes(n_maps):
     assert len(figure.axes) == 2 * n_maps
     for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         assert left.get_xlim() == right.get_xlim() and left.get_ylim() == right.get_ylim()
-        assert (left.collections[0].get_offsets() == points.database).all()
-        assert (right.collections[0].get_offsets() == points.query).all()
-        colors = left.collections[0].get_facecolors()
-        assert len({tuple(color) for color in colors}) == 3 and (colors[0] == colors[3]).all()
+        for axes, places, labels in ((left, points.database, 50), (right, points.query, 20)):
+            discs = axes.collections[0]
+            drawn = {
+                tuple(place): tuple(color)
+                for place, color in zip(discs.get_offsets(), discs.get_facecolors(), strict=True)
+            }
+            colors = [drawn[tuple(place)] for place in places]
+            assert len(colors) == labels and colors[0] == colors[3] and len(set(colors)) == 3
+            assert set(discs.get_sizes()) == {0.5}
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
 
 
@@ -90,3 +95,10 @@ def test_costs_are_bars_from_dear_to_cheap():
     (axes,) = frozen.costs(times).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Spring", "QSMI", "DSH"]
     assert [bar.get_width() for bar in axes.patches] == [9.0, 1.1, 1.0]
+
+
+def test_items_that_coincide_are_one_disc_as_large_as_all_of_them():
+    places = np.array([[0.0, 0.0]] * 5 + [[1.0, 1.0]])
+    points = Points(places, places[:1], np.array([0, 0, 0, 0, 1, 1]), np.array([0]))
+    discs = frozen.maps({"toy": points}, ("a", "b"), size=2.0).axes[0].collections[0]
+    assert discs.get_offsets().tolist() == [[0.0, 0.0], [1.0, 1.0]] and discs.get_sizes().tolist() == [10.0, 2.0]
