@@ -78,6 +78,16 @@ class CifarResNet(nn.Module):
         return self.linear(self.layer3(self.layer2(self.layer1(hidden))).mean((2, 3)))
 
 
+class Digits(nn.Module):
+    """Normalised images (n, 1, 8, 8) -> their pixels (n, 64); a ValueError where they are of another kind."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pixels (n, 64)."""
+        if not images.is_floating_point() or images.shape[1:] != (1, 8, 8):
+            raise ValueError(f"images must be floating (n, 1, 8, 8), got {images.dtype} {tuple(images.shape)}")
+        return images.flatten(1)
+
+
 class DigitsNetwork(nn.Module):
     """A small network for the 8 x 8 digits: 64 pixels -> 64 -> 32 features -> an output that features do not pass.
 
@@ -87,7 +97,7 @@ class DigitsNetwork(nn.Module):
 
     def __init__(self, n_out: int):
         super().__init__()
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
+        self.body = nn.Sequential(Digits(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
         self.linear = nn.Linear(32, n_out)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ PROFILE = click.option(
     default="digits",
     show_default=True,
     metavar="{digits,quick,paper,gpu}",
-    help="digits: embedded data, three minutes, no network. quick: Fashion-MNIST, 1 seed, 10 epochs. "
-    "paper: Fashion-MNIST, 5 seeds, 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
+    help="digits: embedded data, minutes, no network. quick: Fashion-MNIST and CIFAR-10, 1 seed, 10 epochs. "
+    "paper: the same, 5 seeds, 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
 )
 
 
@@ -113,7 +113,7 @@ def run(
 @main.command()
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
 @click.option("--dataset", help="Data set.  [default: the profile's]")
-@click.option("--backbone", default="", help="Whose frozen features are hashed, e.g. squeezenet1_1_keras.")
+@click.option("--backbone", default="", help="Whose frozen features are hashed.  [default: none; cifar10: resnet56]")
 @click.option("--bits", default=48, show_default=True, type=click.IntRange(min=1), help="Code length.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of weights and batches.")
 @click.option(

@@ -1,7 +1,7 @@
 """Frozen features: a backbone turns a data set into a matrix once; the matrix is kept, and mapped into memory."""
 
 import hashlib
-import inspect
+import marshal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor, nn
 
-from qsmi_lib import backbone_networks, backbones, paths
+from qsmi_lib import backbones, paths
 from qsmi_lib.datasets.splits import Part, Split
 from qsmi_lib.files import whole
 from qsmi_lib.precision import autocast, resolve_precision
@@ -29,7 +29,10 @@ def of_split(split: Split, name: str) -> Split:
     size = batch_size(name)
 
     def seen(part: Part) -> Part:
-        return Part(extract(part.inputs, backbone, name, batch_size=size), part.labels)
+        try:
+            return Part(extract(part.inputs, backbone, name, batch_size=size), part.labels)
+        except ValueError as error:
+            raise ValueError(f"the backbone {name} cannot see {split.name}: {error}") from error
 
     train = seen(split.train)
     database = train if split.database is split.train else seen(split.database)
@@ -47,12 +50,14 @@ def extract(
 ) -> Tensor:
     """The features of `images`: those on disk, or computed, batch by batch, and kept.
 
-    The file is keyed by the checksums of the pictures and of the network's weights and structure. Where an earlier
+    The file is keyed by the checksums of the pictures and of the network's weights, structure and code (its `forward`,
+    not what that calls elsewhere). Where an earlier
     call was killed the matrix goes on after its last whole batch; of two calls at once one waits for the other.
 
     Args:
         images: (n, ...), as the network takes them; n at least 1.
-        backbone: any module in evaluation mode, images (b, ...) -> features (b, n_features).
+        backbone: any module in evaluation mode, images (b, ...) -> features (b, n_features). It is moved to the device
+            that computes, in channels_last.
         name: of the file and the progress bar.
         precision: float32, bf16, or auto (bf16 where the device is fast at it).
         batch_size: images at a time.
@@ -81,7 +86,10 @@ def file_of(images: Tensor, backbone: nn.Module, name: str, precision: str) -> P
     """Where the features lie, or will lie."""
     digest = hashlib.sha256(images.cpu().contiguous().numpy())
     digest.update(f"{images.dtype} {tuple(images.shape)} {checksum(backbone)} {backbone} {precision}".encode())
-    digest.update(inspect.getsource(backbone_networks).encode())  # another scaling gives other features
+    for kind in sorted({type(module) for module in backbone.modules()}, key=lambda kind: kind.__qualname__):
+        if not kind.__module__.startswith(("torch.", "torchvision.")):
+            code = kind.forward.__code__  # weights and names do not say what a module does
+            digest.update(marshal.dumps(code.replace(co_filename="", co_firstlineno=1)))
     return paths.results("cache") / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 

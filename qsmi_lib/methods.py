@@ -185,14 +185,10 @@ METHODS = {
         head=heads.ClassWords,
         note="a baseline of this project; it has nothing to tune",
     ),
-    "lsh": Method("LSH", None, None, "random projections of HOG features", network=untrained.Lsh),
-    "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011, of HOG features", network=untrained.Itq),
+    "lsh": Method("LSH", None, None, "random projections", network=untrained.Lsh),
+    "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011", network=untrained.Itq),
     "spectral_hashing": Method(
-        "Spectral hashing",
-        None,
-        None,
-        "Weiss, Torralba, Fergus, NeurIPS 2008, of HOG features",
-        network=untrained.SpectralHashing,
+        "Spectral hashing", None, None, "Weiss, Torralba, Fergus, NeurIPS 2008", network=untrained.SpectralHashing
     ),
 }
 

@@ -87,7 +87,7 @@ class EndToEnd(nn.Module):
 
     def __init__(self, backbone: nn.Module, head: nn.Module):
         super().__init__()
-        self.backbone, self.head = backbone, head
+        self.backbone, self.head = backbone.train(), head  # loaded in evaluation mode
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings (n, bits) of pictures, as the backbone takes them."""

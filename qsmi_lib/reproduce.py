@@ -90,12 +90,16 @@ def reproduce(
     for path, config in total.items():
         if fresh or not path.exists() or f"{path.parent.name}/{path.stem}" in older:
             wanting.append(config)
-    lacking = _not_here(wanting)
+    drawn = grid("fig_4", profile) if "fig_4" in names and not seeds else []  # as codes, which no repository carries
+    drawn = [run for run in drawn if not tsne.codes_at_hand(run, profile)]
+    lacking = _not_here(wanting + drawn)
     if lacking:
-        lessons = {EXPERIMENTS[n].notebook for n in names if any(_needs(c) in lacking for c in grid(n, profile))}
-        skipped = [config for config in wanting if _needs(config) in lacking]
+        absent = [config for config in wanting if _needs(config) in lacking]
+        lessons = {EXPERIMENTS[n].notebook for n in names if any(config in absent for config in grid(n, profile))}
+        lessons |= {n for n in numbers & rotated.ROTATIONS.keys() if any(config in absent for config in turned)}
+        lessons |= {EXPERIMENTS["fig_4"].notebook for config in drawn if _needs(config) in lacking}
         why = "; ".join(dict.fromkeys(lacking.values()))
-        print(f"skipped: {len(skipped)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
+        print(f"skipped: {len(absent)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
         chosen = [path for path in chosen if path.stem[:2] not in lessons]
         names = [name for name in names if EXPERIMENTS[name].notebook not in lessons]
         configs, turned, wanting = (
@@ -107,10 +111,13 @@ def reproduce(
     rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
-    if "fig_4" in names and not seeds:
-        tsne.collect(profile, fresh=fresh)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
+    if "fig_4" in names and not seeds:
+        try:
+            tsne.collect(profile, fresh=fresh, stale=stale)
+        except (ImportError, ValueError) as error:
+            failures.append(f"the maps of Fig. 4 failed: {error}")
     chosen = [] if seeds else chosen
     with tqdm(chosen, unit="notebook", disable=not sys.stderr.isatty()) as progress:
         for done, notebook in enumerate(progress):

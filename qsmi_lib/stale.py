@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from qsmi_lib import paths, records, rotated, tables, tuning
+from qsmi_lib import paths, records, rotated, tables, tsne, tuning
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
@@ -10,12 +10,18 @@ from qsmi_lib.methods import configure
 from qsmi_lib.rotated import ROTATIONS
 from qsmi_lib.sources import is_current, source_hash
 
-REMEDY = {"runs": "reproduce", "rotations": "reproduce", "tuning": "tune"}  # folder -> what renews, with --stale rerun
+REMEDY = {
+    "runs": "reproduce",
+    "rotations": "reproduce",
+    "artefacts": "reproduce",
+    "tuning": "tune",
+}  # folder -> what renews, with --stale rerun
 
 
 def stale(profile: str) -> list[str]:
     """What older sources made of a profile's records, as ``<folder>/<name>``, the folders being those of `REMEDY`."""
     made = {"runs": _runs(profile), "rotations": _rotations(profile), "tuning": _searches(profile)}
+    made["artefacts"] = [("tsne", tsne.is_current(profile) is not False)]
     older = [f"{folder}/{name}" for folder, found in made.items() for name, current in found if not current]
     return list(dict.fromkeys(older))
 

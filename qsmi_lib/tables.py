@@ -33,7 +33,7 @@ PROTOCOL_TITLES = {
     "unseen_3": "3 unseen classes",
 }
 QUOTED = {
-    "table_5": ": QSMI's with AlexNet fine-tuned; the others quoted, each under a convention of its own",
+    "table_5": ": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
     "table_9": "; it does not say which classes, nor how 7.5 of 10 are taken",
 }
 # What the paper quotes from others stands beside the convention that comes nearest.
@@ -158,8 +158,8 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
     data = TITLES[first.dataset]
     data += "" if first.dataset == theirs.dataset else f", in place of {TITLES[theirs.dataset]}"
-    for backbone in dict.fromkeys(config.backbone for config in configs if config.backbone):
-        data += f"; features of {seen_through(backbone)}"
+    for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
+        data += f"; {f'trained too, at a rate of {rate:g}:' if rate else 'features of'} {seen_through(backbone)}"
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
     n_runs = len({config.run_id(config.protocol) for config in configs})
     shown = len(published(name)) and first.dataset == theirs.dataset

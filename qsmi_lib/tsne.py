@@ -1,13 +1,17 @@
 """Fig. 4: database and queries in one t-SNE map, and whether what the map seems to show is so."""
 
 import json
+import sys
+import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from qsmi_lib import inspection, paths, records, runner
+from qsmi_lib import inspection, paths, records, runner, sources
+from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import grid
 from qsmi_lib.progress import bar
@@ -15,6 +19,7 @@ from qsmi_lib.progress import bar
 N_DATABASE, N_QUERY = 30_000, 10_000  # of the figure's caption, the first ones; fewer where there are fewer
 PERPLEXITIES = (2, 30)  # the paper's, and a usual one
 SPACES = ("qsmi", "dsh", "features")  # codes of 48 bits of two methods, and what they are codes of
+MEASURED = "tsne.json"
 K, N_ANCHORS = 10, 2000  # neighbours, and items that are asked for theirs
 
 
@@ -81,19 +86,26 @@ def memberships(distance: np.ndarray, k: int) -> np.ndarray:
     return nearer + level * share
 
 
-def same_class(items: np.ndarray, labels: np.ndarray, asked: np.ndarray, asked_labels: np.ndarray, k: int = K) -> float:
+def same_class(
+    items: np.ndarray,
+    labels: np.ndarray,
+    query: np.ndarray | None = None,
+    query_labels: np.ndarray | None = None,
+    k: int = K,
+) -> float:
     """The share of the k nearest of `items` that carry the class of who asks.
 
     Args:
         items: (n, d).
         labels: int (n,).
-        asked: (m, d); at most `N_ANCHORS` of them ask. An item does not find itself where `asked` is `items`.
-        asked_labels: int (m,).
+        query: (m, d), at most `N_ANCHORS` of them ask; None: the items themselves, none of which finds itself.
+        query_labels: int (m,).
         k: neighbours.
     """
+    asked, asked_labels = (items, labels) if query is None else (query, query_labels)
     rows = np.arange(len(asked))[:N_ANCHORS]
     found = [
-        memberships(_distance(asked[chunk], items, chunk if asked is items else None), k)
+        memberships(_distance(asked[chunk], items, chunk if query is None else None), k)
         * (labels[None] == asked_labels[chunk, None])
         for chunk in np.array_split(rows, max(1, len(rows) // 250))
     ]
@@ -107,7 +119,7 @@ def agreement(one: np.ndarray, other: np.ndarray, labels: np.ndarray, k: int = K
         one: (n, d), the items in one space.
         other: (n, e), the same items in another.
         labels: int (n,); only items of the same class are compared, and `N_ANCHORS` ask.
-        k: neighbours; ties count in the mean over all orders.
+        k: neighbours, at most as many as a class has others; ties count in the mean over all orders.
 
     Returns:
         The share, and what chance would give.
@@ -125,8 +137,10 @@ def agreement(one: np.ndarray, other: np.ndarray, labels: np.ndarray, k: int = K
 def points_of(space: str, profile: str) -> Points:
     """The items of one of `SPACES` under `profile`: codes of 48 bits, or the features behind them.
 
+    Codes that are not at hand are made again, which needs the data.
+
     Raises:
-        FileNotFoundError: the codes, or the data, are not on this machine.
+        FileNotFoundError: data or weights are not on this machine.
     """
     runs = {run.method: run for run in grid("fig_4", profile)}
     if space == "features":
@@ -134,9 +148,15 @@ def points_of(space: str, profile: str) -> Points:
         parts = split.database.inputs.numpy(), split.query.inputs.numpy()
         labels = split.database.labels.numpy(), split.query.labels.numpy()
     else:
+        runner.run(runs[space], profile, fresh=not codes_at_hand(runs[space], profile))
         codes = inspection.codes_of(runs[space], profile)
         parts, labels = (codes.database, codes.query), (codes.database_labels, codes.query_labels)
     return Points(parts[0][:N_DATABASE], parts[1][:N_QUERY], labels[0][:N_DATABASE], labels[1][:N_QUERY])
+
+
+def codes_at_hand(config: RunConfig, profile: str) -> bool:
+    """Whether the codes of a run, which no repository carries, lie on this machine."""
+    return paths.codes(profile, runner.run_id(config)).exists()
 
 
 def measured(space: str, profile: str) -> dict[str, float]:
@@ -152,22 +172,42 @@ def measured(space: str, profile: str) -> dict[str, float]:
     return {
         "items": len(own.database),
         "distinct": len(np.unique(own.database, axis=0)),
-        "database_same_class": same_class(own.database, own.database_labels, own.database, own.database_labels),
+        "database_same_class": same_class(own.database, own.database_labels),
         "query_same_class": same_class(own.database, own.database_labels, own.query, own.query_labels),
         "inner_agreement": inner,
         "inner_chance": chance,
     }
 
 
-def collect(profile: str, *, fresh: bool = False) -> None:
+def is_current(profile: str) -> bool | None:
+    """Whether today's sources made the maps of `profile`, their codes included; None where there are none."""
+    path = paths.results(profile) / "artefacts" / MEASURED
+    if not path.exists():
+        return None
+    made = json.loads(path.read_text(encoding="utf-8"))["made_by"]
+    return made.keys() == made_by(profile).keys() and all(
+        sources.is_current(made[name], today, profile) for name, today in made_by(profile).items()
+    )
+
+
+def made_by(profile: str) -> dict[str, str]:
+    """The sources of the maps: of each run whose codes they draw, and of this module."""
+    runs = {run.method: sources.source_hash(run) for run in grid("fig_4", profile)}
+    return runs | {"maps": sources.hash_of([sys.modules[__name__]])}
+
+
+def collect(profile: str, *, fresh: bool = False, stale: str = "keep") -> None:
     """Write the maps of `SPACES` as artefacts of `profile`, one file each, and what is measured of them beside.
 
-    Maps that are there, all of them, are not made again unless `fresh`.
+    Args:
+        profile: whose runs.
+        fresh: make maps that are there again.
+        stale: as in `runner.run`.
     """
-    folder = paths.results(profile) / "artefacts"
-    if (folder / "tsne.json").exists() and not fresh:
+    folder, current = paths.results(profile) / "artefacts", is_current(profile)
+    if not fresh and (current or (current is not None and stale == "keep")):
         return
-    found = {}
+    found, began = {}, time.monotonic()
     for space in bar(SPACES, "t-SNE", unit="space"):
         own, found[space] = points_of(space, profile), measured(space, profile)
         for perplexity in PERPLEXITIES:
@@ -179,9 +219,7 @@ def collect(profile: str, *, fresh: bool = False) -> None:
             records.write_arrays(folder / f"tsne_{space}_{perplexity:g}.npz", **arrays)
             inner, _ = agreement(database, points_of("features", profile).database, own.database_labels)
             found[space] |= {
-                f"map_{perplexity:g}_database_same_class": same_class(
-                    database, own.database_labels, database, own.database_labels
-                ),
+                f"map_{perplexity:g}_database_same_class": same_class(database, own.database_labels),
                 f"map_{perplexity:g}_query_same_class": same_class(
                     database, own.database_labels, query, own.query_labels
                 ),
@@ -189,7 +227,8 @@ def collect(profile: str, *, fresh: bool = False) -> None:
             }
     rounded = {space: {k: runner.rounded(v) for k, v in own.items()} for space, own in found.items()}
     head = {"profile": profile, "dataset": get_profile(profile).pictures, "backbone": get_profile(profile).backbone}
-    records.write(folder / "tsne.json", json.dumps(head | rounded, indent=1) + "\n")
+    head |= {"openTSNE": version("openTSNE"), "seconds": round(time.monotonic() - began), "made_by": made_by(profile)}
+    records.write(folder / MEASURED, json.dumps(head | rounded, indent=1) + "\n")
 
 
 def recorded(space: str, perplexity: float, folder: Path = paths.COMMITTED / "artefacts") -> Points:

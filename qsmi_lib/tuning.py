@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from qsmi_lib import paths, records, runner
+from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import RunConfig, known
+from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.methods import COUNTS, METHODS, configure
 
 SEED = 0
 BITS = 48  # the length at which methods are tuned; the values hold for all
-WHOLE, FROZEN = (10, "held_out"), (50, "reduced_held_out")  # epochs and protocol: own networks, and frozen features
 CRITERION = "map_expected"  # free of ties
 MADE_BY = ("torch", "device", "precision", "fingerprint")  # of a trial's provenance
 # Settings whose line search keeps to the registry's values: what counts buy costs in proportion, a weight of 0 makes
@@ -36,19 +37,19 @@ def tune(
     """The line search for `method`: one setting after the other, the best value of each kept for the next.
 
     Each trial trains on nine tenths of the training set and is scored by the last tenth asking them (the protocol
-    "held_out"; with the frozen features of a backbone "reduced_held_out", so that no label beyond those 5,000 items is
-    seen). Where the best value is the least or the largest of the registry's, up to `FURTHER` values beyond it
-    are tried, unless the setting is one of `CLOSED`. Trials that are recorded are not run again; the search is
-    written when it is through.
+    "held_out"; with the features of a backbone that has seen no label "reduced_held_out", so that none beyond those of
+    5,000 items is seen). Where the best value is the least or the largest of the registry's, up to `FURTHER` values
+    beyond it are tried, unless the setting is one of `CLOSED`. Trials that are recorded are not run again; the search
+    is written when it is through.
 
     Args:
         method: registry name.
         dataset: registry name.
         profile: under whose results the search is recorded.
-        backbone: whose features are hashed.
+        backbone: whose features are hashed; empty: the data set's usual one, or none.
         bits: code length.
         seed: of all trials.
-        epochs: passes over the nine tenths; None: 10, or 50 of the few items of frozen features.
+        epochs: passes over the nine tenths; None: those of `usual_of`.
         jobs: trials at a time.
         stale: as in `runner.run`.
 
@@ -62,7 +63,8 @@ def tune(
     """
     if known("method", METHODS, method).loss is None:
         raise ValueError(f"{method} trains nothing: there is nothing to tune")
-    usual, protocol = FROZEN if backbone else WHOLE
+    backbone = backbone or BACKBONE_OF.get(dataset, "")
+    usual, protocol = usual_of(dataset, backbone)
     common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
     seen = {"backbone": backbone} if backbone else {}
     trials, made, chosen = [], [], {}
@@ -90,6 +92,13 @@ def tune(
     path = file_of(method, dataset, paths.tuning(profile), backbone=backbone, bits=bits, seed=seed, epochs=epochs)
     records.write(path, json.dumps(search, indent=1) + "\n")
     return search
+
+
+def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
+    """Epochs and protocol of a search; the features of a backbone that knows no label are tuned on few items."""
+    if not backbone:
+        return 10, "held_out"
+    return (5, "held_out") if known("backbone", BACKBONES, backbone).knows == dataset else (50, "reduced_held_out")
 
 
 def recorded(method: str, dataset: str, folder: Path | None = None, *, backbone: str = "") -> dict | None:
@@ -132,7 +141,7 @@ def file_of(
     epochs: int | None = None,
 ) -> Path:
     """Where a search is written."""
-    epochs = (FROZEN if backbone else WHOLE)[0] if epochs is None else epochs
+    epochs = usual_of(dataset, backbone)[0] if epochs is None else epochs
     seen = f"{dataset}-{backbone}" if backbone else dataset
     return folder / f"{seen}-{method}-{bits}b-s{seed}-{epochs}e.json"
 

@@ -15,13 +15,16 @@ from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import METHODS
 from qsmi_lib.progress import bar
 
+WHOLE = 15  # seconds of training
+
 
 def verify(profile: str) -> list[str]:
     """Compare older sources with today's, and note in ``equal_sources.json`` of `profile` those that give the same.
 
-    Of the runs that share an older hash one is trained again, its first epoch: the loss and the measures after it must
-    be the record's, to the six digits that it holds. What trains nothing, and a search for a rotation, is computed
-    whole and compared in every score. Other machines may round otherwise and find fewer equal.
+    Of the runs that share an older hash, one of each protocol and backbone is run again, the one that was quickest. A
+    run of at most `WHOLE` seconds is repeated whole, and every score must be the record's; of a longer one the first
+    epoch is trained, and the loss and the measures after it must be the record's, to the six digits that it holds. A
+    search for a rotation is repeated whole. Other machines may round otherwise and find fewer equal.
 
     Returns:
         A line a comparison: the record, and whether it came out equal.
@@ -30,27 +33,32 @@ def verify(profile: str) -> list[str]:
         FileNotFoundError: data or weights are not on this machine.
     """
     path = sources.equalities_of(profile)
-    held, lines = sources.equalities(profile), []
-    for name, older, today, compare in bar(list(_pairs(profile)), "comparing", unit="record"):
-        if older in held.get(today, ()):
-            continue
-        if same := compare():
+    held, lines, same = sources.equalities(profile), [], {}
+    wanting = [own for own in _kinds(profile) if own[1] not in held.get(own[2], ())]
+    for name, older, today, compare in bar(wanting, "comparing", unit="record"):
+        equal = compare()
+        lines.append(f"{name}: {'equal' if equal else 'differs'}")
+        same.setdefault((older, today), []).append(equal)
+    for (older, today), found in same.items():
+        if all(found):
             held.setdefault(today, []).append(older)
-            records.write(path, json.dumps({key: sorted(held[key]) for key in sorted(held)}, indent=1) + "\n")
-        lines.append(f"{name}: {'equal' if same else 'differs'}")
+    if any(map(all, same.values())):
+        records.write(path, json.dumps({key: sorted(held[key]) for key in sorted(held)}, indent=1) + "\n")
     return lines
 
 
-def _pairs(profile: str) -> Iterator[tuple]:
-    """One record of each pair of an older hash and today's: its name, the two hashes, and what compares it."""
-    seen = set()
+def _kinds(profile: str) -> Iterator[tuple]:
+    """What is to be compared: the name of a record, the two hashes, and what compares it."""
+    kinds, own = {}, get_profile(profile)
     for record in tables.found([run for name in EXPERIMENTS for run in grid(name, profile)], paths.runs(profile)):
         config = RunConfig.from_dict(record["config"])
         older, today = record["provenance"].get("source_hash"), sources.source_hash(config)
-        if older and older != today and (older, today) not in seen:
-            seen.add((older, today))
-            yield runner.run_id(config), older, today, lambda config=config, record=record: _same_run(config, record)
-    own = get_profile(profile)
+        if older and older != today:
+            kinds.setdefault((older, today, config.protocol, config.backbone), []).append((record, config))
+    for (older, today, *_), own_runs in kinds.items():
+        record, config = min(own_runs, key=lambda run: run[0]["provenance"]["seconds_train"])
+        yield runner.run_id(config), older, today, lambda config=config, record=record: _same_run(config, record)
+    seen = set()
     for config in [run for turned in rotated.ROTATIONS.values() for run in turned(own)]:
         path = rotated.file_of(config, profile, n_steps=own.rotation_steps)
         record = records.load(path) if path.exists() else {"provenance": {}}
@@ -61,11 +69,11 @@ def _pairs(profile: str) -> Iterator[tuple]:
 
 
 def _same_run(config: RunConfig, record: dict) -> bool:
-    """Whether today's sources give the first epoch of `record`; where nothing is trained, all of its scores."""
-    if METHODS[config.method].loss is None:
+    """Whether today's sources give all scores of `record`, or, where that takes long, its first epoch."""
+    if record["provenance"]["seconds_train"] <= WHOLE or METHODS[config.method].loss is None:
         with tempfile.TemporaryDirectory() as folder:
             again = runner.run(config, str(Path(folder) / "again"))
-        return json.loads(json.dumps(again["metrics"])) == record["metrics"]
+        return json.loads(json.dumps(again["metrics"])) == record["metrics"] and again["history"] == record["history"]
     threads = torch.get_num_threads()
     torch.set_num_threads(record["provenance"]["threads"])  # more threads add up in another order
     try:

@@ -13,6 +13,7 @@ from qsmi_lib.datasets import Part
 from qsmi_lib.grids import COMPARED, TRAINED
 from qsmi_lib.methods import METHODS, configure, settings_of_loss
 from qsmi_lib.models import build
+from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
 
 BATCH, BITS, N_CLASSES = 128, 48, 10  # Section 4.3 states the batch; 48 bits are the paper's longest code
@@ -22,8 +23,9 @@ ROUNDS = 15  # of all methods in turn; the median counts
 def steps(method: str, device: torch.device) -> tuple[Callable[[], object], Callable[[], object]]:
     """The two things that are timed: a weight update of the last layer, and a batch through both hashing layers.
 
-    The update is the last layer's output, the loss and the gradients of that layer's weights, as `training` computes
-    them; the feed-forward starts from ResNet-56's 64 features. Features and labels are random.
+    The update is the last layer's output, the loss and the gradients of that layer's weights, each in the precision in
+    which `training` computes them; the feed-forward starts from ResNet-56's 64 features. Features and labels are
+    random.
     """
     config = configure("cifar10", method, BITS)
     entry, generator = METHODS[method], torch.Generator().manual_seed(0)
@@ -34,13 +36,16 @@ def steps(method: str, device: torch.device) -> tuple[Callable[[], object], Call
     if entry.prepare is not None:
         settings["targets"] = entry.prepare(Part(features, labels), config, model)
     hidden = model.hidden(features).relu().detach()
+    precision = resolve_precision("auto", device)
 
     def update() -> None:
         model.dense.zero_grad()
-        entry.loss(model.dense(hidden), labels, **settings).backward()
+        with autocast(precision, device):
+            embeddings = model.dense(hidden)
+        entry.loss(embeddings.float(), labels, **settings).backward()
 
     def feed_forward() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(precision, device):
             model(features)
 
     return update, feed_forward

@@ -51,7 +51,7 @@ def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = 
         mark = module.fingerprint(draw)
     else:
         if protocol in listed.PROTOCOLS:
-            listed.refuse_draw(draw)
+            listed.refuse(name, draw)
         mark = f"{module.fingerprint(0)}-{protocol}-draw-{draw}"
     if not backbone:
         return mark

@@ -68,7 +68,10 @@ def _picture(content: bytes, place: str, side: int) -> np.ndarray:
             got = f"{image.mode} of {image.width} x {image.height}"
             pixels = np.asarray(image) if got == wanted else None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{place} is no picture that can be read: {error}") from error
+        kind = type(error).__name__  # its text may name nothing but an address in memory
+        raise ValueError(
+            f"{place} cannot be read ({kind}): expected an RGB picture of {side} x {side} pixels"
+        ) from error
     if pixels is None:
         raise ValueError(f"{place} must be an RGB picture of {side} x {side} pixels, got {got}")
     return pixels

@@ -77,8 +77,11 @@ def write_list(split: Split, path: Path) -> None:
     write(path, "{" + ",\n ".join(lines + [f'"{name}": {json.dumps(own)}' for name, own in parts.items()]) + "}\n")
 
 
-def refuse_draw(draw: int) -> None:
-    """A ValueError for another draw than 0: there is one list."""
+def refuse(name: str, draw: int) -> None:
+    """A ValueError for a data set without a list, and for another draw than 0: there is one list."""
+    if not _file(name).exists():
+        known = ", ".join(sorted(path.stem.removesuffix("-table_5") for path in paths.SPLITS.glob("*-table_5.json")))
+        raise ValueError(f"there is no committed list that divides {name} as Table 5 does; there is one for {known}")
     if draw != 0:
         raise ValueError(f"the split of Table 5 is one committed list: draw must be 0, got {draw}")
 
@@ -90,9 +93,9 @@ def table_5(split: Split, draw: int, *, with_train: bool) -> Split:
         ValueError: another draw than 0, or a list that leaks or is damaged.
         FileNotFoundError: there is no list for this data set.
     """
-    refuse_draw(draw)
+    refuse(split.name, draw)
     everything = Part(*(torch.cat([getattr(p, k) for p in (split.train, split.query)]) for k in ("inputs", "labels")))
-    listed = read(paths.SPLITS / f"{split.name}-table_5.json", split.fingerprint, len(everything))
+    listed = read(_file(split.name), split.fingerprint, len(everything))
     rest = torch.ones(len(everything), dtype=torch.bool)
     rest[listed["query"]] = False
     rest[listed["train"]] = with_train
@@ -100,6 +103,10 @@ def table_5(split: Split, draw: int, *, with_train: bool) -> Split:
     check_leaks(listed | {"database": database.tolist()}, len(everything))
     train, query, database = (everything[torch.as_tensor(own)] for own in (listed["train"], listed["query"], database))
     return Split(split.name, train, query, database, split.fingerprint, split.classes)
+
+
+def _file(name: str) -> Path:
+    return paths.SPLITS / f"{name}-table_5.json"
 
 
 PROTOCOLS = {

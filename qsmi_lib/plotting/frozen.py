@@ -80,7 +80,7 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
 def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
     """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
 
-    Items that coincide are one disc, its area in proportion to their number; one of its items lends it the colour, drawn
+    Items that coincide are one disc, its area in proportion to their number, in the colour of one of them; it is drawn
     so that small discs lie on large ones.
 
     Args:

@@ -160,7 +160,7 @@ def test_exchanged_labels_are_refused(data, write):
 def test_a_picture_of_another_kind_is_named(data):
     path = write_folder(data) / "test" / "frog" / "frog_s_000000.webp"
     path.write_bytes(b"this is text")
-    with pytest.raises(ValueError, match=f"test/frog/frog_s_000000.webp of {re.escape(str(data))}.* is no picture"):
+    with pytest.raises(ValueError, match=f"test/frog/frog_s_000000.webp of {re.escape(str(data))}.* cannot be read"):
         cifar10.load(0)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qsmi_lib import datasets, paths
-from qsmi_lib.datasets import Part, Split, cifar10, listed, overlap
+from qsmi_lib.datasets import Part, Split, cifar10, listed, overlap, protocols
 
 ZIP = paths.data() / "cifar10.zip"
 SIZES = {  # train, query, database without and with the training items
@@ -145,8 +145,11 @@ def test_there_is_one_list(digits, protocol, draw):
 
 def test_a_data_set_without_a_list_is_named(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "SPLITS", tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"digits-table_5\.json"):
+    (tmp_path / "toy-table_5.json").write_text("{}")
+    with pytest.raises(ValueError, match="no committed list that divides digits as Table 5 does; there is one for toy"):
         listed.table_5(digits, 0, with_train=True)
+    with pytest.raises(ValueError, match="no committed list that divides fashion_mnist"):
+        datasets.fingerprint("fashion_mnist", 0, "sampled")
 
 
 # Lists that are refused
@@ -221,3 +224,12 @@ def test_an_item_twice_in_a_part_is_refused(name):
     parts = {"train": [0, 1], "query": [2, 4], "database": [1, 3]}
     with pytest.raises(ValueError, match=f"1 of 3 items of the part '{name}' are there twice"):
         listed.check_leaks(parts | {name: [*parts[name], parts[name][0]]}, 5)
+
+
+def test_the_reduced_training_set_of_cifar10_is_that_of_table_5(whole):
+    """So what is tuned on it sees no label beyond Table 5's."""
+    if whole.name == "digits":
+        assert len(protocols.reduced(whole, 0).train) > len(listed.table_5(whole, 0, with_train=False).train)
+    else:
+        reduced, few = protocols.reduced(whole, 0).train, listed.table_5(whole, 0, with_train=False).train
+        assert torch.equal(reduced.inputs, few.inputs) and torch.equal(reduced.labels, few.labels)

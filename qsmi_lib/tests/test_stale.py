@@ -1,13 +1,16 @@
 """Records that older sources made are named: runs, rotations, line searches."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import paths, records, rotated, runner, sources, tuning, verification
+from qsmi_lib import datasets, paths, records, rotated, runner, sources, training, tsne, tuning, verification
 from qsmi_lib.cli import main
+from qsmi_lib.codes import binarize
 from qsmi_lib.config import PROFILES
+from qsmi_lib.datasets import protocols
 from qsmi_lib.methods import configure
 from qsmi_lib.stale import stale
 
@@ -141,3 +144,48 @@ def test_the_command_says_what_came_out_equal(here):
     aged(runner.record_path(RUN, "digits"))
     output = CliRunner().invoke(main, ["tables", "--verify"]).output
     assert output.startswith(f"{runner.run_id(RUN)}: equal\n") and "changed since" not in output
+
+
+@pytest.mark.parametrize("what", ["binarize", "unseen"])
+def test_sources_that_give_other_codes_or_another_split_are_told_from_todays(results, monkeypatch, what):
+    """The first epoch of training would be the same."""
+    protocol = {"protocol": "unseen_3"} if what == "unseen" else {}
+    config = configure("digits", "qsmi_u", 24, epochs=15, backbone="digits_labels", seed=0, **protocol)
+    runner._split.cache_clear()
+    runner.run(config, "digits")
+    aged(runner.record_path(config, "digits"))
+    runner._split.cache_clear()
+    if what == "binarize":
+        monkeypatch.setattr(training, "binarize", lambda embeddings: binarize(embeddings - 0.5))
+    else:
+        monkeypatch.setitem(
+            datasets.PROTOCOLS,
+            "unseen_3",
+            lambda split, draw: replace(protocols.unseen(split, draw, n_unseen=3), database=split.database),
+        )
+    monkeypatch.setattr(verification, "grid", lambda name, profile: [config])
+    assert verification.verify("digits") == [f"{runner.run_id(config)}: differs"]
+    runner._split.cache_clear()
+
+
+def test_one_run_of_each_protocol_must_come_out_equal(results, monkeypatch):
+    configs = [configure("digits", "qsmi", 12, epochs=1, protocol=protocol) for protocol in ("full", "first_tenth")]
+    monkeypatch.setattr(verification, "grid", lambda name, profile: configs)
+    for config, change in zip(
+        configs, (lambda record: None, lambda record: record["metrics"].update(map=0.5)), strict=True
+    ):
+        runner.run(config, "digits")
+        aged(runner.record_path(config, "digits"), change=change)
+    full, tenth = map(runner.run_id, configs)
+    assert verification.verify("digits") == [f"{full}: equal", f"{tenth}: differs"]
+    assert sources.equalities("digits") == {}
+
+
+def test_maps_whose_runs_have_changed_are_named(results):
+    path = results / "digits" / "artefacts" / tsne.MEASURED
+    path.parent.mkdir(parents=True)
+    assert stale("digits") == []
+    path.write_text(json.dumps({"made_by": tsne.made_by("digits")}))
+    assert stale("digits") == []
+    path.write_text(json.dumps({"made_by": tsne.made_by("digits") | {"qsmi": "old"}}))
+    assert stale("digits") == ["artefacts/tsne"]

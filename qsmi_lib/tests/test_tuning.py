@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qsmi_lib import datasets, paths, records, runner, training, tuning
+from qsmi_lib import datasets, grids, paths, records, runner, training, tuning
+from qsmi_lib.config import PROFILES
 from qsmi_lib.methods import METHODS, configure
 from qsmi_lib.tuning import CLOSED, tune
 
@@ -136,9 +137,7 @@ def test_a_setting_may_be_the_losss_own(invented):
 def test_a_method_with_nothing_to_choose_has_one_trial(invented, method):
     asked = invented(lambda config: 0.5)
     search = tune(method, "digits", PROFILE)
-    assert [configs for _, configs, _ in asked] == [
-        [configure("digits", method, 48, epochs=tuning.WHOLE[0], protocol="held_out")]
-    ]
+    assert [configs for _, configs, _ in asked] == [[configure("digits", method, 48, epochs=10, protocol="held_out")]]
     assert [trial["settings"] for trial in search["trials"]] == [{}]
     assert search["chosen"] == {}
 
@@ -287,7 +286,37 @@ def test_a_committed_search_is_what_tune_makes_of_its_scores(path, monkeypatch):
         return [{"metrics": trial, "provenance": own} for trial, own in zip(trials, made, strict=True)]
 
     monkeypatch.setattr(runner, "run_all", run_all)
-    assert search["provenance"]["fingerprint"] == datasets.fingerprint(search["dataset"], 0, "held_out")
-    how = {name: search[name] for name in ("bits", "seed", "epochs")}
+    backbone = search.get("backbone", "")
+    mark = datasets.fingerprint(search["dataset"], 0, search["protocol"], backbone)
+    assert search["provenance"]["fingerprint"] == mark
+    how = {name: search[name] for name in ("bits", "seed", "epochs")} | {"backbone": backbone}
     assert path == tuning.file_of(search["method"], search["dataset"], path.parent, **how)
     assert tune(search["method"], search["dataset"], PROFILE, **how) == search
+
+
+# Frozen features
+
+
+@pytest.mark.parametrize(
+    ("backbone", "usual"),
+    [("", (10, "held_out")), ("digits_labels", (5, "held_out")), ("digits_pixels", (50, "reduced_held_out"))],
+)
+def test_features_that_know_no_label_are_tuned_on_few_items(invented, backbone, usual):
+    asked = invented(lambda config: 0.5)
+    search = tune("dhn", "digits", PROFILE, backbone=backbone)
+    assert {(run.epochs, run.protocol, run.backbone) for _, configs, _ in asked for run in configs} == {
+        (*usual, backbone)
+    }
+    assert search.get("backbone", "") == backbone
+    path = tuning.file_of("dhn", "digits", paths.tuning(PROFILE), backbone=backbone)
+    assert path.exists() and tuning.recorded("dhn", "digits", paths.tuning(PROFILE), backbone=backbone) == search
+
+
+@pytest.mark.parametrize("method", [*grids.TABLE_5_METHODS, "dhn"])
+def test_the_methods_on_cifar10s_clean_features_have_their_search(method):
+    search = tuning.recorded(method, "cifar10", backbone="squeezenet1_1_keras")
+    assert search["protocol"] == "reduced_held_out" and search["chosen"].keys() == METHODS[method].search.keys()
+    found = {run.method: run for run in grids.table_5(PROFILES["paper"]) if run.bits == 32}
+    for name, value in search["chosen"].items() if method in found else ():
+        run = found[method]
+        assert {**run.options, "alpha": run.alpha}[name] == value
