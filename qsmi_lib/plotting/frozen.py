@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qsmi_lib.backbones import BACKBONES
@@ -21,25 +22,15 @@ def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
     Args:
         cells: `tables.cells` of Table 5.
-        published: the paper's rows for the same data set (may be empty): hollow, and QSMI's alone are its own.
+        published: the paper's rows for the same data set (may be empty), as hollow marks, whatever their convention.
     """
     protocols = list(cells["protocol"].unique())
     figure, panels = plt.subplots(1, len(protocols), figsize=(7.4, 3.4), sharey=True, squeeze=False)
     for axes, protocol in zip(panels[0], protocols, strict=True):
-        here = cells[cells["protocol"] == protocol]
-        for index, (method, own) in enumerate(here.groupby("method", sort=False)):
-            style = _distinct(index)
-            axes.errorbar(own["bits"], own["map"], own["map_std"], label=METHODS[method].title, **style)
-            paper = published[(published["method"] == method) & published["metric"].isin(["map", "map_11pt"])]
-            hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.6}
-            axes.plot(paper["bits"] + 1.5, paper["mean"], **hollow)
+        _curves(axes, cells[cells["protocol"] == protocol], published, "map", gap=1.5)
         axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=sorted(cells["bits"].unique()))
-    panels[0, 0].set_ylabel("mAP, whole ranking")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    if len(published):
-        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
-        labels.append("as the paper prints it")
-    figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    panels[0, 0].set_ylabel("mAP, ours of the whole ranking")
+    _legend(figure, panels[0, 0], "as the paper prints it" if len(published) else "")
     return figure
 
 
@@ -56,24 +47,14 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     for row, backbone in zip(panels, backbones, strict=True):
         for axes, protocol in zip(row, protocols, strict=True):
             here = cells[(cells["backbone"] == backbone) & (cells["protocol"] == protocol)]
-            for index, (method, own) in enumerate(here.groupby("method", sort=False)):
-                style = cycle_style(index)
-                place = own["bits"] + 0.5 * index
-                axes.errorbar(place, own["map_11pt"], own["map_11pt_std"], label=METHODS[method].title, **style)
-                paper = published[(published["method"] == method) & (published["metric"] == "map_11pt")]
-                hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
-                axes.errorbar(paper["bits"] + 0.5 * index + 3, paper["mean"], paper["std"], **hollow)
+            _curves(axes, here, published, "map_11pt", gap=3.0, step=0.5)
             axes.set(title=f"{BACKBONES[backbone].title}, {PROTOCOL_TITLES[protocol]}")
             axes.set_xticks(sorted(cells["bits"].unique()))
     for axes in panels[-1]:
         axes.set_xlabel("code length [bits]")
     for axes in panels[:, 0]:
         axes.set_ylabel(MAP_LABEL)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    if len(published):
-        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
-        labels.append("paper")
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    _legend(figure, panels[0, 0], "paper" if len(published) else "")
     return figure
 
 
@@ -81,7 +62,7 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
     """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
 
     Items that coincide are one disc, its area in proportion to their number, in the colour of one of them; it is drawn
-    so that small discs lie on large ones.
+    so that small discs lie on large ones. The two permille farthest out on each side are cut off.
 
     Args:
         found: title -> places in the plane, and labels.
@@ -94,6 +75,7 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
     colors = plt.get_cmap("tab10", len(classes))
     for row, (title, points) in zip(panels, found.items(), strict=True):
         low, high = np.percentile(points.database, [0.2, 99.8], axis=0)
+        margin = 0.12 * (high - low)  # room for discs
         for axes, places, labels, part in (
             (row[0], points.database, points.database_labels, "database"),
             (row[1], points.query, points.query_labels, "queries"),
@@ -103,8 +85,7 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
             looks = {"c": colors(labels[first[order]]), "s": size * counts[order], "antialiased": False}
             axes.scatter(*spots[order].T, linewidths=0, rasterized=True, **looks)
             axes.set(title=f"{title}: {len(places):,} {part}", xticks=[], yticks=[])
-            axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-            axes.margins(0.02)
+            axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
     for index, name in enumerate(classes):
         panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=name)
     figure.legend(loc="outside lower center", ncols=5)
@@ -127,6 +108,28 @@ def costs(times: pd.DataFrame) -> Figure:
     axes.grid(axis="y", visible=False)
     axes.legend(loc="upper right")
     return figure
+
+
+def _curves(
+    axes: Axes, cells: pd.DataFrame, published: pd.DataFrame, metric: str, *, gap: float, step: float = 0.0
+) -> None:
+    """A curve a method with its deviation, each `step` bits further; the paper's hollow, `gap` bits further."""
+    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+        style = _distinct(index)
+        place = own["bits"] + step * index
+        axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
+        paper = published[published["method"] == method]
+        hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
+        axes.errorbar(paper["bits"] + step * index + gap, paper["mean"], paper["std"], **hollow)
+
+
+def _legend(figure: Figure, axes: Axes, hollow: str) -> None:
+    """The curves of `axes` below the figure, and what hollow marks are, where there are any."""
+    handles, labels = axes.get_legend_handles_labels()
+    if hollow:
+        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
+        labels.append(hollow)
+    figure.legend(handles, labels, loc="outside lower center", ncols=6)
 
 
 def _distinct(index: int) -> dict:

@@ -152,11 +152,11 @@ BAD_PICTURES = {
     "grey": (grey(), "must be an RGB picture of 6 x 6 pixels, got L of 6 x 6"),
     "transparent": (transparent(), "must be an RGB picture of 6 x 6 pixels, got RGBA of 6 x 6"),
     "another size": (large(), "must be an RGB picture of 6 x 6 pixels, got RGB of 6 x 8"),
-    "text": (b"this is text", "cannot be read .*expected an RGB picture: "),
-    "nothing": (b"", "cannot be read .*expected an RGB picture: "),
-    "cut off": (WHOLE[: len(WHOLE) // 2], "cannot be read .*expected an RGB picture: "),
-    "a cut header": (WHOLE[:11] + b"\x00" + WHOLE[12:], "cannot be read .*expected an RGB picture: "),
-    "a flipped byte": (WHOLE[:60] + bytes([WHOLE[60] ^ 255]) + WHOLE[61:], "cannot be read .*expected an RGB picture: "),
+    "text": (b"this is text", "cannot be read "),
+    "nothing": (b"", "cannot be read "),
+    "cut off": (WHOLE[: len(WHOLE) // 2], "cannot be read "),
+    "a cut header": (WHOLE[:11] + b"\x00" + WHOLE[12:], "cannot be read "),
+    "a flipped byte": (WHOLE[:60] + bytes([WHOLE[60] ^ 255]) + WHOLE[61:], "cannot be read "),
 }
 
 

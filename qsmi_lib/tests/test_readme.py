@@ -13,9 +13,17 @@ BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, flags=re.DOTALL)
 COMMANDS = re.findall(r"^python -m qsmi_lib ([^#\n]+)", "\n".join(body for _, body in BLOCKS), flags=re.MULTILINE)
 
 
-def test_the_snippet_runs(capsys):
-    (snippet,) = (body for language, body in BLOCKS if language == "python")
-    exec(snippet, {})
+SNIPPETS = [body for language, body in BLOCKS if language == "python"]
+
+
+def test_the_second_snippet_hashes_features_of_a_network_of_ones_own():
+    names = {}
+    exec(SNIPPETS[1], names)
+    assert names["inputs"].shape == (256, 128) and names["loss"].isfinite() and len(SNIPPETS) == 2
+
+
+def test_the_first_snippet_runs(capsys):
+    exec(SNIPPETS[0], {})
     numbers = [float(word) for word in capsys.readouterr().out.split()]
     assert len(numbers) == 4 and all(0 < number < 1 for number in numbers)
 
@@ -30,7 +38,7 @@ def test_the_commands_parse(line):
 
 
 def test_there_are_commands_to_check():
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 11
 
 
 def test_make_has_the_targets():
