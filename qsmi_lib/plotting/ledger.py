@@ -22,9 +22,12 @@ def differences(rows: pd.DataFrame) -> Figure:
     axes.barh(place, 4 * joint, left=-2 * joint, height=0.7, color="0.88", label="two standard deviations")
     axes.plot(own["difference"], place, linestyle="none", marker="o", label="ours minus the paper's")
     axes.axvline(0.0, color="black", linewidth=0.8)
-    cells = zip(own["table"], own["method"], own["bits"], strict=True)
+    readings = [f", {reading}" if reading else "" for reading in own["reading"].fillna("")]
+    cells = zip(own["table"], own["method"], own["bits"], readings, strict=True)
     axes.set(xlabel=f"difference in {MAP_LABEL}", yticks=place)
-    axes.set_yticklabels([f"{table}: {METHODS[method].title}, {bits:g} bits" for table, method, bits in cells])
+    axes.set_yticklabels(
+        [f"{table}: {METHODS[method].title}, {bits:g} bits{reading}" for table, method, bits, reading in cells]
+    )
     axes.invert_yaxis()
     figure.legend(loc="outside lower center", ncols=2)
     return figure
