@@ -79,7 +79,8 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
               help="A further setting of the method, e.g. information_needs=10 or form=likelihood.")  # fmt: skip
 @click.option(
-    "--backbone", help="Whose features are hashed, e.g. resnet56; a wrong name lists all.  [cifar10: resnet56]"
+    "--backbone",
+    help="Whose features are hashed, e.g. resnet56; a wrong name lists all.  [default: none; cifar10: resnet56]",
 )
 @click.option("--backbone-learning-rate", type=float, help="Adam's step for the backbone itself.  [default: 0, frozen]")
 @click.option("--protocol", help="How the data set is divided, e.g. reduced or first_tenth.  [default: full]")

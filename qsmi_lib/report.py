@@ -8,7 +8,7 @@ import pandas as pd
 from qsmi_lib import paths, records, tables
 from qsmi_lib.experiments import EXPERIMENTS
 
-# Where the runs of a table that has none yet belong; the ledger says so instead of leaving the numbers out.
+# Why no run stands beside a table's numbers; the ledger says so instead of leaving them out.
 AWAITED = {
     "Table 4": "timed on another machine: notebook 10",
     "Table 6": "awaits notebook 07",

@@ -32,6 +32,7 @@ PROTOCOL_TITLES = {
     "unseen_2": "2 unseen classes",
     "unseen_3": "3 unseen classes",
 }
+# What a caption says of the paper's numbers, where it is not after how many epochs they were made.
 QUOTED = {
     "table_5": ": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
     "table_9": "; it does not say which classes, nor how 7.5 of 10 are taken",

@@ -70,13 +70,13 @@ def _kinds(profile: str) -> Iterator[tuple]:
 
 def _same_run(config: RunConfig, record: dict) -> bool:
     """Whether today's sources give all scores of `record`, or, where that takes long, its first epoch."""
-    if record["provenance"]["seconds_train"] <= WHOLE or METHODS[config.method].loss is None:
-        with tempfile.TemporaryDirectory() as folder:
-            again = runner.run(config, str(Path(folder) / "again"))
-        return json.loads(json.dumps(again["metrics"])) == record["metrics"] and again["history"] == record["history"]
     threads = torch.get_num_threads()
     torch.set_num_threads(record["provenance"]["threads"])  # more threads add up in another order
     try:
+        if record["provenance"]["seconds_train"] <= WHOLE or METHODS[config.method].loss is None:
+            with tempfile.TemporaryDirectory() as folder:
+                again = json.loads(json.dumps(runner.run(config, str(Path(folder) / "again"))))
+            return all(again[part] == record[part] for part in ("metrics", "history"))
         trained, _ = runner.train(replace(config, epochs=1), runner.split_of(config))
     finally:
         torch.set_num_threads(threads)

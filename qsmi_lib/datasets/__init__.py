@@ -11,7 +11,7 @@ from qsmi_lib.datasets import cifar10, digits, fashion_mnist, listed, protocols
 from qsmi_lib.datasets.splits import Part, Split, overlap
 
 # A module has fingerprint(draw), which needs no data; find(), where the data lie or None; load(draw); CLASSES, their
-# names; MEAN and STD, of the normalisation of images; and, where find may say None, FETCH, how to get the data.
+# names; MEAN and STD, where it gives images normalised; and, where find may say None, FETCH, how to get the data.
 DATASETS = {"cifar10": cifar10, "digits": digits, "fashion_mnist": fashion_mnist}
 TITLES = {"cifar10": "CIFAR-10", "digits": "digits", "fashion_mnist": "Fashion-MNIST"}
 BACKBONE_OF = {"cifar10": "resnet56"}  # data sets without a network of their own -> the backbone that they are seen by
