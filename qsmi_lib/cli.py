@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from qsmi_lib.bench.commands import bench
+
 PROFILE = click.option(
     "--profile",
     default="digits",
@@ -67,7 +69,7 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 
 
 @main.command()
-@click.option("--dataset", required=True, help="Data set, e.g. digits or fashion_mnist; `datasets` lists all.")
+@click.option("--dataset", required=True, help="Data set, e.g. digits, or a folder, zip or list; `datasets` lists all.")
 @click.option("--method", required=True, help="Method, e.g. qsmi, dch, spring or lsh; a wrong name lists all.")
 @click.option("--bits", required=True, type=int, help="Code length.")
 @click.option("--seed", type=int, help="Of weights and batches.  [default: 0]")
@@ -83,6 +85,7 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
     help="Whose features are hashed, e.g. resnet56; a wrong name lists all.  [default: none; cifar10: resnet56]",
 )
 @click.option("--backbone-learning-rate", type=float, help="Adam's step for the backbone itself.  [default: 0, frozen]")
+@click.option("--head", help="What hashes a backbone's features: narrow, wide or csq.  [default: the data set's]")
 @click.option("--protocol", help="How the data set is divided, e.g. reduced or first_tenth.  [default: full]")
 @click.option("--draw", type=int, help="Which split, e.g. which classes unseen_2 holds back.  [default: 0]")
 @click.option("--profile", metavar="{digits,quick,paper,gpu}",
@@ -92,23 +95,25 @@ def run(
     dataset: str, method: str, bits: int, options: tuple[str, ...], profile: str | None, fresh: bool, **given
 ) -> None:
     """Train one network, print its metrics and save its record, weights and codes."""
-    from qsmi_lib import config, methods, runner
-    from qsmi_lib.datasets import BACKBONE_OF
+    from qsmi_lib import config, configuring, runner
+    from qsmi_lib.methods import METHODS
 
-    own = config.profile(name := profile or ("digits" if dataset == "digits" else "quick"))
-    frozen = given["backbone"] or dataset in BACKBONE_OF
-    settings = methods.epochs_of(method, own.head_epochs if frozen else own.epochs)
+    own = config.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
+    quickly = dataset == own.pictures and (given["backbone"] or own.pictures != own.dataset)
+    settings = configuring.epochs_of(method, own.head_epochs if quickly else own.epochs)
     settings |= {name: value for name, value in given.items() if value is not None}
     extra = dict(map(parse_option, options))
     for option in extra:
-        config.known(f"option of {method}", methods.options_of(method), option)
-    chosen = methods.configure(dataset, method, bits, **settings, **extra)
+        config.known(f"option of {method}", configuring.options_of(method), option)
+    chosen = configuring.configure(dataset, method, bits, **settings, **extra)
     record = runner.run(chosen, name, fresh=fresh)
-    for metric, value in record["metrics"].items():
-        if isinstance(value, float | int):
-            click.echo(f"{metric:<22}{value:.4f}" if isinstance(value, float) else f"{metric:<22}{value}")
+    for kind, rule in {"metrics": "", "metrics_share_one": ", any shared label"}.items():
+        for metric, value in record.get(kind, {}).items():
+            if isinstance(value, float | int):
+                named = metric + rule
+                click.echo(f"{named:<22}{value:.4f}" if isinstance(value, float) else f"{named:<22}{value}")
     click.echo(f"{'record':<22}{shown(runner.record_path(chosen, name))}")
-    echo_note(methods.METHODS[method])
+    echo_note(METHODS[method])
 
 
 @main.command()
@@ -180,49 +185,35 @@ def tables(profile: str, rescore: bool, verify: bool, readme: bool) -> None:
         click.echo(shown(report.write_readme()))
 
 
-@main.command()
-def datasets() -> None:
+@main.group(invoke_without_command=True)
+@click.pass_context
+def datasets(context: click.Context) -> None:
     """List the data sets and the backbones' weights: which are on this machine, and how to get the others."""
     from qsmi_lib.datasets import inventory
 
-    for name, place, fetch in inventory():
+    for name, place, fetch in () if context.invoked_subcommand else inventory():
         click.echo(f"{name:<21}{f'here: {place}' if place else f'not here: {fetch}'}")
 
 
-@main.group()
-def bench() -> None:
-    """Time the parts that decide how long a reproduction takes, as ratios in one run."""
+@datasets.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def check(path: Path) -> None:
+    """List all that is wrong with the folder, zip or list file PATH of pictures, with file and line; status 1 if any.
+
+    Forms: lists of lines `path 0 1 0 ...` (one, or train.txt, test.txt and database.txt), labels.csv, or folders of
+    classes.
+    """
+    from qsmi_lib.datasets import inspection
+
+    found = inspection.inspect(path)
+    for kind, entries in (("fault", found.faults), ("note", found.notes)):
+        for entry in entries:
+            click.echo(f"{kind}  {entry}")
+    click.echo(f"{inspection.summary(found.catalogue)}; {len(found.faults)} faults, {len(found.notes)} notes")
+    sys.exit(1 if found.faults else 0)
 
 
-@bench.command()
-@click.option("--epochs", default=2, show_default=True, type=click.IntRange(min=1), help="Timed epochs of each loop.")
-@click.option("--dataset", default="fashion_mnist", show_default=True, help="Data set; `datasets` lists all.")
-def train(epochs: int, dataset: str) -> None:
-    """One epoch of 48-bit QSMI: the authors' style of loop, and this library's in float32 and in its own precision."""
-    from qsmi_lib.bench.training import train as work
-
-    click.echo(work(dataset, epochs), nl=False)
-
-
-@bench.command()
-def layers() -> None:
-    """Table 4: a weight update of the last layer under each loss, and the feed-forward of the hashing layers."""
-    from qsmi_lib.bench.layers import layers as work
-
-    click.echo(work(), nl=False)
-
-
-@bench.command()
-@click.option("--sample", default=256, show_default=True, type=click.IntRange(1, 10_000), help="Queries of the others.")
-@click.option("--size", "sizes", multiple=True, help="Size to grow to, repeatable; none: all.  [default: all]")
-def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
-    """`evaluate` beside NumPy, scikit-learn and faiss on the same codes, then on larger and larger databases."""
-    from qsmi_lib.bench.evaluation import SIZES, evaluation
-    from qsmi_lib.config import known
-
-    for size in sizes:
-        known("size", SIZES, size)
-    click.echo(evaluation(sample, list(sizes or SIZES)), nl=False)
+main.add_command(bench)
 
 
 def parse_option(text: str) -> tuple[str, float | str]:

@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 FULL = "full"  # the protocol in which a data set is used as published
 
@@ -18,7 +20,7 @@ def known(kind: str, names: Mapping, name: str):
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training run and its evaluation. `methods.configure` fills in a method's own numbers for a data set."""
+    """One training run and its evaluation. `configuring.configure` fills in a method's own numbers for a data set."""
 
     dataset: str
     method: str
@@ -36,6 +38,7 @@ class RunConfig:
         ""  # whose features are hashed, see `backbones.BACKBONES`; empty: the data set's own network hashes it
     )
     backbone_learning_rate: float = 0.0  # Adam's step for the backbone's own weights; 0: it is frozen
+    head: str = "narrow"  # what hashes a backbone's features, see `models.HEADS`
 
     def __post_init__(self):
         for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0}.items():
@@ -59,7 +62,7 @@ class RunConfig:
     def to_dict(self) -> dict:
         """The configuration as JSON holds it; later settings are left out at their defaults, so that older ids hold."""
         values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
-        later = {"protocol": FULL, "backbone": "", "backbone_learning_rate": 0.0}
+        later = {"protocol": FULL, "backbone": "", "backbone_learning_rate": 0.0, "head": "narrow"}
         return {name: value for name, value in values.items() if name not in later or value != later[name]}
 
     @classmethod
@@ -71,10 +74,14 @@ class RunConfig:
         return cls(**values)
 
     def run_id(self, fingerprint: str) -> str:
-        """``<dataset>-<method>-<bits>b-s<seed>-<hash>``; the hash is of the configuration and the split."""
+        """``<dataset>-<method>-<bits>b-s<seed>-<hash>``; the hash is of the configuration and the split.
+
+        A data set that is a path gives its last step.
+        """
         text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        return f"{self.dataset}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
+        dataset = re.sub(r"[^\w.]+", "_", PurePath(self.dataset).name)
+        return f"{dataset}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,15 @@ class Profile:
     backbone: str = "resnet56"  # of these features; it has seen all training labels, as the paper's had
     clean_backbone: str = "squeezenet1_1_keras"  # one that has seen none
     head_epochs: int = 5  # passes over all training items with frozen features (Table 10)
+    scenes: str = "miml_scenes"  # what Tables 6 and 8 are made on, of several labels
+    objects: str = "tiny_imagenet_32"  # what Table 7 is made on
+    n_way: int = 20  # classes of each of its draws
+    draws: int = 20  # of these classes
+    large_backbone: str = "squeezenet1_1_keras"  # of the features of both; empty: the data set's own network
 
 
 _DIGITS = {"pictures": "digits", "backbone": "digits_labels", "clean_backbone": "digits_pixels", "head_epochs": 15}
+_DIGITS |= {"scenes": "digit_pairs", "objects": "digits", "n_way": 5, "draws": 2, "large_backbone": ""}
 
 PROFILES = {
     "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50, **_DIGITS),

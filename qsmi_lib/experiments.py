@@ -29,6 +29,8 @@ class Experiment:
 
 
 _MAP = ("map_11pt", "map", "precision_radius2", "empty_radius2")
+_SEVERAL = ("map_11pt", "share_one_map_11pt", "share_one_map", "share_one_precision_radius2")
+_CUT = ("share_one_map_at_500", "share_one_map_at_500_clean", "map_11pt", "share_one_map")
 
 EXPERIMENTS = {
     "tie_order": Experiment(
@@ -112,6 +114,73 @@ EXPERIMENTS = {
         ("map", "map_11pt", "precision_radius2"),
         None,
         grids.poster_cifar10,
+    ),
+    "poster_scenes": Experiment(
+        "Spherical embedding's comparison with several labels",
+        "14",
+        ("protocol", "method", "bits"),
+        ("share_one_map", "share_one_map_11pt", "map_11pt"),
+        None,
+        grids.poster_scenes,
+    ),
+    "table_6": Experiment(
+        "Table 6: DSH, DPSH and QSMI with several labels, the paper's settings",
+        "07",
+        ("method", "bits"),
+        _SEVERAL,
+        "table_6.csv",
+        grids.table_6,
+    ),
+    "table_6_tuned": Experiment(
+        "Table 6, each method tuned, and QSMI with true priors and with graded relevance",
+        "07",
+        ("method", "bits"),
+        _SEVERAL,
+        None,
+        grids.table_6_tuned,
+    ),
+    "unbalanced": Experiment(
+        "Section 3.3: equal against true priors, up to 100 times as many items a class, 48 bits",
+        "07",
+        ("method", "alpha"),
+        _MAP,
+        None,
+        grids.unbalanced,
+    ),
+    "fig_3_scenes": Experiment(
+        "Fig. 3, several labels: weight of the quantization penalty, 48 bits",
+        "04",
+        ("alpha",),
+        ("map_11pt", "precision_radius2", "share_one_map_11pt", "share_one_precision_radius2"),
+        None,
+        grids.alphas_scenes,
+    ),
+    "table_7": Experiment(
+        "Table 7: draws of twenty classes",
+        "09",
+        ("method", "bits"),
+        ("map_11pt", "map", "precision_radius2"),
+        "table_7.csv",
+        grids.table_7,
+    ),
+    "table_7_longer": Experiment(
+        "Table 7: two fifths of the epochs against all, 48 bits",
+        "09",
+        ("epochs", "method"),
+        ("map_11pt", "map", "precision_radius2"),
+        None,
+        grids.table_7_longer,
+    ),
+    "table_8": Experiment(
+        "Table 8: CSQ and CSQ + QSMI among the methods quoted",
+        "08",
+        ("method", "bits"),
+        _CUT,
+        "table_8.csv",
+        grids.table_8,
+    ),
+    "csq_heads": Experiment(
+        "Table 8's methods of centers on two heads", "08", ("head", "method", "bits"), _CUT, None, grids.csq_heads
     ),
     "uit_dsh": Experiment(
         "UIT slides, Table 2: DSH by penalty and code length, on a tenth of the data and on all",

@@ -10,6 +10,7 @@ from filelock import FileLock
 from torch import Tensor, nn
 
 from qsmi_lib import backbones, paths
+from qsmi_lib.datasets.pictures import Pictures
 from qsmi_lib.datasets.splits import Part, Split
 from qsmi_lib.files import whole
 from qsmi_lib.precision import autocast, resolve_precision
@@ -46,7 +47,7 @@ def batch_size(name: str) -> int:
 
 
 def extract(
-    images: Tensor, backbone: nn.Module, name: str, *, precision: str = "auto", batch_size: int = 125
+    images: Tensor | Pictures, backbone: nn.Module, name: str, *, precision: str = "auto", batch_size: int = 125
 ) -> Tensor:
     """The features of `images`: those on disk, or computed, batch by batch, and kept.
 
@@ -55,7 +56,7 @@ def extract(
     call was killed the matrix goes on after its last whole batch; of two calls at once one waits for the other.
 
     Args:
-        images: (n, ...), as the network takes them; n at least 1.
+        images: (n, ...), as the network takes them, in memory or in files; n at least 1.
         backbone: any module in evaluation mode, images (b, ...) -> features (b, n_features). It is moved to the device
             that computes, in channels_last.
         name: of the file and the progress bar.
@@ -82,9 +83,10 @@ def extract(
     return torch.from_numpy(held)
 
 
-def file_of(images: Tensor, backbone: nn.Module, name: str, precision: str) -> Path:
+def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision: str) -> Path:
     """Where the features lie, or will lie."""
-    digest = hashlib.sha256(images.cpu().contiguous().numpy())
+    kept_as_files = isinstance(images, Pictures)
+    digest = hashlib.sha256(images.mark.encode() if kept_as_files else images.cpu().contiguous().numpy())
     digest.update(f"{images.dtype} {tuple(images.shape)} {checksum(backbone)} {backbone} {precision}".encode())
     for kind in sorted({type(module) for module in backbone.modules()}, key=lambda kind: kind.__qualname__):
         if not kind.__module__.startswith(("torch.", "torchvision.")):
@@ -93,7 +95,7 @@ def file_of(images: Tensor, backbone: nn.Module, name: str, precision: str) -> P
     return paths.results("cache") / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 
-def _compute(images: Tensor, backbone: nn.Module, path: Path, precision: str, size: int) -> None:
+def _compute(images: Tensor | Pictures, backbone: nn.Module, path: Path, precision: str, size: int) -> None:
     """Fill the matrix beside `path` where it is not a number yet, then put it in its place."""
     device = next((value.device for value in backbone.state_dict().values()), images.device)
     partial = path.with_suffix(".partial")

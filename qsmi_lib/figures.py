@@ -14,7 +14,7 @@ from qsmi_lib.datasets import DATASETS
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import POSTER_BITS
 from qsmi_lib.methods import METHODS
-from qsmi_lib.plotting import comparison, derivation, frozen, sphere
+from qsmi_lib.plotting import comparison, derivation, frozen, several, sphere
 from qsmi_lib.plotting import results as plots
 
 
@@ -40,6 +40,20 @@ def drawn_maps(kept: list[dict], profile: str) -> Figure | None:
     return frozen.maps(maps, DATASETS[kept[0]["config"]["dataset"]].CLASSES)
 
 
+def by_class(kept: list[dict]) -> Figure:
+    """Mean AP by class of the methods that unequal priors compare, at every weight alpha: none is chosen."""
+    scores = {}
+    for record in kept:
+        title = f"{METHODS[record['config']['method']].title}, alpha {record['config']['alpha']:g}"
+        scores.setdefault(title, []).append(record["ap_by_label"])
+    return several.by_label(scores, DATASETS[kept[0]["config"]["dataset"]].CLASSES, kept[0]["n_by_label"])
+
+
+BOTH_RULES = {"map_11pt": "mAP (11 points), share of labels", "share_one_map_11pt": "mAP (11 points), any shared label"}
+CUT = {
+    "share_one_map_at_500": "mAP@500 over hits, as published",
+    "share_one_map_at_500_clean": "mAP@500 over min(R, 500)",
+}
 FIGURES = {  # experiment: (cells, the paper's rows, records, profile) -> Figure
     "table_1": lambda cells, paper, kept, profile: plots.ablation(cells, paper),
     "table_2": lambda cells, paper, kept, profile: plots.by_bits(cells, paper),
@@ -52,6 +66,13 @@ FIGURES = {  # experiment: (cells, the paper's rows, records, profile) -> Figure
     "table_5": lambda cells, paper, kept, profile: frozen.few_items(cells, paper),
     "table_9": lambda cells, paper, kept, profile: frozen.unseen(cells, paper),
     "fig_3_cifar10": lambda cells, paper, kept, profile: plots.sensitivity(cells.dropna(subset="map_11pt")),
+    "table_6": lambda cells, paper, kept, profile: several.over_bits(cells, BOTH_RULES),
+    "table_6_tuned": lambda cells, paper, kept, profile: several.over_bits(cells, BOTH_RULES),
+    "table_7": lambda cells, paper, kept, profile: plots.by_bits(cells, paper),
+    "table_8": lambda cells, paper, kept, profile: several.over_bits(cells, CUT),
+    "unbalanced": lambda cells, paper, kept, profile: by_class(kept),
+    "fig_3_scenes": lambda cells, paper, kept, profile: plots.sensitivity(cells.dropna(subset="map_11pt")),
+    "poster_scenes": lambda cells, paper, kept, profile: across_lengths(kept, profile, rotated.poster_rotations_scenes),
     "poster_cifar10": lambda cells, paper, kept, profile: across_lengths(
         kept, profile, rotated.poster_rotations_cifar10
     ),
@@ -75,7 +96,8 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     epochs = f"{epochs} epochs" if trained else "nothing trained"
     backbones = {record["config"].get("backbone", "") for record in kept} - {""}
     through = f" through {' and '.join(BACKBONES[name].title for name in sorted(backbones))}" if backbones else ""
-    title = f"{first['dataset']}{through}, {epochs}, {seeds} seed{'s' if seeds > 1 else ''}"
+    data = tables.shown_data(name, first["dataset"], grid(name, "paper")[0].dataset)
+    title = f"{data}{through}, {epochs}, {seeds} seed{'s' if seeds > 1 else ''}"
     drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows
     return drawn
 

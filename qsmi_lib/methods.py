@@ -3,24 +3,20 @@
 from functools import partial
 
 from qsmi_lib import heads, untrained
-from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import BACKBONE_OF
-from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, triplet, two_stage, unseen
+from qsmi_lib.config import RunConfig
+from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, priors, triplet, two_stage, unseen
 from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.method import Default, Method, by_dataset
+from qsmi_lib.method import Method, by_dataset
 
-OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate"}
-EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
-COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
 RECONSTRUCTED = "reconstructed, there is no public working code"  # so are all whose titles carry a dagger
 
 
 def dpsh_eta(dataset: str, bits: int) -> float:
-    """Table 10: 3 on CIFAR-10, 5 on NUS-WIDE; on Fashion-MNIST (and the digits) 5 up to 24 bits, 3 beyond."""
-    return {"cifar10": 3.0, "nus_wide": 5.0}.get(dataset, 5.0 if bits <= 24 else 3.0)
+    """Table 10: 3 on CIFAR-10, 5 on NUS-WIDE (and ILSVRC); on Fashion-MNIST, and elsewhere, 5 up to 24 bits, then 3."""
+    return {"cifar10": 3.0, "nus_wide": 5.0, "ilsvrc": 5.0}.get(dataset, 5.0 if bits <= 24 else 3.0)
 
 
-qsmi_alpha = by_dataset(0.01, nus_wide=0.1)  # Table 10
+qsmi_alpha = by_dataset(0.01, nus_wide=0.1, ilsvrc=0.1)  # Table 10; ILSVRC is set up as NUS-WIDE (Section 4.3)
 csq_alpha = by_dataset(1e-4, nus_wide=0.05, ms_coco=0.05)
 
 _INFORMATION = {"information_needs": None}  # M; None: estimated from each batch
@@ -57,6 +53,21 @@ METHODS = {
         partial(qsmi_objective, similarity="cosine", clamp=True),
         qsmi_alpha,
         "Eqs. 19 to 21; alpha: Table 10",
+        _INFORMATION,
+        _ALPHAS,
+    ),
+    "qsmi_priors": Method(
+        "QSMI, true priors",
+        priors.qsmi_priors_objective,
+        qsmi_alpha,
+        "Eqs. 13 to 16 with the batch's own priors, clamped as Eq. 19; the paper names it and never runs it",
+        search=_ALPHAS,
+    ),
+    "qsmi_jaccard": Method(
+        "QSMI, graded",
+        priors.qsmi_jaccard_objective,
+        qsmi_alpha,
+        "Eq. 19 with the Jaccard similarity of the label sets as relevance; with single labels it is QSMI",
         _INFORMATION,
         _ALPHAS,
     ),
@@ -193,57 +204,8 @@ METHODS = {
 }
 
 
-def options_of(method: str) -> dict[str, Default]:
-    """Every option that a run of `method` may set, with its default or rule; a ValueError lists the known methods."""
-    entry = known("method", METHODS, method)
-    return {**entry.options, **entry.prepare_options}
-
-
 def settings_of_loss(config: RunConfig) -> dict[str, float | str | None]:
     """The arguments that `config` gives the loss of its method: the loss's options, and `alpha` where it has one."""
     entry = METHODS[config.method]
     own = {name: config.options[name] for name in entry.options}
     return own if entry.alpha is None else own | {"alpha": config.alpha}
-
-
-def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
-    """The run of `method` with its numbers for `dataset`; `settings` override them by name.
-
-    Args:
-        settings: names of `RunConfig`, or options of the method's loss. A method without a loss has no epochs, batches
-            and learning rate to set.
-
-    Raises:
-        ValueError: an unknown method, setting or option, with the known ones listed; a number out of its range.
-    """
-    entry = known("method", METHODS, method)
-    of_no_use = {"options", "dataset", "method", *(() if entry.loss else OF_TRAINING)}
-    of_no_use |= {"alpha"} if entry.alpha is None else set()
-    fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in of_no_use}
-    options = {k: v(dataset, bits) if callable(v) else v for k, v in options_of(method).items()}
-    for name in settings:
-        known(f"setting of {method}", fields | options, name)
-    options = {name: _option(name, default, settings) for name, default in options.items()}
-    settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
-    own = {"alpha": entry.alpha(dataset, bits) if callable(entry.alpha) else entry.alpha or 0.0}
-    own |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}
-    return RunConfig(dataset, method, bits, options=options, **(own | settings))
-
-
-def epochs_of(method: str, epochs: int) -> dict[str, int]:
-    """The setting `epochs` for `configure`, where the method has something to train."""
-    return {"epochs": epochs} if known("method", METHODS, method).loss else {}
-
-
-def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) -> float | str | None:
-    """The option `name`, taken out of `settings` where it is there; a ValueError where it is of the wrong kind."""
-    if isinstance(default, tuple):
-        value = settings.pop(name, default[0])
-        return value if value in default else known(name, dict.fromkeys(default), str(value))
-    value = settings.pop(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float | None):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    least = COUNTS.get(name)
-    if value is not None and least is not None and not (value >= least and float(value).is_integer()):
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value:g}")
-    return value

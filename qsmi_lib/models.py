@@ -1,6 +1,7 @@
 """Networks: images or frozen features -> embeddings (n, bits), without an output activation unless said."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from qsmi_lib import backbones, features
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import DATASETS
+from qsmi_lib.datasets import named
 from qsmi_lib.files import whole
 from qsmi_lib.methods import METHODS
 
@@ -77,6 +78,27 @@ class HashHead(nn.Module):
         return self.dense(self.hidden(features).relu())
 
 
+class CsqHead(nn.Module):
+    """CSQ's own head (Yuan et al., CVPR 2020): two hidden layers with ReLU, half of the first dropped in training.
+
+    Args:
+        n_features: width of the features.
+        bits: code length.
+        n_hidden: width of both hidden layers; the features' own, 2,048, in the authors' code for ResNet-50.
+    """
+
+    def __init__(self, n_features: int, bits: int, n_hidden: int = 2048):
+        super().__init__()
+        self.hidden = nn.Linear(n_features, n_hidden)
+        self.dropout = nn.Dropout(0.5)
+        self.further = nn.Linear(n_hidden, n_hidden)
+        self.dense = nn.Linear(n_hidden, bits)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Embeddings (n, bits) of features (n, n_features)."""
+        return self.dense(self.further(self.dropout(self.hidden(features).relu())).relu())
+
+
 class EndToEnd(nn.Module):
     """A backbone and the head that hashes its features, trained together.
 
@@ -94,11 +116,32 @@ class EndToEnd(nn.Module):
         return self.head(self.backbone(images))
 
 
-NETWORKS = {"digits": DigitsMLP, "fashion_mnist": FashionCNN}
+class DigitPairsMLP(DigitsMLP):
+    """`DigitsMLP` for pairs of digits, 8 x 16 pixels.
+
+    Args:
+        bits: code length, at least 1.
+    """
+
+    def __init__(self, bits: int):
+        super().__init__(bits)
+        self.hidden = nn.Linear(128, 64)
+
+
+NETWORKS = {"digit_pairs": DigitPairsMLP, "digits": DigitsMLP, "fashion_mnist": FashionCNN}
+# What hashes a backbone's features: N_H of Appendix B, 64 on CIFAR-10 and 2,048 on NUS-WIDE; or what CSQ brings.
+HEADS = {"narrow": HashHead, "wide": partial(HashHead, n_hidden=2048), "csq": CsqHead}
 
 
 def build(
-    dataset: str, bits: int, method: str = "qsmi", *, backbone: str = "", end_to_end: bool = False, weights: bool = True
+    dataset: str,
+    bits: int,
+    method: str = "qsmi",
+    *,
+    backbone: str = "",
+    head: str = "narrow",
+    end_to_end: bool = False,
+    weights: bool = True,
 ) -> nn.Module:
     """The network that `dataset` is hashed with, PyTorch's default initialisation from its global generator.
 
@@ -107,15 +150,16 @@ def build(
         bits: code length.
         method: registry name; some bring a last layer, or, untrained, a module, of their own.
         backbone: whose features are hashed; empty: the data set's own network hashes its pictures.
+        head: one of `HEADS`; without a backbone it is not used.
         end_to_end: whether the backbone is part of the network, which then takes pictures.
         weights: whether that backbone gets its published weights.
 
     Raises:
-        ValueError: an unknown data set, method or backbone, a code length below 1, or a data set that has no network of
-            its own and no backbone.
+        ValueError: an unknown data set, method, backbone or head, a code length below 1, or a data set that has no
+            network of its own and no backbone.
         FileNotFoundError: a backbone's weights are wanted and not on this machine.
     """
-    known("data set", DATASETS, dataset)
+    data = named(dataset)
     entry = known("method", METHODS, method)
     if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
         raise ValueError(f"bits must be a whole number of at least 1, got {bits!r}")
@@ -124,9 +168,10 @@ def build(
     n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
     if entry.network is not None:
         return entry.network(dataset, bits, n_features)
-    model = HashHead(n_features, bits) if backbone else NETWORKS[dataset](bits)
+    hashing = known("head", HEADS, head)
+    model = hashing(n_features, bits) if backbone else NETWORKS[dataset](bits)
     if entry.head is not None:
-        model.dense = entry.head(model.dense.in_features, bits, len(DATASETS[dataset].CLASSES))
+        model.dense = entry.head(model.dense.in_features, bits, len(data.CLASSES))
     if not end_to_end:
         return model
     return EndToEnd(backbones.load(backbone) if weights else backbones.assembled(backbone), model)
@@ -135,7 +180,7 @@ def build(
 def of(config: RunConfig, *, weights: bool = True) -> nn.Module:
     """The network of `config`; `weights` as in `build`."""
     end_to_end = config.backbone_learning_rate > 0
-    own = {"backbone": config.backbone, "end_to_end": end_to_end, "weights": weights}
+    own = {"backbone": config.backbone, "head": config.head, "end_to_end": end_to_end, "weights": weights}
     return build(config.dataset, config.bits, config.method, **own)
 
 

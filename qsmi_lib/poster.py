@@ -13,8 +13,9 @@ from qsmi_lib.config import RunConfig
 from qsmi_lib.grids import POSTER
 from qsmi_lib.losses.triplet import REST
 from qsmi_lib.methods import METHODS
+from qsmi_lib.records import by_any_label
 from qsmi_lib.rotated import WHOLE, file_of
-from qsmi_lib.tables import PROTOCOL_TITLES
+from qsmi_lib.titles import PROTOCOL_TITLES
 
 FORMS = {"spring": "spring", "margin_spring": "margin spring", "margin": "margin", "likelihood": "likelihood"}
 ROTATED = "Spring + rotation"
@@ -66,7 +67,7 @@ def comparison(runs: Sequence[Mapping], turned: pd.DataFrame) -> pd.DataFrame:
     """
     rows = [
         {"protocol": run["config"].get("protocol", "full"), "bits": run["config"]["bits"]}
-        | {"method": METHODS[run["config"]["method"]].title, "map": run["metrics"]["map_expected"]}
+        | {"method": METHODS[run["config"]["method"]].title, "map": by_any_label(run)["map_expected"]}
         | {"bit_entropy": run.get("codes", {}).get("bit_entropy", math.nan)}
         for run in runs
     ]

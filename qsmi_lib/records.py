@@ -44,6 +44,11 @@ def load(path: Path) -> dict:
     return record
 
 
+def by_any_label(record: dict) -> dict:
+    """The metrics by which an item is relevant that shares any label, the field's rule, also with several labels."""
+    return record.get("metrics_share_one", record["metrics"])
+
+
 def provenance(device: str, precision: str) -> dict:
     """What made a record: commit, versions, machine; the run adds its sources and times."""
     import torch

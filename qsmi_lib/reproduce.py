@@ -145,7 +145,7 @@ def _not_here(configs: list[RunConfig]) -> dict[tuple[str, str], str]:
     lacking = {}
     for dataset, backbone in dict.fromkeys(map(_needs, configs)):
         try:
-            datasets.DATASETS[dataset].load(0)  # downloads where it can
+            datasets.named(dataset).load(0)  # downloads where it can
             if backbone:
                 backbones.load(backbone)
         except FileNotFoundError as error:

@@ -10,6 +10,5 @@ def rescore(profile: str) -> int:
     files = sorted(paths.runs(profile).glob("*.json"))
     scored = [path for path in files if paths.codes(profile, path.stem).exists()]
     for path in bar(scored, "scoring", unit="run"):
-        scores = runner.score(*saved_codes(paths.codes(profile, path.stem)))
-        records.save(records.load(path) | {"metrics": scores.to_record()}, path)
+        records.save(records.load(path) | runner.scores(*saved_codes(paths.codes(profile, path.stem))), path)
     return len(scored)

@@ -14,9 +14,10 @@ from qsmi_lib import models, paths, records, rotation, runner, sources, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
-from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, reduced_epochs, tuned
+from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, poster_runs, reduced_epochs, tuned
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
+from qsmi_lib.records import by_any_label
 from qsmi_lib.rotation import STARTS, search
 from qsmi_lib.tuning import trials_of
 
@@ -90,8 +91,8 @@ def rotate(
     scores = {}
     for name, turn in {"before": np.eye(config.bits), "at_start": begun.rotation, "metrics": found.rotation}.items():
         codes = (binarize(part @ torch.from_numpy(turn)) for part in points)
-        scored = runner.score(*codes, split.query.labels, split.database.labels)
-        scores[name] = {metric: getattr(scored, metric) for metric in SHOWN}
+        scored = runner.scores(*codes, split.query.labels, split.database.labels)
+        scores[name] = {metric: by_any_label(scored)[metric] for metric in SHOWN}
     accepted = np.flatnonzero(np.diff(found.history, prepend=0.0))
     record = {
         "config": config.to_dict(),
@@ -127,8 +128,16 @@ def poster_rotations_cifar10(profile: Profile) -> list[RunConfig]:
     return [run for protocol in WHOLE for run in frozen(profile, ["spring"], bits, protocol=protocol)]
 
 
+def poster_rotations_scenes(profile: Profile) -> list[RunConfig]:
+    """The same on pictures of several labels."""
+    bits = lengths(profile, POSTER_BITS)
+    return [run for protocol in WHOLE for run in poster_runs(profile, ["spring"], bits, protocol)]
+
+
 ROTATIONS = {
-    "14": lambda profile: poster_rotations(profile) + poster_rotations_cifar10(profile),
+    "14": lambda profile: [
+        run for own in (poster_rotations, poster_rotations_cifar10, poster_rotations_scenes) for run in own(profile)
+    ],
     "17": rotations,
 }  # notebook -> the runs whose rotations it shows
 

@@ -12,9 +12,21 @@ from types import ModuleType
 
 from qsmi_lib import backbone_networks, codes, features, hog, paths, precision, rotation, training
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import DATASETS, listed, protocols, splits
+from qsmi_lib.datasets import (
+    catalogue,
+    digit_pairs,
+    digits,
+    listed,
+    named,
+    picture_sets,
+    pictures,
+    protocols,
+    quotas,
+    splits,
+    subsets,
+)
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models import NETWORKS, EndToEnd, HashHead
+from qsmi_lib.models import NETWORKS, CsqHead, EndToEnd, HashHead
 
 
 def source_hash(config: RunConfig) -> str:
@@ -24,8 +36,8 @@ def source_hash(config: RunConfig) -> str:
     method, data set or network leaves the hashes of the others as they are.
     """
     entry = known("method", METHODS, config.method)
-    modules = {training, precision, codes, splits, DATASETS[config.dataset]}
-    modules.add(listed if config.protocol in listed.PROTOCOLS else protocols)
+    modules = {training, precision, codes, splits, *_modules_of(named(config.dataset))}
+    modules.add(next(own for own in (listed, subsets, protocols) if config.protocol in own.PROTOCOLS))
     modules |= {backbone_networks, features} if config.backbone else set()
     modules |= _with_imports(sys.modules["qsmi_lib.losses.information"])  # the measures of the history
     function, fixed = entry.loss or entry.network, {}
@@ -35,6 +47,7 @@ def source_hash(config: RunConfig) -> str:
     if entry.network is not None:
         modules |= {hog, rotation}
     network = [HashHead, EndToEnd] if config.backbone else [known("data set", NETWORKS, config.dataset)]
+    network += [CsqHead] if config.head == "csq" else []
     network += [entry.head] if entry.head else []
     head = repr((function.__name__, sorted(fixed.items())))
     return hash_of([*sorted(modules, key=lambda module: module.__name__), *network], head)
@@ -62,6 +75,13 @@ def hash_of(sources: Iterable[ModuleType | type], head: str = "") -> str:
     for source in sources:
         digest.update(_bare(inspect.getsource(source)).encode())
     return digest.hexdigest()[:16]
+
+
+def _modules_of(data: ModuleType | picture_sets.PictureSet) -> set[ModuleType]:
+    """The modules that say which items a data set has, and in which order."""
+    if isinstance(data, ModuleType):
+        return {data, digits} if data is digit_pairs else {data}
+    return {picture_sets, catalogue, pictures, quotas}
 
 
 def _with_imports(module: ModuleType) -> set[ModuleType]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from qsmi_lib import paths, records, rotated, tables, tsne, tuning
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
+from qsmi_lib.configuring import configure
 from qsmi_lib.experiments import EXPERIMENTS, grid
-from qsmi_lib.methods import configure
 from qsmi_lib.rotated import ROTATIONS
 from qsmi_lib.sources import is_current, source_hash
 

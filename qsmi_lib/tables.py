@@ -9,29 +9,12 @@ import pandas as pd
 from qsmi_lib import paths, records
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import RunConfig
-from qsmi_lib.datasets import TITLES
+from qsmi_lib.datasets import STANDS_FOR, TITLES
 from qsmi_lib.experiments import experiment, grid
 from qsmi_lib.methods import METHODS
 from qsmi_lib.runner import run_id
+from qsmi_lib.titles import CONVENTIONS, HEAD_TITLES, PROTOCOL_TITLES
 
-CONVENTIONS = {
-    "map_11pt": "mAP (11 points)",
-    "map": "mAP (whole ranking)",
-    "precision_radius2": "precision (radius 2)",
-    "empty_radius2": "empty balls (radius 2)",
-    "map_at_10": "mAP@10 (over hits)",
-}
-PROTOCOL_TITLES = {
-    "full": "all training items",
-    "reduced": "reduced training set",
-    "first_tenth": "first tenth of all",
-    "held_out": "a tenth held out",
-    "reduced_held_out": "reduced, a tenth held out",
-    "sampled": "database: the rest",
-    "sampled_all": "database: the rest and the training items",
-    "unseen_2": "2 unseen classes",
-    "unseen_3": "3 unseen classes",
-}
 # What a caption says of the paper's numbers, where it is not after how many epochs they were made.
 QUOTED = {
     "table_5": ": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
@@ -74,9 +57,17 @@ def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
 
 
 def value(record: dict, metric: str) -> float:
-    """A metric of a record; ``map_at_10`` is over the relevant items of the first ten, as published mAP@k is."""
-    cut = metric.removeprefix("map_at_")
-    return record["metrics"]["map_at_k_hits"][cut] if cut.isdigit() else record["metrics"][metric]
+    """A metric of a record.
+
+    ``map_at_10`` is over the relevant items of the first ten, as published mAP@k is; ``map_at_10_clean`` is over
+    min(R, 10); ``share_one_`` before a name is the rule of any shared label.
+    """
+    scores = record["metrics_share_one" if metric.startswith("share_one_") else "metrics"]
+    name = metric.removeprefix("share_one_")
+    if not name.startswith("map_at_"):
+        return scores[name]
+    cut = name.removeprefix("map_at_").removesuffix("_clean")
+    return scores["map_at_k" if name.endswith("_clean") else "map_at_k_hits"][cut]
 
 
 def published(name: str) -> pd.DataFrame:
@@ -157,20 +148,36 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     first, theirs = configs[0], grid(name, "paper")[0]
     seeds = sorted({record["config"]["seed"] for record in kept})
     epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
-    data = TITLES[first.dataset]
-    data += "" if first.dataset == theirs.dataset else f", in place of {TITLES[theirs.dataset]}"
+    data = shown_data(name, first.dataset, theirs.dataset)
     for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
         data += f"; {f'trained too, at a rate of {rate:g}:' if rate else 'features of'} {seen_through(backbone)}"
+    several = any(metric.startswith("share_one_") for metric in experiment(name).metrics)
+    rule = "; an item is as relevant as the share of the query's labels that it carries, or where it shares any"
+    rule = rule if several else ""
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
     n_runs = len({config.run_id(config.protocol) for config in configs})
     shown = len(published(name)) and first.dataset == theirs.dataset
     beside_paper = f" (in brackets the paper's{QUOTED.get(name, f', after {theirs.epochs} epochs')})" if shown else ""
     over = "seeds" if len({config.draw for config in configs}) == 1 else "draws of the classes, each with its own seed"
     return (
-        f"**{experiment(name).title}.** {data}; {' and '.join(map(str, epochs))} epochs; {len(kept)} of {n_runs} runs"
-        f" recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over {over}{beside_paper},"
-        " ties by database index."
+        f"**{experiment(name).title}.** {data}{rule}; {' and '.join(map(str, epochs))} epochs; {len(kept)} of {n_runs}"
+        f" runs recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over {over}"
+        f"{beside_paper}, ties by database index."
     )
+
+
+def shown_data(name: str, own: str, paper_profile: str) -> str:
+    """The data of an experiment as captions name them, with what they stand in for.
+
+    Args:
+        name: the experiment.
+        own: its data set.
+        paper_profile: its data set under the profile ``paper``.
+    """
+    of = STANDS_FOR.get(paper_profile, (paper_profile,))
+    quoted = set(published(name)["dataset"])
+    of = [each for each in of if not quoted or each in quoted]
+    return TITLES[own] if own in of else f"{TITLES[own]} in place of {' and '.join(TITLES[each] for each in of)}"
 
 
 def seen_through(backbone: str) -> str:
@@ -217,4 +224,6 @@ def _setting(name: str, value: object) -> str:
         return PROTOCOL_TITLES[value]
     if name == "backbone":
         return BACKBONES[value].title
+    if name == "head":
+        return HEAD_TITLES[value]
     return value if isinstance(value, str) else f"{value:g}"

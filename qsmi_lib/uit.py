@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from qsmi_lib import datasets, lsh, lsh_scores, paths, records, training
 from qsmi_lib.config import RunConfig, profile
+from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Split
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.hog import hog_opencv
 from qsmi_lib.inspection import SavedCodes
-from qsmi_lib.methods import configure
 from qsmi_lib.progress import bar
 from qsmi_lib.untrained import Projection
 

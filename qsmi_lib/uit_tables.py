@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from qsmi_lib import paths
-from qsmi_lib.tables import PROTOCOL_TITLES, cells
+from qsmi_lib.tables import cells
+from qsmi_lib.titles import PROTOCOL_TITLES
 from qsmi_lib.uit import FILE
 
 # The rungs from the slides to the clean protocol and on, each with one change: title -> setting, convention.

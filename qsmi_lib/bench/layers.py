@@ -9,9 +9,10 @@ import torch
 
 from qsmi_lib import paths, records
 from qsmi_lib.bench.measure import machine, save, table
+from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Part
 from qsmi_lib.grids import COMPARED, TRAINED
-from qsmi_lib.methods import METHODS, configure, settings_of_loss
+from qsmi_lib.methods import METHODS, settings_of_loss
 from qsmi_lib.models import build
 from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar

@@ -8,9 +8,9 @@ from torchvision import transforms
 
 from qsmi_lib import datasets, models, training
 from qsmi_lib.bench.measure import machine, save, seconds, table
+from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.methods import configure
 from qsmi_lib.progress import bar
 
 BITS = 48

@@ -7,6 +7,7 @@ from qsmi_lib.losses import (
     likelihood,
     pairwise,
     policy,
+    priors,
     similarity,
     triplet,
     two_stage,
@@ -20,6 +21,8 @@ gaussian_similarity = checked(similarity.gaussian_similarity)
 information_potentials = checked(information.information_potentials)
 qsmi_loss = checked(information.qsmi_loss)
 quantization_penalty = checked(information.quantization_penalty)
+qsmi_priors_loss = checked(priors.qsmi_priors_loss)
+jaccard_similarity = checked(priors.jaccard_similarity)
 qsmi_u_loss = checked(unseen.qsmi_u_loss)
 dsh_loss = checked(pairwise.dsh_loss)
 dpsh_loss = checked(pairwise.dpsh_loss)
@@ -60,10 +63,12 @@ __all__ = [
     "hashnet_loss",
     "information_potentials",
     "item_centers",
+    "jaccard_similarity",
     "mihash_loss",
     "negatives_loss",
     "pgdh_loss",
     "qsmi_loss",
+    "qsmi_priors_loss",
     "qsmi_u_loss",
     "quantization_penalty",
     "relevance_matrix",

@@ -137,14 +137,18 @@ def csq_qsmi_objective(embeddings: Tensor, labels: Tensor, *, targets: Tensor, *
 
 
 def classifier_objective(scores: Tensor, labels: Tensor) -> Tensor:
-    r"""Cross-entropy of class scores; with several labels the mean binary one of each class.
+    r"""Cross-entropy of class scores; with several labels each of an item's gets an equal share of its probability.
+
+    So the probabilities that `heads.ClassWords` weighs its words by are those that were trained. An item without a
+    label says nothing.
 
     Args:
         scores: (n, c), floating.
         labels: int (n,), or multi-hot (n, c).
     """
     if labels.ndim == 2:
-        return F.binary_cross_entropy_with_logits(scores, labels.to(scores.dtype))
+        shares = labels / labels.sum(dim=1, keepdim=True).clamp_min(1)
+        return F.cross_entropy(scores, shares.to(scores.dtype))
     return F.cross_entropy(scores, labels)
 
 

@@ -13,7 +13,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.plotting import cycle_style
 from qsmi_lib.plotting.captions import DPI
 from qsmi_lib.plotting.results import MAP_LABEL
-from qsmi_lib.tables import PROTOCOL_TITLES
+from qsmi_lib.titles import PROTOCOL_TITLES
 from qsmi_lib.tsne import Points
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from qsmi_lib import widgets
 from qsmi_lib.plotting import cycle_style
 from qsmi_lib.poster import FORMS, ROTATED, energy, method_order, slope
-from qsmi_lib.tables import PROTOCOL_TITLES
+from qsmi_lib.titles import PROTOCOL_TITLES
 
 CLASS_COLORS = [*plt.get_cmap("tab10").colors[:7], (0.0, 0.0, 0.0), *plt.get_cmap("tab10").colors[8:]]  # no grey
 VIEW = {"azimuth": (45, 180), "elevation": (35, 90)}  # at first, and at most; in degrees

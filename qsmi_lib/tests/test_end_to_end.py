@@ -10,8 +10,9 @@ from torch import nn
 from qsmi_lib import backbones, datasets, features, models, paths, records, runner, untrained
 from qsmi_lib.codes import pack
 from qsmi_lib.config import FULL
+from qsmi_lib.configuring import configure
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import METHODS
 from qsmi_lib.models import EndToEnd, HashHead
 from qsmi_lib.training import encode, train
 from qsmi_lib.weights import checksum

@@ -5,14 +5,15 @@ from collections import Counter
 
 import pytest
 
-from qsmi_lib import grids, runner, tables
+from qsmi_lib import grids, runner, titles
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import PROFILES
+from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.datasets import FEW_LABELS
 from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
 from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, VARIANTS, tuned
 from qsmi_lib.losses.triplet import FORMS
-from qsmi_lib.methods import METHODS, configure, epochs_of
+from qsmi_lib.methods import METHODS
 
 PAPER_BACKBONES = ("resnet56", "squeezenet1_1_keras")
 each_profile = pytest.mark.parametrize("profile", PROFILES)
@@ -60,8 +61,8 @@ def test_cells_are_told_apart_by_settings_that_tables_can_name(name):
     entry = EXPERIMENTS[name]
     for config in grid(name, "paper"):
         assert set(entry.by) <= settings(config).keys()
-        assert config.protocol in tables.PROTOCOL_TITLES
-    assert set(entry.metrics) <= tables.CONVENTIONS.keys()
+        assert config.protocol in titles.PROTOCOL_TITLES
+    assert set(entry.metrics) <= titles.CONVENTIONS.keys()
     assert re.fullmatch(r"\d\d", entry.notebook)
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from qsmi_lib import models
+from qsmi_lib.configuring import configure
 from qsmi_lib.heads import ClassWords, DivideAndEncode
 from qsmi_lib.losses.central import classifier_objective
-from qsmi_lib.methods import configure
 from qsmi_lib.training import encode
 
 FEATURES, CLASSES = 50, 10

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from qsmi_lib import losses
+from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Part
 from qsmi_lib.losses import checks
-from qsmi_lib.methods import METHODS, configure, settings_of_loss
+from qsmi_lib.methods import METHODS, settings_of_loss
 
 N = 6
 TRAINED = [name for name, method in METHODS.items() if method.loss is not None]

@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 
 from qsmi_lib import method_tables, paths, runner, tuning
+from qsmi_lib.configuring import configure
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import TRAINED, UNTRAINED
 from qsmi_lib.inspection import codes_of
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import METHODS
 
 PROFILE = "toy"
 

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from qsmi_lib.config import PROFILES, RunConfig, profile
+from qsmi_lib.configuring import configure, epochs_of, options_of
 from qsmi_lib.datasets import DATASETS, Part
 from qsmi_lib.method import by_dataset
-from qsmi_lib.methods import METHODS, RECONSTRUCTED, configure, epochs_of, options_of, settings_of_loss
+from qsmi_lib.methods import METHODS, RECONSTRUCTED, settings_of_loss
 from qsmi_lib.paths import PUBLISHED
 from qsmi_lib.training import train
 

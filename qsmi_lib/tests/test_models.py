@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 from qsmi_lib import heads, models, untrained
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.configuring import configure
+from qsmi_lib.methods import METHODS
 from qsmi_lib.paths import PUBLISHED
 
 BITS = 12

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qsmi_lib import losses, poster, records
-from qsmi_lib.methods import configure
+from qsmi_lib.configuring import configure
 from qsmi_lib.rotated import file_of
 
 forms = pytest.mark.parametrize("form", poster.FORMS)

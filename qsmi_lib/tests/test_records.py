@@ -13,8 +13,9 @@ from joblib.externals.loky import get_reusable_executor
 
 from qsmi_lib import models, records, runner, sources, training
 from qsmi_lib.codes import unpack
+from qsmi_lib.configuring import configure
 from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.methods import METHODS, Method, configure
+from qsmi_lib.methods import METHODS, Method
 
 PROFILE = "toy"
 CONFIG = configure("digits", "qsmi", 12, epochs=1, precision="float32")

@@ -11,10 +11,11 @@ import torch
 from qsmi_lib import datasets, models, paths, records, rotated, runner, sources, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import PROFILES, RunConfig
+from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.datasets import overlap
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.losses.similarity import on_sphere
-from qsmi_lib.methods import METHODS, configure, epochs_of
+from qsmi_lib.methods import METHODS
 from qsmi_lib.rotated import rotate, rotate_all
 
 PROFILE = "toy"

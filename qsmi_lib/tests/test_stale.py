@@ -10,8 +10,8 @@ from qsmi_lib import datasets, paths, records, rotated, runner, sources, trainin
 from qsmi_lib.cli import main
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import PROFILES
+from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import protocols
-from qsmi_lib.methods import configure
 from qsmi_lib.stale import stale
 
 RUN = configure("digits", "qsmi", 48, epochs=15)

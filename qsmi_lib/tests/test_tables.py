@@ -7,9 +7,10 @@ import pytest
 
 from qsmi_lib import figures, inspection, paths, records, report, rescoring, runner, tables
 from qsmi_lib.config import RunConfig
+from qsmi_lib.configuring import configure, options_of
 from qsmi_lib.datasets import fingerprint
 from qsmi_lib.experiments import EXPERIMENTS, grid
-from qsmi_lib.methods import METHODS, configure, options_of
+from qsmi_lib.methods import METHODS
 from qsmi_lib.sources import source_hash
 
 

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from qsmi_lib import losses, models
+from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.methods import METHODS, Method, configure, epochs_of
+from qsmi_lib.methods import METHODS, Method
 from qsmi_lib.training import encode, resolve_precision, train
 
 CPU = torch.device("cpu")

@@ -7,7 +7,8 @@ import pytest
 
 from qsmi_lib import datasets, grids, paths, records, runner, training, tuning
 from qsmi_lib.config import PROFILES
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.configuring import configure
+from qsmi_lib.methods import METHODS
 from qsmi_lib.tuning import CLOSED, tune
 
 PROFILE = "toy"

@@ -10,9 +10,10 @@ from skimage.feature import hog as skimage_hog
 
 from qsmi_lib import hog as module
 from qsmi_lib import models, untrained
+from qsmi_lib.configuring import configure
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.hog import N_FEATURES, hog, hog_opencv
-from qsmi_lib.methods import METHODS, configure
+from qsmi_lib.methods import METHODS
 from qsmi_lib.training import encode, train
 
 METHODS_WITHOUT_LOSS = [name for name, entry in METHODS.items() if entry.loss is None]

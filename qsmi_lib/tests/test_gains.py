@@ -2,8 +2,8 @@
 
 import pytest
 
-from qsmi_lib.methods import configure
-from qsmi_lib.unseen_tables import gains
+from qsmi_lib.configuring import configure
+from qsmi_lib.gains import gains
 
 
 def record(method, score, **settings):

@@ -1,0 +1,83 @@
+"""Queries of data sets that no one has divided: so many a label, or so many at random; drawn by hash."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PerLabel:
+    """So many queries a label; all other items train and are the database.
+
+    Attributes:
+        n: queries a label; None: as many as make a tenth of the items.
+    """
+
+    n: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.n or 'tenth'}-a-label"
+
+    def parts(self, labels: np.ndarray, draw: int) -> Mapping[str, np.ndarray]:
+        """Rows of the parts "train", "query" and "database", whose rows are those of "train"."""
+        n_labels = labels.shape[1] if labels.ndim == 2 else len(np.unique(labels))
+        query = per_label(labels, self.n or max(1, len(labels) // (10 * n_labels)), draw)
+        return {"train": np.flatnonzero(~query), "query": np.flatnonzero(query), "database": np.flatnonzero(~query)}
+
+
+@dataclass(frozen=True)
+class AtRandom:
+    """So many queries; all other items are the database, and so many of them train.
+
+    Attributes:
+        n_query: queries.
+        n_train: training items.
+    """
+
+    n_query: int
+    n_train: int
+
+    def __str__(self) -> str:
+        return f"{self.n_query}-at-random-{self.n_train}-train"
+
+    def parts(self, labels: np.ndarray, draw: int) -> Mapping[str, np.ndarray]:
+        """Rows of the parts "train", "query" and "database"; a ValueError where there are too few items."""
+        if len(labels) < self.n_query + self.n_train:
+            raise ValueError(f"expected at least {self.n_query} + {self.n_train} items, got {len(labels)}")
+        order = by_hash(len(labels), draw)
+        query, database = np.sort(order[: self.n_query]), order[self.n_query :]
+        return {"train": np.sort(database[: self.n_train]), "query": query, "database": np.sort(database)}
+
+
+def by_hash(n: int, draw: int) -> np.ndarray:
+    """Rows 0 to n - 1 in the order of the SHA-256 of draw and row: a random order, the same everywhere."""
+    return np.argsort([hashlib.sha256(f"{draw}:{row}".encode()).hexdigest() for row in range(n)])
+
+
+def per_label(labels: np.ndarray, n: int, draw: int) -> np.ndarray:
+    """Which items are queries, n a label: bool.
+
+    Items come in a random order; each becomes a query of the first of its labels that still wants one. A query with
+    several labels counts for that one alone.
+
+    Args:
+        labels: int (n_items,), or multi-hot (n_items, c).
+        n: how many queries a label.
+        draw: number of the draw.
+
+    Raises:
+        ValueError: a label with fewer than n items left; it is named by its column.
+    """
+    member = labels if labels.ndim == 2 else labels[:, None] == np.unique(labels)
+    member, query = member.astype(bool), np.zeros(len(labels), bool)
+    wanting = np.full(member.shape[1], n)
+    for row in by_hash(len(labels), draw):
+        open_labels = np.flatnonzero(member[row] & (wanting > 0))
+        if len(open_labels):
+            query[row], wanting[open_labels[0]] = True, wanting[open_labels[0]] - 1
+    if wanting.any():
+        short = int(wanting.argmax())
+        raise ValueError(f"expected {n} queries for each label, got {n - wanting[short]} for label {short}")
+    return query

@@ -1,0 +1,29 @@
+"""How tables and figures print settings and metrics."""
+
+CONVENTIONS = {
+    "map_11pt": "mAP (11 points)",
+    "map": "mAP (whole ranking)",
+    "precision_radius2": "precision (radius 2)",
+    "empty_radius2": "empty balls (radius 2)",
+    "map_at_10": "mAP@10 (over hits)",
+    "share_one_map_11pt": "mAP (11 points), any shared label",
+    "share_one_map": "mAP (whole ranking), any shared label",
+    "share_one_precision_radius2": "precision (radius 2), any shared label",
+    "share_one_map_at_500": "mAP@500 (over hits), any shared label",
+    "share_one_map_at_500_clean": "mAP@500 (over min(R, 500)), any shared label",
+}
+PROTOCOL_TITLES = {
+    "full": "all training items",
+    "reduced": "reduced training set",
+    "first_tenth": "first tenth of all",
+    "n_way_5": "5 classes",
+    "n_way_20": "20 classes",
+    "unbalanced": "unbalanced",
+    "held_out": "a tenth held out",
+    "reduced_held_out": "reduced, a tenth held out",
+    "sampled": "database: the rest",
+    "sampled_all": "database: the rest and the training items",
+    "unseen_2": "2 unseen classes",
+    "unseen_3": "3 unseen classes",
+}
+HEAD_TITLES = {"narrow": "64 hidden", "wide": "2,048 hidden", "csq": "CSQ's own"}
