@@ -29,7 +29,7 @@ class Backbone:
         url: where the weights are published; empty: they are not to be downloaded.
         source: what was trained on what, by whom.
         tensors: the start of `weights.checksum` of the features' network; empty where it is not known.
-        knows: the data set whose training labels the weights have seen, all of them; empty: none of ours.
+        knows: the data set whose training labels the weights have seen, all of them; empty: none.
     """
 
     title: str
@@ -170,6 +170,7 @@ BACKBONES = {
         "",
         "trained on ImageNet's 1,000 classes; DeepCognition/keras-squeezenet (MIT), ported",
         "cb721446b97462e2",
+        knows="ilsvrc",
     ),
     "squeezenet1_1": Backbone(
         "SqueezeNet 1.1 (torchvision)",
@@ -180,6 +181,7 @@ BACKBONES = {
         {"squeezenet1_1-b8a52dc0.pth": "b8a52dc0"},
         f"{_HUB}squeezenet1_1-b8a52dc0.pth",
         _BY_TORCHVISION,
+        knows="ilsvrc",
     ),
     "alexnet": Backbone(
         "AlexNet",
@@ -190,6 +192,7 @@ BACKBONES = {
         {"alexnet-owt-7be5be79.pth": "7be5be79"},
         f"{_HUB}alexnet-owt-7be5be79.pth",
         _BY_TORCHVISION,
+        knows="ilsvrc",
     ),
     "resnet50": Backbone(
         "ResNet-50",
@@ -200,6 +203,7 @@ BACKBONES = {
         {"resnet50-11ad3fa6.pth": "11ad3fa6"},
         f"{_HUB}resnet50-11ad3fa6.pth",
         _BY_TORCHVISION,
+        knows="ilsvrc",
     ),
     "densenet201": Backbone(
         "DenseNet-201",
@@ -210,6 +214,7 @@ BACKBONES = {
         {"densenet201-c1103571.pth": "c1103571"},
         f"{_HUB}densenet201-c1103571.pth",
         _BY_TORCHVISION,
+        knows="ilsvrc",
     ),
     "digits_labels": Backbone(
         "digits network (labels)",

@@ -80,7 +80,7 @@ class RunConfig:
         """
         text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        dataset = re.sub(r"[^\w.]+", "_", PurePath(self.dataset).name)
+        dataset = re.sub(r"[^\w.]+", "_", PurePath(self.dataset).name).strip(".") or "pictures"
         return f"{dataset}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
 
 
@@ -111,7 +111,7 @@ _DIGITS |= {"scenes": "digit_pairs", "objects": "digits", "n_way": 5, "draws": 2
 
 PROFILES = {
     "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50, **_DIGITS),
-    "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10),
+    "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10, draws=2),
     "paper": Profile("paper", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50),
     "gpu": Profile(  # as `paper`, and the comparison of all methods as long
         "gpu", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50, lengths=(12, 24, 36, 48), comparison_epochs=50

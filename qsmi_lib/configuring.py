@@ -4,8 +4,9 @@ from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import BACKBONE_OF, STANDS_FOR
 from qsmi_lib.method import Default
 from qsmi_lib.methods import METHODS
+from qsmi_lib.models import HEADS
 
-OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate"}
+OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
 EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
 NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B); 2,048 elsewhere
 COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
@@ -36,8 +37,10 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     for name in settings:
         known(f"setting of {method}", fields | options, name)
     options = {name: _option(name, default, settings) for name, default in options.items()}
+    if "head" in settings:
+        known("head", HEADS, settings["head"])
     settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
-    head = "wide" if settings["backbone"] and dataset not in NARROW else "narrow"
+    head = "wide" if entry.loss and settings["backbone"] and dataset not in NARROW else "narrow"
     own = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}
     own |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}
     return RunConfig(dataset, method, bits, options=options, **(own | settings))

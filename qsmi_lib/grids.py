@@ -186,7 +186,8 @@ def table_8(profile: Profile) -> list[RunConfig]:
 
 def csq_heads(profile: Profile) -> list[RunConfig]:
     """Table 8's methods of centers on their own head and on the others'; what differs is the head alone."""
-    return [run for head in ("csq", "wide") for run in central(profile, CENTRAL, head)]
+    heads = ("csq", "wide") if profile.large_backbone else ("narrow",)
+    return [run for head in heads for run in central(profile, CENTRAL, head)]
 
 
 def central(profile: Profile, methods: Sequence[str], head: str) -> list[RunConfig]:
@@ -209,7 +210,8 @@ def fine_tuned(dataset: str) -> list[RunConfig]:
 def unbalanced(profile: Profile) -> list[RunConfig]:
     """Equal and true priors where a class has up to a hundred times as many items as another."""
     own = {"protocol": "unbalanced"}
-    return [run for alpha in (1e-3, 1e-2, 1e-1) for run in runs(profile, PRIORS[:2], [48], alpha=alpha, **own)]
+    alphas, methods = (1e-3, 1e-2, 1e-1), PRIORS[:2]
+    return [run for alpha in alphas for run in runs(profile, methods, [48], profile.seeds[:3], alpha=alpha, **own)]
 
 
 def poster_runs(profile: Profile, methods: Sequence[str], bits: Sequence[int], protocol: str) -> list[RunConfig]:

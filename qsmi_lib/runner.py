@@ -19,7 +19,7 @@ from qsmi_lib.evaluation import evaluate
 from qsmi_lib.progress import bar
 from qsmi_lib.sources import is_current, source_hash
 
-SMALL = 256  # numbers a picture: a network for so little, or for features, is faster on one thread than on several
+SMALL = 256  # numbers a picture: a network for so little, or a narrow head, is faster on one thread than on several
 CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
 FURTHER_CUTOFF = 500  # with several labels: what Table 8's 5,000 are where the database holds 1,500 items
 
@@ -82,12 +82,17 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, d
     device = split.train.inputs.device
     start = time.perf_counter()
     threads = torch.get_num_threads()
-    if split.train.inputs.ndim == 2 or split.train.inputs[0].numel() <= SMALL:
+    narrow = split.train.inputs.ndim == 2 and config.head == "narrow"
+    if narrow or split.train.inputs[0].numel() <= SMALL:
         torch.set_num_threads(1)
+    # Adam's moments of units that no longer fire decay into denormal numbers, on which a CPU is many times slower; as
+    # 0 they leave every weight what it is, for beside Adam's epsilon of 1e-8 they are nothing.
+    torch.set_flush_denormal(True)
     try:
         provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
         trained = training.train(config, split)
     finally:
+        torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
     seconds = round(time.perf_counter() - start, 3)
     return trained, provenance | {"precision": trained.precision, "seconds_train": seconds}

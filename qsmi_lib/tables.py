@@ -150,13 +150,14 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
     data = shown_data(name, first.dataset, theirs.dataset)
     for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
-        data += f"; {f'trained too, at a rate of {rate:g}:' if rate else 'features of'} {seen_through(backbone)}"
+        how = f"trained too, at a rate of {rate:g}:" if rate else "features of"
+        data += f"; {how} {seen_through(backbone, first.dataset)}"
     several = any(metric.startswith("share_one_") for metric in experiment(name).metrics)
-    rule = "; an item is as relevant as the share of the query's labels that it carries, or where it shares any"
+    rule = "; relevance is the share of the query's labels that an item carries, or, where a column says so, 1 for any"
     rule = rule if several else ""
     precisions = "/".join(sorted({record["provenance"]["precision"] for record in kept})) or "-"
     n_runs = len({config.run_id(config.protocol) for config in configs})
-    shown = len(published(name)) and first.dataset == theirs.dataset
+    shown = first.dataset in set(published(name)["dataset"])
     beside_paper = f" (in brackets the paper's{QUOTED.get(name, f', after {theirs.epochs} epochs')})" if shown else ""
     over = "seeds" if len({config.draw for config in configs}) == 1 else "draws of the classes, each with its own seed"
     return (
@@ -180,10 +181,11 @@ def shown_data(name: str, own: str, paper_profile: str) -> str:
     return TITLES[own] if own in of else f"{TITLES[own]} in place of {' and '.join(TITLES[each] for each in of)}"
 
 
-def seen_through(backbone: str) -> str:
+def seen_through(backbone: str, dataset: str) -> str:
     """A backbone as captions name it, with what its weights have seen of the data."""
     entry = BACKBONES[backbone]
-    labels = f"all training labels of {TITLES[entry.knows]}" if entry.knows else "no label of these data"
+    seen = entry.knows in (dataset, *STANDS_FOR.get(dataset, ()))
+    labels = f"all training labels of {TITLES[entry.knows]}" if seen else "no label of these data"
     return f"{entry.title} (has seen {labels})"
 
 

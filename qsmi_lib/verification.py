@@ -76,7 +76,8 @@ def _same_run(config: RunConfig, record: dict) -> bool:
         if record["provenance"]["seconds_train"] <= WHOLE or METHODS[config.method].loss is None:
             with tempfile.TemporaryDirectory() as folder:
                 again = json.loads(json.dumps(runner.run(config, str(Path(folder) / "again"))))
-            return all(_digits(again[part]) == _digits(record[part]) for part in ("metrics", "history"))
+            parts = [part for part in ("metrics", "metrics_share_one", "history") if part in record]
+            return all(_digits(again[part]) == _digits(record[part]) for part in parts)
         trained, _ = runner.train(replace(config, epochs=1), runner.split_of(config))
     finally:
         torch.set_num_threads(threads)

@@ -12,17 +12,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from qsmi_lib import backbones, features, paths, records, training
+from qsmi_lib import backbones, features, paths, records, runner, training
 from qsmi_lib.bench.full_size_tables import BATCH, SMALL_BATCH, TWENTY_WAY, batches, of_features, of_measured, of_plans
 from qsmi_lib.bench.measure import machine, save, seconds
 from qsmi_lib.config import known
 from qsmi_lib.configuring import configure
-from qsmi_lib.datasets import BACKBONE_OF, Split
+from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.datasets.generated import NOISE, POWER, SHAPES, Shape, generate
+from qsmi_lib.datasets.subsets import n_way
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
@@ -48,8 +48,9 @@ k = {K}. Features are read from files mapped into memory (those of a 20-way draw
 copy, which is not timed). The last column is the peak of what the process holds in memory and no file does, all of
 it: RssAnon in /proc, read every {1000 * EVERY:.0f} ms; a dash where the system does not tell."""
 COMPUTED = f"""\
-Computed from that: runs x (epochs x epoch + encoding + evaluation by each rule), one run at a time on all threads.
-QSMI's epoch stands for every method's, {BITS} bits for every length; only the head is trained."""
+Computed from that: runs x (epochs x epoch + encoding + evaluation by each rule), one run at a time on all threads. A
+run's first epoch stands for all of its epochs, QSMI's for every method's, {BITS} bits for every length; only the head
+is trained."""
 EXTRACTED = """\
 Features of all items, once: computed from the measured speed of the backbone with weights and pictures at random;
 reading and decoding pictures are not counted."""
@@ -106,13 +107,14 @@ def measured(case: str, shape: Shape, folder: Path) -> dict[str, str | float]:
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     split, to_generate = timed(lambda: generate(shape, folder), device)
-    split = (drawn(split, 20) if case == TWENTY_WAY else split).to(device)
+    split = (n_way(split, 0, n_classes=20) if case == TWENTY_WAY else split).to(device)
     row = {"case": case, "n_train": len(split.train), "n_query": len(split.query), "n_database": len(split.database)}
     row |= {"n_features": shape.n_features, "generate": to_generate}
     for batch in batches(case):
         config = configure(shape.name, "qsmi", BITS, epochs=1, batch_size=batch)
-        training.train(config, dataclasses.replace(split, train=split.train[:batch]))  # warm: memory, kernels
-        (model, _, precision), row[f"epoch_{batch}"] = timed(lambda c=config: training.train(c, split), device)
+        runner.train(config, dataclasses.replace(split, train=split.train[:batch]))  # warm: memory, kernels
+        (model, _, precision), made = runner.train(config, split)
+        row[f"epoch_{batch}"] = made["seconds_train"]
     parts = split.query, split.database
     codes, row["encode"] = timed(lambda: [training.encode(model, p.inputs, precision=precision) for p in parts], device)
     labels = [part.labels for part in parts]
@@ -128,13 +130,6 @@ def timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
     kept = []
     took = seconds(lambda: kept.append(work()), device)
     return kept[0], took
-
-
-def drawn(split: Split, n_classes: int, draw: int = 0) -> Split:
-    """The training items, which are the database too, and the queries of some classes, drawn at random."""
-    classes = torch.from_numpy(np.random.default_rng(draw).permutation(len(split.classes))[:n_classes])
-    train, query = (part[torch.isin(part.labels, classes)] for part in (split.train, split.query))
-    return Split(split.name, train, query, train, f"{split.fingerprint}-{n_classes}-draw-{draw}", split.classes)
 
 
 def apart(work: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:

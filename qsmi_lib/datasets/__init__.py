@@ -51,7 +51,7 @@ def named(name: str):
     Raises:
         ValueError: neither a known name nor a path; the known names are listed.
     """
-    if name not in DATASETS and (place := Path(name).expanduser()).exists():
+    if name and name not in DATASETS and (place := Path(name).expanduser()).exists():
         return PictureSet(name, at=place.absolute())
     if name not in DATASETS:
         raise ValueError(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import UnidentifiedImageError
 
 from qsmi_lib.datasets import catalogue
 from qsmi_lib.datasets.catalogue import Catalogue, Fault
@@ -70,8 +71,8 @@ def summary(found: Catalogue) -> str:
     """What a data set holds, in a line."""
     several = found.labels.ndim == 2 and len(found)
     mean = f", {found.labels.sum(axis=1).mean():.2f} a picture" if several else ""
-    parts = ", ".join(f"{len(rows):,} {part}" for part, rows in found.parts.items()) or "not divided"
-    return f"{len(found):,} pictures, {len(found.classes)} labels{mean}; {parts}"
+    parts = [f"{len(found.parts[part]):,} {part}" for part in ("train", "query", "database") if part in found.parts]
+    return f"{len(found):,} pictures, {len(found.classes)} labels{mean}; {', '.join(parts) or 'not divided'}"
 
 
 def _contents(found: Catalogue) -> Iterator[tuple[int, str, str]]:
@@ -83,7 +84,8 @@ def _contents(found: Catalogue) -> Iterator[tuple[int, str, str]]:
                 held = tree.bytes_of(found.paths[row])
                 decoded(held, 1)
             except UNREADABLE as error:
-                return row, f"unreadable {row}", str(error)
+                unknown = isinstance(error, UnidentifiedImageError)  # its text names but an address in memory
+                return row, f"unreadable {row}", "of no known format" if unknown else str(error)
             return row, hashlib.sha256(held).hexdigest(), ""
 
         yield from bar(pool.map(content, range(len(found))), "decoding", total=len(found), unit="picture")

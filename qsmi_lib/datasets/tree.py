@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 
 class Tree:
-    """The files below a folder, or below the one folder that a zip holds; hidden files are passed over.
+    """The files below a folder or in a zip, there below the one folder that holds them all; hidden ones are passed over.
 
     Args:
         source: the folder or the zip.
@@ -27,9 +27,10 @@ class Tree:
             raise ValueError(
                 f"{source} is damaged or truncated: expected a zip of pictures, but {str(error).lower()}"
             ) from error
-        files = [info for info in self.zip.infolist() if not info.is_dir()]
-        below = {"/".join(PurePosixPath(info.filename).parts[1:]): info for info in files}
-        self._infos = {name: info for name, info in below.items() if not _hidden(PurePosixPath(info.filename))}
+        files = {PurePosixPath(info.filename): info for info in self.zip.infolist() if not info.is_dir()}
+        shown = {path: info for path, info in files.items() if not _hidden(path)}
+        wrapped = len({path.parts[0] for path in shown}) == 1 and all(len(path.parts) > 1 for path in shown)
+        self._infos = {"/".join(path.parts[wrapped:]): info for path, info in shown.items()}
 
     def __enter__(self) -> "Tree":
         return self

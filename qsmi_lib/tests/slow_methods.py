@@ -238,11 +238,10 @@ def qsmi_u_loss(embeddings, relevance, needs, alpha, beta, information_needs=Non
 
 
 def classifier_objective(scores, labels):
-    if labels.ndim == 1:
-        rows = zip(scores.tolist(), labels.tolist(), strict=True)
-        return mean(-log(exp(row[label]) / sum(exp(score) for score in row)) for row, label in rows)
-    entries = zip(scores.flatten().tolist(), labels.flatten().tolist(), strict=True)
-    return mean(-log(sigmoid(score)) if label else -log(1 - sigmoid(score)) for score, label in entries)
+    """Each of an item's labels has an equal share of its probability; an item without a label costs nothing."""
+    rows = zip(scores.tolist(), labels.tolist(), strict=True)
+    sets = [(row, [own] if labels.ndim == 1 else [k for k, mark in enumerate(own) if mark]) for row, own in rows]
+    return mean(mean(-log(exp(row[k]) / sum(exp(score) for score in row)) for k in own) for row, own in sets)
 
 
 def majority(labels, centers, word):

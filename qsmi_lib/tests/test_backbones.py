@@ -23,6 +23,7 @@ ZIP, RESNET = paths.data() / "cifar10.zip", paths.data() / "resnet56-cifar10.saf
 OWN = ("digits_labels", "digits_pixels")
 DOWNLOADED = [name for name, entry in BACKBONES.items() if entry.url]
 each = pytest.mark.parametrize("name", BACKBONES)
+OF_TEN_CLASSES = sorted(datasets.PROTOCOLS.keys() - {"n_way_20"})  # which the digits have not enough classes for
 
 
 def pictures(n=2, side=32, width=None):
@@ -273,12 +274,19 @@ def test_a_backbone_that_knows_the_labels_is_refused_by_name_where_labels_are_fe
         ask(dataset, protocol=protocol, backbone=name)
 
 
-@pytest.mark.parametrize("protocol", sorted(datasets.PROTOCOLS.keys() - datasets.FEW_LABELS))
+@pytest.mark.parametrize("name", [name for name, entry in BACKBONES.items() if entry.side == 224])
+def test_what_was_trained_on_imagenet_knows_the_labels_of_ilsvrc(name):
+    assert "ImageNet" in BACKBONES[name].source
+    with pytest.raises(ValueError, match=f"{name} has seen every training label of ilsvrc .* take one of resnet56$"):
+        backbones.refuse_leak(name, "ilsvrc", "reduced")
+
+
+@pytest.mark.parametrize("protocol", [name for name in OF_TEN_CLASSES if name not in datasets.FEW_LABELS])
 def test_a_backbone_that_knows_the_labels_is_taken_where_all_are_given(protocol):
     assert datasets.load("digits", protocol=protocol, backbone="digits_labels").train.inputs.shape[1] == 32
 
 
-@pytest.mark.parametrize("protocol", datasets.PROTOCOLS)
+@pytest.mark.parametrize("protocol", OF_TEN_CLASSES)
 def test_a_backbone_that_knows_no_labels_is_taken_everywhere(protocol):
     split = datasets.load("digits", protocol=protocol, backbone="digits_pixels")
     pixels = datasets.load("digits", protocol=protocol)

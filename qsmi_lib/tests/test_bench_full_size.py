@@ -15,7 +15,7 @@ from qsmi_lib.bench.full_size_tables import PLANS, TWENTY_WAY, batches, hours, o
 from qsmi_lib.cli import main
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import BACKBONE_OF
-from qsmi_lib.datasets.generated import SHAPES, generate
+from qsmi_lib.datasets.generated import SHAPES
 
 ROW = {"epoch_128": 2.0, "epoch_32": 3.0, "encode": 5.0, "evaluate_share-one": 7.0}
 
@@ -64,18 +64,6 @@ def test_epochs_are_timed_by_the_batches_that_the_tables_need():
         "ilsvrc": [128],
         TWENTY_WAY: [128],
     }
-
-
-def test_a_draw_has_all_items_of_its_classes_and_no_other(tmp_path):
-    split = generate(SHAPES["ilsvrc"].shrunk(0.002), tmp_path)
-    part = full_size.drawn(split, 20)
-    classes = part.train.labels.unique()
-    assert len(classes) == 20 and part.database is part.train
-    assert len(part.train) == torch.isin(split.train.labels, classes).sum()
-    assert len(part.query) == torch.isin(split.query.labels, classes).sum() > 0
-    assert torch.isin(part.query.labels, classes).all()
-    first = split.train.inputs[split.train.labels == part.train.labels[0]][0]
-    assert torch.equal(part.train.inputs[0], first)
 
 
 def test_a_share_is_said_and_not_kept(quick):

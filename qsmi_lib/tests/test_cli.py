@@ -28,6 +28,7 @@ def call(*arguments: str):
         ["tune"],
         ["tables"],
         ["datasets"],
+        ["datasets", "check"],
         ["bench"],
         ["bench", "train"],
         ["bench", "evaluate"],
@@ -60,7 +61,10 @@ def test_run_prints_metrics_and_saves_a_record():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"--dataset": "mnist"}, "unknown data set 'mnist'; known: cifar10, digits, fashion_mnist"),
+        (
+            {"--dataset": "mnist"},
+            "unknown data set 'mnist'; known: cifar10, digit_pairs, digits, fashion_mnist, ilsvrc",
+        ),
         ({"--method": "qsmih"}, "unknown method 'qsmih'; known: classifier, cnnh, csq"),
         ({"--bits": "0"}, "bits must be a whole number of at least 1, got 0"),
         ({"--profile": "papers"}, "unknown profile 'papers'; known: digits, gpu, paper, quick"),
@@ -75,7 +79,8 @@ def test_run_prints_metrics_and_saves_a_record():
             "unknown setting of hashnet 'alpha'; known: backbone, backbone_learning_rate, batch_size",
         ),
         ({"--method": "spring", "--option": "form=spiral"}, "unknown form 'spiral'; known: dtsh, likelihood"),
-        ({"--protocol": "half"}, "unknown protocol 'half'; known: first_tenth, full, held_out"),
+        ({"--protocol": "half"}, "unknown protocol 'half'; known: first_tenth, full, held_out, n_way_20"),
+        ({"--backbone": "digits_pixels", "--head": "deep"}, "unknown head 'deep'; known: csq, narrow, wide"),
     ],
 )
 def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
@@ -115,7 +120,10 @@ def test_tune_prints_the_trials_and_what_was_chosen():
     [
         (["dhn", "lda"], "unknown trained method 'lda'; known: classifier, cnnh, csq"),
         (["dhn", "lsh"], "unknown trained method 'lsh'; known: classifier, cnnh, csq"),
-        (["dhn", "--dataset", "mnist"], "unknown data set 'mnist'; known: cifar10, digits, fashion_mnist"),
+        (
+            ["dhn", "--dataset", "mnist"],
+            "unknown data set 'mnist'; known: cifar10, digit_pairs, digits, fashion_mnist, ilsvrc",
+        ),
     ],
 )
 def test_tune_runs_nothing_where_a_name_is_wrong(words, message, results):
@@ -157,6 +165,7 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     monkeypatch.setattr(module, "execute", lambda notebook, *_args, **_kwargs: ran.append(notebook.stem))
     monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
     monkeypatch.setattr(datasets.cifar10, "find", lambda: None)
+    monkeypatch.setattr(datasets.PictureSet, "find", lambda self: None)
     for name in ("FashionMNIST", "CIFAR10"):
         monkeypatch.setattr(f"torchvision.datasets.{name}", offline)
     result = call("reproduce", "--profile", "quick")
@@ -174,7 +183,8 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     skipped = f"skipped: {len(runs)} runs, and notebooks {lessons}: Fashion-MNIST is not on this machine"
     assert result.output.startswith(skipped)
     assert "download failed (no route)" in result.output and "apt-get install" in result.output
-    assert result.output.count("CIFAR-10 is not on this machine") == 1
+    for name in ("CIFAR-10", "miml_scenes", "tiny_imagenet_32"):
+        assert result.output.count(f"{name} is not on this machine") == 1
     assert ran == ["00_start_here", "01_derivation", "10_timing", "16_paper_beside_ours"]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from qsmi_lib import grids, runner, titles
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import PROFILES
 from qsmi_lib.configuring import configure, epochs_of
-from qsmi_lib.datasets import FEW_LABELS
+from qsmi_lib.datasets import FEW_LABELS, STANDS_FOR
 from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
 from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, VARIANTS, tuned
 from qsmi_lib.losses.triplet import FORMS
@@ -28,6 +29,15 @@ def cell(config, by):
     return tuple(settings(config)[name] for name in by)
 
 
+def data_of(name, profile, backbone):
+    """What an experiment is made on."""
+    if name.startswith("table_7"):
+        return profile.objects
+    if name.endswith("_scenes") or name.startswith(("table_6", "table_8", "csq")):
+        return profile.scenes
+    return profile.pictures if backbone else profile.dataset
+
+
 # Every experiment
 
 
@@ -39,20 +49,24 @@ def test_a_cell_has_one_run_a_seed(name, profile):
     seeds = {}
     for config in runs:
         seeds.setdefault(cell(config, by), []).append(config.seed)
-    assert all(own == list(PROFILES[profile].seeds[: len(own)]) for own in seeds.values())
+    known = range(PROFILES[profile].draws) if name.startswith("table_7") else PROFILES[profile].seeds
+    assert all(own == list(known[: len(own)]) for own in seeds.values())
 
 
 @each
 @each_profile
 def test_cells_share_data_batches_and_precision_and_under_one_protocol_the_epochs(name, profile):
     runs, own = grid(name, profile), PROFILES[profile]
-    assert {config.dataset for config in runs} == {own.pictures if runs[0].backbone else own.dataset}
-    assert {(config.batch_size, config.precision) for config in runs} == {(128, "auto")}
-    assert all(config.draw == (config.seed if name == "table_9" else 0) for config in runs)
+    assert {config.dataset for config in runs} == {data_of(name, own, runs[0].backbone)}
+    size = 32 if name in ("table_8", "csq_heads") else 128
+    assert {(config.batch_size, config.precision) for config in runs} == {(size, "auto")}
+    drawn = name == "table_9" or name.startswith("table_7")
+    assert all(config.draw == (config.seed if drawn else 0) for config in runs)
     trained = [config for config in runs if METHODS[config.method].loss is not None]
     by_protocol = {(config.protocol, config.epochs) for config in trained}
-    assert len(by_protocol) == len({config.protocol for config in trained})
-    longest = 10 * own.head_epochs if runs[0].backbone else own.epochs
+    several = 2 if name == "table_7_longer" else 1
+    assert len(by_protocol) == several * len({config.protocol for config in trained})
+    longest = 10 * own.head_epochs if runs[0].backbone and runs[0].dataset == own.pictures else own.epochs
     assert all(config.epochs <= longest for config in runs)
 
 
@@ -67,13 +81,16 @@ def test_cells_are_told_apart_by_settings_that_tables_can_name(name):
 
 
 def test_all_methods_are_compared_but_the_variants_of_table_1():
-    assert sorted(TRAINED + UNTRAINED) == sorted(METHODS.keys() - {"qmi", "qmi_clamped", "qsmi_unclamped"})
+    variants = {"qmi", "qmi_clamped", "qsmi_unclamped", "qsmi_priors", "qsmi_jaccard"}
+    assert sorted(TRAINED + UNTRAINED) == sorted(METHODS.keys() - variants)
     assert sorted(UNTRAINED) == ["itq", "lsh", "spectral_hashing"]
 
 
 @pytest.mark.parametrize("ask", [experiment, lambda name: grid(name, "paper")])
 def test_an_unknown_experiment_lists_the_known(ask):
-    with pytest.raises(ValueError, match=r"unknown experiment 'table_99'; known: constant_m, fig_2b, .*table_2"):
+    with pytest.raises(
+        ValueError, match=r"unknown experiment 'table_99'; known: constant_m, csq_heads, fig_2b, .*table_2"
+    ):
         ask("table_99")
 
 
@@ -165,36 +182,63 @@ def test_the_slides_dsh():
         ("table_9", "paper", 300),
         ("fig_3_cifar10", "paper", 18),
         ("poster_cifar10", "paper", 50),
+        ("table_6", "paper", 75),
+        ("table_6", "quick", 3),
+        ("table_6_tuned", "paper", 75),
+        ("fig_3_scenes", "paper", 18),
+        ("table_7", "paper", 240),
+        ("table_7", "quick", 8),
+        ("table_7_longer", "paper", 20),
+        ("table_8", "paper", 70),
+        ("table_8", "quick", 7),
+        ("csq_heads", "paper", 40),
+        ("unbalanced", "paper", 18),
+        ("poster_scenes", "paper", 50),
     ],
 )
 def test_sizes(name, profile, n):
     assert len(grid(name, profile)) == n
 
 
-# CIFAR-10
+# Frozen features
 
 
 FROZEN = [name for name in EXPERIMENTS if grid(name, "paper")[0].backbone]
+KNOWING = ("table_3", "fig_3_cifar10", "fig_4", "table_7", "table_7_longer", "table_9")
 
 
 def test_what_is_hashed_from_frozen_features():
     assert sorted(FROZEN) == [
+        "csq_heads",
         "fig_3_cifar10",
+        "fig_3_scenes",
         "fig_4",
         "poster_cifar10",
+        "poster_scenes",
         "table_3",
         "table_5",
         "table_5_end_to_end",
+        "table_6",
+        "table_6_tuned",
+        "table_7",
+        "table_7_longer",
+        "table_8",
         "table_9",
     ]
+
+
+def has_seen_the_labels(config):
+    """Whether the backbone knows the labels of the data, or of what they stand in for."""
+    known = {config.dataset, *STANDS_FOR.get(config.dataset, ())}
+    return bool(config.backbone) and BACKBONES[config.backbone].knows in known
 
 
 @each_profile
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_backbone_that_knows_the_labels_stands_where_all_labels_train_and_nowhere_else(name, profile):
     for config in grid(name, profile):
-        if BACKBONES[config.backbone].knows:
-            assert name in ("table_3", "fig_3_cifar10", "fig_4", "table_9") and config.protocol not in FEW_LABELS
+        if has_seen_the_labels(config):
+            assert name in KNOWING and config.protocol not in FEW_LABELS
         assert runner.run_id(config)  # a leak would be refused by name
 
 
@@ -225,3 +269,42 @@ def test_table_9_holds_classes_back_in_both_readings_under_both_backbones():
     assert {key[2] for key in cells} == {"dsh", "dpsh", "qsmi", "qsmi_u", "itq"}
     own = [config for config in grid("table_9", "paper") if config.method == "qsmi_u"]
     assert {(c.options["n_clusters"], c.options["beta"], c.options["space"]) for c in own} == {(5.0, 0.5, "inputs")}
+
+
+# Several labels, many classes
+
+
+def test_table_6_has_the_settings_of_nus_wide():
+    for config in grid("table_6", "paper"):
+        own = configure("nus_wide", config.method, config.bits)
+        assert (config.alpha, config.options, config.head) == (own.alpha, own.options, "wide")
+        assert (config.epochs, config.learning_rate) == (50, 0.001)
+
+
+def test_the_variants_of_qsmi_stand_beside_the_tuned_methods_of_table_6():
+    methods = {config.method for config in grid("table_6_tuned", "paper")}
+    assert methods == {"dsh", "dpsh", "qsmi", "qsmi_priors", "qsmi_jaccard"}
+
+
+def test_table_7_draws_twenty_classes_twenty_times():
+    runs = grid("table_7", "paper")
+    assert {(config.draw, config.protocol, config.epochs) for config in runs} == {
+        (k, "n_way_20", 20) for k in range(20)
+    }
+    longer = grid("table_7_longer", "paper")
+    assert {(config.draw, config.epochs) for config in longer} == {(k, n) for k in range(5) for n in (20, 50)}
+    assert all(config in runs for config in longer if config.epochs == 20)
+
+
+def test_the_methods_of_centers_alone_have_their_own_head_in_table_8():
+    heads = {(config.method in ("csq", "csq_qsmi"), config.head) for config in grid("table_8", "paper")}
+    assert heads == {(True, "csq"), (False, "wide")}
+    of_both = {head: [] for head in ("csq", "wide")}
+    for config in grid("csq_heads", "paper"):
+        of_both[config.head].append(replace(config, head="narrow"))
+    assert of_both["csq"] == of_both["wide"]
+
+
+def test_equal_and_true_priors_are_compared_at_the_same_weights():
+    cells = {(config.method, config.alpha, config.protocol) for config in grid("unbalanced", "paper")}
+    assert cells == {(m, a, "unbalanced") for m in ("qsmi", "qsmi_priors") for a in (0.001, 0.01, 0.1)}

@@ -270,7 +270,9 @@ ANTIPODAL = {  # two items whose inner product in the exponent is -1e6
 WRONG = {  # each entry as far on the wrong side as such numbers go
     "csq": lambda y: losses.csq_loss(1e6 * y, -y),
     "classifier": lambda y: central.classifier_objective(1e6 * y @ y.T, torch.tensor([1, 0])),
-    "classifier, multi-hot": lambda y: central.classifier_objective(2e6 * y, torch.tensor([[0], [1]])),
+    "classifier, multi-hot": lambda y: central.classifier_objective(
+        1e6 * y * torch.tensor([1.0, -1.0, -1.0]), torch.tensor([[0, 1, 1], [1, 0, 0]])
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from qsmi_lib.config import PROFILES, RunConfig, profile
 from qsmi_lib.configuring import configure, epochs_of, options_of
-from qsmi_lib.datasets import DATASETS, Part
+from qsmi_lib.datasets import DATASETS, STANDS_FOR, Part
 from qsmi_lib.method import by_dataset
 from qsmi_lib.methods import METHODS, RECONSTRUCTED, settings_of_loss
 from qsmi_lib.paths import PUBLISHED
@@ -118,9 +118,37 @@ def test_weights_are_those_of_table_10(row):
     assert {configure(row["dataset"], row["method"], bits).alpha for bits in lengths} == {float(row["mean"])}
 
 
-@pytest.mark.parametrize("variant", ["qmi", "qmi_clamped", "qsmi_unclamped"])
+@pytest.mark.parametrize(
+    ("dataset", "backbone", "head"),
+    [
+        ("cifar10", "resnet56", "narrow"),
+        ("digits", "", "narrow"),
+        ("digit_pairs", "", "narrow"),
+        ("nus_wide", "densenet201", "wide"),
+        ("ms_coco", "resnet50", "wide"),
+        ("ilsvrc", "densenet201", "wide"),
+        ("miml_scenes", "squeezenet1_1_keras", "wide"),
+        ("tiny_imagenet_32", "squeezenet1_1_keras", "wide"),
+    ],
+)
+def test_backbones_and_the_width_of_heads_are_those_of_the_data(dataset, backbone, head):
+    """N_H is 64 on CIFAR-10, 2,048 elsewhere (Appendix B); what nothing trains has no head."""
+    config = configure(dataset, "qsmi", 48)
+    assert (config.backbone, config.head) == (backbone, head)
+    assert configure(dataset, "itq", 48).head == "narrow"
+    assert configure(dataset, "csq", 48, head="csq").head == "csq"
+
+
+@pytest.mark.parametrize("method", LEARNT)
+def test_a_stand_in_has_the_numbers_of_what_it_stands_for(method):
+    for dataset, names in STANDS_FOR.items():
+        own, theirs = (configure(name, method, 48) for name in (dataset, names[0]))
+        assert (own.alpha, own.options, own.epochs) == (theirs.alpha, theirs.options, theirs.epochs)
+
+
+@pytest.mark.parametrize("variant", ["qmi", "qmi_clamped", "qsmi_unclamped", "qsmi_priors", "qsmi_jaccard"])
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10", "nus_wide"])
-def test_the_variants_of_the_ablation_have_the_alpha_of_qsmi(variant, dataset):
+def test_the_variants_have_the_alpha_of_qsmi(variant, dataset):
     assert configure(dataset, variant, 48).alpha == configure(dataset, "qsmi", 48).alpha
 
 
@@ -163,6 +191,9 @@ def test_settings_and_options_override_a_methods_own_numbers():
         ("lsh", {"epochs": 2}, "unknown setting of lsh 'epochs'; known: backbone, bits, draw, precision"),
         ("itq", {"learning_rate": 0.1}, "unknown setting of itq 'learning_rate'; known: backbone, bits"),
         ("qsmi_u", {"space": "pixels"}, "unknown space 'pixels'; known: embeddings, inputs"),
+        ("csq", {"head": "deep"}, "unknown head 'deep'; known: csq, narrow, wide"),
+        ("lsh", {"head": "wide"}, "unknown setting of lsh 'head'; known: backbone, bits"),
+        ("qsmi_priors", {"information_needs": 10.0}, "unknown setting of qsmi_priors 'information_needs'; known: "),
     ],
 )
 def test_unknown_names_list_the_known(method, settings, message):
@@ -260,6 +291,7 @@ OTHER = {
     "protocol": "reduced",
     "backbone": "digits_labels",
     "backbone_learning_rate": 1e-4,
+    "head": "wide",
 }
 
 
@@ -282,7 +314,7 @@ def test_the_full_protocol_goes_without_saying():
 
 
 def test_frozen_features_go_without_saying_where_there_are_none():
-    assert not {"backbone", "backbone_learning_rate"} & CONFIG.to_dict().keys()
+    assert not {"backbone", "backbone_learning_rate", "head"} & CONFIG.to_dict().keys()
     assert dataclasses.replace(CONFIG, backbone="resnet56").to_dict()["backbone"] == "resnet56"
 
 

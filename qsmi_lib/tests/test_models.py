@@ -17,8 +17,8 @@ BITS = 12
 CONFIG = configure("digits", "qsmi", BITS, seed=3, alpha=0.1)
 
 
-def images(side, n=50):
-    return torch.randn(n, 1, side, side, generator=torch.Generator().manual_seed(0))
+def images(side, width=None, n=50):
+    return torch.randn(n, 1, side, width or side, generator=torch.Generator().manual_seed(0))
 
 
 def seeded(dataset, bits=BITS, method="qsmi"):
@@ -65,7 +65,14 @@ SHAPES = {
         "dense.weight": (BITS, 64),
         "dense.bias": (BITS,),
     },
+    "digit_pairs": {
+        "hidden.weight": (64, 128),
+        "hidden.bias": (64,),
+        "dense.weight": (BITS, 64),
+        "dense.bias": (BITS,),
+    },
 }
+SIDES = {"fashion_mnist": (28, 28), "digits": (8, 8), "digit_pairs": (8, 16)}
 
 
 @pytest.mark.parametrize("dataset", models.NETWORKS)
@@ -74,10 +81,10 @@ def test_a_network_has_these_parameters_and_no_other(dataset):
     assert {name: tuple(value.shape) for name, value in parameters} == SHAPES[dataset]
 
 
-@pytest.mark.parametrize(("dataset", "side"), [("fashion_mnist", 28), ("digits", 8)])
-def test_embeddings_have_no_output_activation(dataset, side):
-    assert seeded(dataset, bits=1)(images(side)).shape == (50, 1)
-    embeddings = seeded(dataset, bits=48)(10 * images(side))
+@pytest.mark.parametrize(("dataset", "sides"), SIDES.items())
+def test_embeddings_have_no_output_activation(dataset, sides):
+    assert seeded(dataset, bits=1)(images(*sides)).shape == (50, 1)
+    embeddings = seeded(dataset, bits=48)(10 * images(*sides))
     assert embeddings.shape == (50, 48)
     assert embeddings.min() < -1 and embeddings.max() > 1
 
@@ -115,7 +122,7 @@ def test_methods_share_the_network_but_for_the_last_layer_of_some(dataset, metho
     assert type(network.dense) is OWN.get(method, torch.nn.Linear)
     for name, value in usual.state_dict().items():
         assert name.startswith("dense") or torch.equal(network.state_dict()[name], value)
-    assert network.eval()(images({"digits": 8, "fashion_mnist": 28}[dataset], n=3)).shape == (3, BITS)
+    assert network.eval()(images(*SIDES[dataset], n=3)).shape == (3, BITS)
 
 
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
@@ -140,7 +147,7 @@ def test_a_code_length_that_a_method_cannot_give_is_refused(bits, method, messag
 
 
 def test_an_unknown_data_set_lists_the_known():
-    with pytest.raises(ValueError, match=r"unknown data set 'mnist'; known: .*digits.*fashion_mnist"):
+    with pytest.raises(ValueError, match=r"unknown data set 'mnist'; known: .*digits.*fashion_mnist.*; or the path of"):
         models.build("mnist", BITS)
 
 
@@ -154,10 +161,16 @@ def test_bits_are_a_whole_number_of_at_least_1(bits):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "side", "method"),
-    [("fashion_mnist", 28, "qsmi"), ("digits", 8, "qsmi"), ("digits", 8, "dnnh"), ("digits", 8, "classifier")],
+    ("dataset", "method"),
+    [
+        ("fashion_mnist", "qsmi"),
+        ("digits", "qsmi"),
+        ("digits", "dnnh"),
+        ("digits", "classifier"),
+        ("digit_pairs", "qsmi"),
+    ],
 )
-def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, side, method):
+def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, method):
     path = tmp_path / "new" / "folder" / "model.safetensors"
     config = configure(dataset, method, BITS, seed=3, protocol="held_out")
     network = models.to_device(seeded(dataset, method=method), torch.device("cpu")).eval()
@@ -165,7 +178,8 @@ def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, side, meth
     loaded, loaded_config = models.load(path)
     assert loaded_config == config
     assert not loaded.training
-    torch.testing.assert_close(loaded(images(side)), network(images(side)), rtol=1e-5, atol=1e-5)
+    pictures = images(*SIDES[dataset])
+    torch.testing.assert_close(loaded(pictures), network(pictures), rtol=1e-5, atol=1e-5)
     assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in network.state_dict().items())
 
 

@@ -7,12 +7,14 @@ import torch
 
 from qsmi_lib import datasets
 from qsmi_lib.config import FULL
-from qsmi_lib.datasets import Part, Split, fashion_mnist, overlap, protocols
+from qsmi_lib.datasets import Part, Split, fashion_mnist, overlap, protocols, subsets
 from qsmi_lib.datasets.protocols import PROTOCOLS
 
 COMMAND = "apt-get install dataset-fashion-mnist"
 HELD_OUT = ("held_out", "reduced_held_out")
 UNSEEN = {"unseen_2": 2, "unseen_3": 3}
+KNOWN = ("cifar10", "digit_pairs", "digits", "fashion_mnist", "miml_scenes", "tiny_imagenet_32")  # without the data
+DRAWN = ("digit_pairs", "digits", "miml_scenes")  # as published divided by a draw
 SIZES = {  # train, query, database; unseen classes: by the classes drawn
     "digits": {
         "full": (1297, 500, 1297),
@@ -216,7 +218,9 @@ def test_unseen_classes_need_single_labels(protocol):
 
 @pytest.mark.parametrize("ask", [datasets.load, datasets.fingerprint])
 def test_an_unknown_protocol_lists_the_known(ask):
-    with pytest.raises(ValueError, match="unknown protocol 'half'; known: first_tenth, full, held_out, reduced, red"):
+    with pytest.raises(
+        ValueError, match="unknown protocol 'half'; known: first_tenth, full, held_out, n_way_20, n_way_5, red"
+    ):
         ask("digits", protocol="half")
 
 
@@ -227,17 +231,31 @@ def test_a_fingerprint_is_known_without_the_data(protocol):
         assert split.fingerprint == datasets.fingerprint("digits", draw, protocol)
 
 
-@pytest.mark.parametrize("name", datasets.DATASETS)
+@pytest.mark.parametrize("name", KNOWN)
 def test_fingerprints_differ_by_protocol_and_draw(name):
-    draws = {protocol: [0] if protocol == FULL and name != "digits" else [0, 1] for protocol in PROTOCOLS}
+    draws = {protocol: [0, 1] for protocol in (*PROTOCOLS, *subsets.PROTOCOLS)} | ({} if name in DRAWN else {FULL: [0]})
     marks = [datasets.fingerprint(name, draw, protocol) for protocol, own in draws.items() for draw in own]
     assert all(one != other for one, other in combinations(marks, 2))
 
 
 def test_the_fingerprint_of_full_is_the_data_sets_own():
     """Records from before there were protocols are found by it."""
-    for name, module in datasets.DATASETS.items():
-        assert datasets.fingerprint(name) == datasets.fingerprint(name, protocol=FULL) == module.fingerprint(0)
+    for name in KNOWN:
+        own = datasets.DATASETS[name].fingerprint(0)
+        assert datasets.fingerprint(name) == datasets.fingerprint(name, protocol=FULL) == own
+
+
+@pytest.mark.parametrize("name", sorted(datasets.DATASETS.keys() - set(KNOWN)))
+def test_a_fingerprint_that_needs_data_says_how_to_get_them(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("QSMI_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=f"{name} is not on this machine: put a folder {name} or "):
+        datasets.fingerprint(name)
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN if name not in DRAWN])
+def test_a_data_set_of_one_split_has_no_other_draw(name):
+    with pytest.raises(ValueError, match="draw must be 0, got 1"):
+        datasets.fingerprint(name, 1)
 
 
 def test_a_protocol_draws_from_one_published_division(digits):

@@ -38,7 +38,7 @@ def test_the_commands_parse(line):
 
 
 def test_there_are_commands_to_check():
-    assert len(COMMANDS) == 11
+    assert len(COMMANDS) == 16
 
 
 def test_make_has_the_targets():

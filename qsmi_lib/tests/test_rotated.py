@@ -269,7 +269,7 @@ def test_the_grids_hold_items_out(profile):
     compared, poster = rotated.rotations(profile), rotated.poster_rotations(profile)
     assert {config.protocol for config in compared} == {"held_out"}
     assert {config.protocol for config in poster} == {"held_out", "reduced_held_out"}
-    variants = {"qmi", "qmi_clamped", "qsmi_unclamped"}
+    variants = {"qmi", "qmi_clamped", "qsmi_unclamped", "qsmi_priors", "qsmi_jaccard"}
     assert {config.method for config in compared} == METHODS.keys() - variants
     assert {config.method for config in poster} == {"spring"}
     assert len(set(map(repr, compared))) == len(compared) and len(set(map(repr, poster))) == len(poster)

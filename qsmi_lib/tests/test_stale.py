@@ -125,6 +125,18 @@ def test_what_trains_nothing_is_compared_in_every_score(results, metric):
     assert verification.verify("digits") == [f"{runner.run_id(config)}: {'differs' if metric else 'equal'}"]
 
 
+@pytest.mark.parametrize("rule", ["metrics", "metrics_share_one"])
+def test_with_several_labels_the_scores_of_both_rules_are_compared(results, monkeypatch, rule):
+    config = configure("digit_pairs", "qsmi", 12, epochs=1)
+    runner.run(config, "digits")
+    monkeypatch.setattr(verification, "grid", lambda name, profile: [config])
+    aged(runner.record_path(config, "digits"))
+    assert verification.verify("digits") == [f"{runner.run_id(config)}: equal"]
+    sources.equalities_of("digits").unlink()
+    aged(runner.record_path(config, "digits"), change=lambda record: record[rule].update(map=0.5))
+    assert verification.verify("digits") == [f"{runner.run_id(config)}: differs"]
+
+
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_search_is_compared_whole(here, changed):
     path = rotated.file_of(TURNED, "digits", n_steps=50)

@@ -208,7 +208,7 @@ def test_a_search_is_written_when_it_is_through(monkeypatch, results):
     [
         (("lda", "digits"), "unknown method 'lda'; known: classifier, cnnh"),
         (("lsh", "digits"), "lsh trains nothing: there is nothing to tune"),
-        (("dhn", "mnist"), "unknown data set 'mnist'; known: cifar10, digits, fashion_mnist"),
+        (("dhn", "mnist"), "unknown data set 'mnist'; known: cifar10, digit_pairs, digits, fashion_mnist"),
     ],
 )
 def test_unknown_names_list_the_known(arguments, message, results):
@@ -311,6 +311,19 @@ def test_features_that_know_no_label_are_tuned_on_few_items(invented, backbone, 
     assert search.get("backbone", "") == backbone
     path = tuning.file_of("dhn", "digits", paths.tuning(PROFILE), backbone=backbone)
     assert path.exists() and tuning.recorded("dhn", "digits", paths.tuning(PROFILE), backbone=backbone) == search
+
+
+@pytest.mark.parametrize(
+    ("dataset", "usual"), [("miml_scenes", (50, "held_out")), ("tiny_imagenet_32", (10, "held_out"))]
+)
+def test_stand_ins_are_tuned_on_all_of_their_training_items(invented, dataset, usual):
+    """Nothing of theirs is a question of few labels; the head is that of their runs."""
+    asked = invented(lambda config: 0.5)
+    tune("qsmi", dataset, PROFILE)
+    asked = [run for _, configs, _ in asked for run in configs]
+    assert {(run.epochs, run.protocol, run.backbone, run.head) for run in asked} == {
+        (*usual, "squeezenet1_1_keras", "wide")
+    }
 
 
 @pytest.mark.parametrize("method", [*grids.TABLE_5_METHODS, "dhn"])
