@@ -167,10 +167,9 @@ def table_7(profile: Profile) -> list[RunConfig]:
 
 
 def table_7_longer(profile: Profile) -> list[RunConfig]:
-    """All epochs of Table 10 against the two fifths of Table 7, on its first draws."""
-    few = max(1, profile.epochs * 2 // 5)
-    cells = product((few, profile.epochs), range(min(5, profile.draws)))
-    return [run for epochs, draw in cells for run in drawn_classes(profile, ("dsh", "qsmi"), [48], draw, epochs)]
+    """All epochs of Table 10 against the two fifths of Table 7, at its longest codes, on its first ten draws."""
+    cells = product((max(1, profile.epochs * 2 // 5), profile.epochs), range(min(10, profile.draws)))
+    return [run for epochs, draw in cells for run in drawn_classes(profile, TABLE_7, [48], draw, epochs)]
 
 
 def drawn_classes(profile: Profile, methods: Sequence[str], bits: Sequence[int], draw: int, epochs: int) -> list:

@@ -147,6 +147,8 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     kept = found(configs, where or paths.runs(profile))
     first, theirs = configs[0], grid(name, "paper")[0]
     seeds = sorted({record["config"]["seed"] for record in kept})
+    shown_seeds = ", ".join(map(str, seeds)) or "none"
+    shown_seeds = shown_seeds if len(seeds) <= 5 else f"{len(seeds)} from {seeds[0]} to {seeds[-1]}"
     epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
     data = shown_data(name, first.dataset, theirs.dataset)
     for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
@@ -162,7 +164,7 @@ def caption(name: str, profile: str, where: Path | None = None) -> str:
     over = "seeds" if len({config.draw for config in configs}) == 1 else "draws of the classes, each with its own seed"
     return (
         f"**{experiment(name).title}.** {data}{rule}; {' and '.join(map(str, epochs))} epochs; {len(kept)} of {n_runs}"
-        f" runs recorded (seeds {', '.join(map(str, seeds)) or 'none'}; {precisions}); mean ± std over {over}"
+        f" runs recorded (seeds {shown_seeds}; {precisions}); mean ± std over {over}"
         f"{beside_paper}, ties by database index."
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 
 class Tree:
-    """The files below a folder or in a zip, there below the one folder that holds them all; hidden ones are passed over.
+    """The files below a folder, or in a zip, there below the folder that holds all; hidden ones are passed over.
 
     Args:
         source: the folder or the zip.
