@@ -107,11 +107,15 @@ def run(
         config.known(f"option of {method}", configuring.options_of(method), option)
     chosen = configuring.configure(dataset, method, bits, **settings, **extra)
     record = runner.run(chosen, name, fresh=fresh)
-    for kind, rule in {"metrics": "", "metrics_share_one": ", any shared label"}.items():
-        for metric, value in record.get(kind, {}).items():
+    if "data" in record:
+        click.echo(record["data"])
+    rules = {"metrics": "share of labels", "metrics_share_one": "any shared label"}
+    for kind in (name for name in rules if name in record):
+        rule = f", {rules[kind]}" if "metrics_share_one" in record else ""
+        for metric, value in record[kind].items():
             if isinstance(value, float | int):
-                named = metric + rule
-                click.echo(f"{named:<22}{value:.4f}" if isinstance(value, float) else f"{named:<22}{value}")
+                named = f"{metric}{rule}".ljust(21 + len(rule)) + " "
+                click.echo(f"{named}{value:.4f}" if isinstance(value, float) else f"{named}{value}")
     click.echo(f"{'record':<22}{shown(runner.record_path(chosen, name))}")
     echo_note(METHODS[method])
 

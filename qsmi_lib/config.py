@@ -18,6 +18,11 @@ def known(kind: str, names: Mapping, name: str):
     return names[name]
 
 
+def short(dataset: str) -> str:
+    """A data set as files are called after it: its name, or the last step of its path."""
+    return re.sub(r"[^\w.]+", "_", PurePath(dataset).name).strip(".") or "pictures"
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """One training run and its evaluation. `configuring.configure` fills in a method's own numbers for a data set."""
@@ -80,8 +85,7 @@ class RunConfig:
         """
         text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        dataset = re.sub(r"[^\w.]+", "_", PurePath(self.dataset).name).strip(".") or "pictures"
-        return f"{dataset}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
+        return f"{short(self.dataset)}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """The configuration of a run: a method's own numbers for a data set, and what overrides them."""
 
+from pathlib import Path
+
 from qsmi_lib.config import RunConfig, known
-from qsmi_lib.datasets import BACKBONE_OF, STANDS_FOR
+from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
 from qsmi_lib.method import Default
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import HEADS
@@ -39,6 +41,8 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     options = {name: _option(name, default, settings) for name, default in options.items()}
     if "head" in settings:
         known("head", HEADS, settings["head"])
+    if dataset not in DATASETS and (place := Path(dataset).expanduser()).exists():
+        dataset = str(place.resolve())  # one data set, one id
     settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
     head = "wide" if entry.loss and settings["backbone"] and dataset not in NARROW else "narrow"
     own = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}

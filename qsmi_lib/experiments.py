@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from qsmi_lib import grids, runner
+from qsmi_lib import grids, large_grids, runner
 from qsmi_lib.config import PROFILES, Profile, RunConfig, known
 
 
@@ -121,7 +121,7 @@ EXPERIMENTS = {
         ("protocol", "method", "bits"),
         ("share_one_map", "share_one_map_11pt", "map_11pt"),
         None,
-        grids.poster_scenes,
+        large_grids.poster_scenes,
     ),
     "table_6": Experiment(
         "Table 6: DSH, DPSH and QSMI with several labels, the paper's settings",
@@ -129,7 +129,7 @@ EXPERIMENTS = {
         ("method", "bits"),
         _SEVERAL,
         "table_6.csv",
-        grids.table_6,
+        large_grids.table_6,
     ),
     "table_6_tuned": Experiment(
         "Table 6, each method tuned, and QSMI with true priors and with graded relevance",
@@ -137,7 +137,7 @@ EXPERIMENTS = {
         ("method", "bits"),
         _SEVERAL,
         None,
-        grids.table_6_tuned,
+        large_grids.table_6_tuned,
     ),
     "unbalanced": Experiment(
         "Section 3.3: equal against true priors, up to 100 times as many items a class, 48 bits",
@@ -145,7 +145,7 @@ EXPERIMENTS = {
         ("method", "alpha"),
         _MAP,
         None,
-        grids.unbalanced,
+        large_grids.unbalanced,
     ),
     "fig_3_scenes": Experiment(
         "Fig. 3, several labels: weight of the quantization penalty, 48 bits",
@@ -153,7 +153,7 @@ EXPERIMENTS = {
         ("alpha",),
         ("map_11pt", "precision_radius2", "share_one_map_11pt", "share_one_precision_radius2"),
         None,
-        grids.alphas_scenes,
+        large_grids.alphas_scenes,
     ),
     "table_7": Experiment(
         "Table 7: draws of twenty classes",
@@ -161,7 +161,7 @@ EXPERIMENTS = {
         ("method", "bits"),
         ("map_11pt", "map", "precision_radius2"),
         "table_7.csv",
-        grids.table_7,
+        large_grids.table_7,
     ),
     "table_7_longer": Experiment(
         "Table 7: two fifths of the epochs against all, 48 bits",
@@ -169,7 +169,7 @@ EXPERIMENTS = {
         ("epochs", "method"),
         ("map_11pt", "map", "precision_radius2"),
         None,
-        grids.table_7_longer,
+        large_grids.table_7_longer,
     ),
     "table_8": Experiment(
         "Table 8: CSQ and CSQ + QSMI among the methods quoted",
@@ -177,10 +177,10 @@ EXPERIMENTS = {
         ("method", "bits"),
         _CUT,
         "table_8.csv",
-        grids.table_8,
+        large_grids.table_8,
     ),
     "csq_heads": Experiment(
-        "Table 8's methods of centers on two heads", "08", ("head", "method", "bits"), _CUT, None, grids.csq_heads
+        "Table 8's methods of centers on two heads", "08", ("head", "method", "bits"), _CUT, None, large_grids.csq_heads
     ),
     "uit_dsh": Experiment(
         "UIT slides, Table 2: DSH by penalty and code length, on a tenth of the data and on all",

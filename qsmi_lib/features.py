@@ -105,10 +105,11 @@ def _compute(images: Tensor | Pictures, backbone: nn.Module, path: Path, precisi
         if held is not None and np.isfinite(held[rows]).all():
             continue
         with torch.inference_mode(), autocast(precision, device):
-            features = backbone(images[rows].to(device)).float().cpu().numpy()
-        fits = features.ndim == 2 and len(features) == len(images[rows])
+            batch = images[rows].to(device)
+            features = backbone(batch).float().cpu().numpy()
+        fits = features.ndim == 2 and len(features) == len(batch)
         if not fits or not np.isfinite(features).all():
-            kind = "that are not finite" if fits else f"of shape {features.shape} for {len(images[rows])} images"
+            kind = "that are not finite" if fits else f"of shape {features.shape} for {len(batch)} images"
             raise ValueError(
                 f"{path.stem.rsplit('-', 1)[0]} must give finite features (n, n_features), got some {kind}"
             )

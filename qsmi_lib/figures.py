@@ -16,6 +16,7 @@ from qsmi_lib.grids import POSTER_BITS
 from qsmi_lib.methods import METHODS
 from qsmi_lib.plotting import comparison, derivation, frozen, several, sphere
 from qsmi_lib.plotting import results as plots
+from qsmi_lib.titles import PROTOCOL_TITLES
 
 
 def compared(cells: pd.DataFrame, kept: list[dict], profile: str) -> Figure:
@@ -97,7 +98,10 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     backbones = {record["config"].get("backbone", "") for record in kept} - {""}
     through = f" through {' and '.join(BACKBONES[name].title for name in sorted(backbones))}" if backbones else ""
     data = tables.shown_data(name, first["dataset"], grid(name, "paper")[0].dataset)
-    title = f"{data}{through}, {epochs}, {seeds} seed{'s' if seeds > 1 else ''}"
+    protocols = {record["config"].get("protocol", config.FULL) for record in kept}
+    divided = f", {PROTOCOL_TITLES[protocols.pop()]}" if len(protocols) == 1 and config.FULL not in protocols else ""
+    repeated = "draw" if len({record["config"]["draw"] for record in kept}) > 1 else "seed"
+    title = f"{data}{divided}{through}, {epochs}, {seeds} {repeated}{'s' if seeds > 1 else ''}"
     drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows
     return drawn
 

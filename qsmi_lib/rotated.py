@@ -14,7 +14,8 @@ from qsmi_lib import models, paths, records, rotation, runner, sources, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
-from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, poster_runs, reduced_epochs, tuned
+from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, reduced_epochs, tuned
+from qsmi_lib.large_grids import poster_runs
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.progress import bar
 from qsmi_lib.records import by_any_label

@@ -24,9 +24,10 @@ from qsmi_lib.datasets import (
     quotas,
     splits,
     subsets,
+    tree,
 )
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models import NETWORKS, CsqHead, EndToEnd, HashHead
+from qsmi_lib.models import HEADS, NETWORKS, CsqHead, EndToEnd, HashHead
 
 
 def source_hash(config: RunConfig) -> str:
@@ -49,7 +50,8 @@ def source_hash(config: RunConfig) -> str:
     network = [HashHead, EndToEnd] if config.backbone else [known("data set", NETWORKS, config.dataset)]
     network += [CsqHead] if config.head == "csq" else []
     network += [entry.head] if entry.head else []
-    head = repr((function.__name__, sorted(fixed.items())))
+    widths = getattr(HEADS[config.head], "keywords", {}) if config.backbone else {}
+    head = repr((function.__name__, sorted((fixed | widths).items())))
     return hash_of([*sorted(modules, key=lambda module: module.__name__), *network], head)
 
 
@@ -81,7 +83,7 @@ def _modules_of(data: ModuleType | picture_sets.PictureSet) -> set[ModuleType]:
     """The modules that say which items a data set has, and in which order."""
     if isinstance(data, ModuleType):
         return {data, digits} if data is digit_pairs else {data}
-    return {picture_sets, catalogue, pictures, quotas}
+    return {picture_sets, catalogue, pictures, quotas, tree}
 
 
 def _with_imports(module: ModuleType) -> set[ModuleType]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from qsmi_lib import paths, records, runner
 from qsmi_lib.backbones import BACKBONES
-from qsmi_lib.config import RunConfig, known
+from qsmi_lib.config import RunConfig, known, short
 from qsmi_lib.configuring import COUNTS, configure
 from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.methods import METHODS
@@ -146,7 +146,7 @@ def file_of(
 ) -> Path:
     """Where a search is written."""
     epochs = usual_of(dataset, backbone)[0] if epochs is None else epochs
-    seen = f"{dataset}-{backbone}" if backbone else dataset
+    seen = f"{short(dataset)}-{backbone}" if backbone else short(dataset)
     return folder / f"{seen}-{method}-{bits}b-s{seed}-{epochs}e.json"
 
 

@@ -117,12 +117,12 @@ def read(source: Path) -> Catalogue:
             return _catalogue(source, tree, [("", entry) for entry in _listed(source.read_bytes(), source.name)])
     with Tree(source) as tree:
         top = sorted(name for name in (tree.names() if tree.zip else _files(source)) if "/" not in name)
-        lists = [name for name in top if name.endswith(".txt") and name != NAMES]
-        if len(lists) > 1 and (unknown := [name for name in lists if name.removesuffix(".txt") not in PARTS]):
-            raise ValueError(
-                f"{source} holds several lists, {unknown[0]} among them: expected the names "
-                f"{', '.join(f'{part}.txt' for part in PARTS)}, or one list alone"
-            )
+        lists = [name for name in top if name.endswith(".txt") and name.removesuffix(".txt") in PARTS]
+        if not lists:  # one list of any name; other texts, such as a README, are none
+            lists = [name for name in top if name.endswith(".txt") and _is_list(tree.bytes_of(name))]
+            if len(lists) > 1:
+                known = ", ".join(f"{part}.txt" for part in PARTS)
+                raise ValueError(f"{source} holds several lists, {lists[0]} among them: expected {known}, or one alone")
         if lists:
             found = [(PARTS.get(n.removesuffix(".txt"), ""), e) for n in lists for e in _listed(tree.bytes_of(n), n)]
         elif TABLE in top:
@@ -136,9 +136,17 @@ def _files(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
 
 
+def _is_list(content: bytes) -> bool:
+    """Whether any line ends in a label."""
+    return any(line.split()[-1:] in ([b"0"], [b"1"]) and len(line.split()) > 1 for line in content.split(b"\n"))
+
+
 def _listed(content: bytes, name: str) -> Iterator[Item | Fault]:
-    """The lines ``path 0 1 0 ...`` of a list."""
-    for number, line in enumerate(content.decode("utf-8-sig", errors="replace").splitlines(), 1):
+    """The lines ``path 0 1 0 ...`` of a list; a path has no blanks."""
+    lines = content.decode("utf-8-sig", errors="replace").split("\n")
+    if not any(line.strip() for line in lines):
+        yield Fault(name, "it lists no picture: expected lines `path 0 1 0 ...`")
+    for number, line in enumerate(lines, 1):
         if line.strip():
             path, *values = line.split()
             yield _item(f"{name}:{number}", path, values)
@@ -146,11 +154,23 @@ def _listed(content: bytes, name: str) -> Iterator[Item | Fault]:
 
 def _tabled(content: bytes) -> Iterator[Item | Fault | Classes]:
     """The rows of a table of labels, after the names of the classes; the first column names the pictures."""
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""))
-    yield Classes(tuple(name.strip() for name in next(rows, [])[1:]))
-    for row in rows:
-        if row:
-            yield _item(f"{TABLE}:{rows.line_num}", row[0].strip(), [value.strip() for value in row[1:]])
+    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""), strict=True)
+    start, names = 1, None
+    try:
+        for row in rows:
+            path, *values = [value.strip() for value in row] or [""]
+            if row and names is None:
+                names = tuple(values)
+                if not names or set(names) <= {"0", "1"}:
+                    yield Fault(f"{TABLE}:1", f"expected the names of the labels, got the picture {path!r}")
+                elif len(set(names)) < len(names):
+                    yield Fault(f"{TABLE}:1", f"a label is named twice: {', '.join(names)}")
+                yield Classes(names)
+            elif row:
+                yield _item(f"{TABLE}:{rows.line_num}", path, values)
+            start = rows.line_num + 1
+    except csv.Error as error:
+        yield Fault(f"{TABLE}:{start}", f"this row and what follows cannot be read ({error})")
 
 
 def _item(where: str, path: str, values: Sequence[str]) -> Item | Fault:
@@ -229,6 +249,6 @@ def _coded(labels: list, classes: Sequence[str]) -> tuple[np.ndarray, tuple[str,
     if labels and isinstance(labels[0], str):
         names, coded = np.unique(labels, return_inverse=True)
         return coded.astype(np.int64), tuple(names.tolist())
-    coded = np.array(labels, np.int64).reshape(len(labels), -1)
+    coded = np.array(labels, np.int64).reshape(len(labels), len(labels[0]) if labels else len(classes))
     names = tuple(classes) or tuple(map(str, range(coded.shape[1])))
     return (coded.argmax(axis=1) if (coded.sum(axis=1) == 1).all() and len(coded) else coded), names

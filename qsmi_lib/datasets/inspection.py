@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import UnidentifiedImageError
 
 from qsmi_lib.datasets import catalogue
 from qsmi_lib.datasets.catalogue import Catalogue, Fault
+from qsmi_lib.datasets.picture_sets import PictureSet
 from qsmi_lib.datasets.pictures import UNREADABLE, decoded
 from qsmi_lib.datasets.tree import Tree
 from qsmi_lib.progress import bar
@@ -35,7 +35,8 @@ def inspect(source: Path) -> Report:
     """Read every list and decode every picture below `source`; nothing is raised for what is wrong with an item.
 
     Faults are a line of another length, a label other than 0 or 1, a path outside the root, a missing or unreadable
-    picture, an item twice in a part, a query that trains or is searched, be it under another name. Notes are items
+    picture, an item twice in a part, a query that trains or is searched, be it under another name, and where there are
+    none of these, a division that cannot be made. Notes are items
     without a label, and pictures that are there twice under two names elsewhere.
 
     Raises:
@@ -64,6 +65,11 @@ def inspect(source: Path) -> Report:
             same = f"{named(row)}holds the same picture as {found.where[first]}"
             what = f"{same}: a query that trains or is searched" if leaks else same
             (faults if leaks else notes).append(Fault(found.where[row], what))
+    if not faults:
+        try:
+            PictureSet(str(source), at=source).parts(0)
+        except ValueError as error:
+            faults.append(Fault(str(source), str(error)))
     return Report(found, tuple(faults), tuple(notes))
 
 
@@ -84,8 +90,7 @@ def _contents(found: Catalogue) -> Iterator[tuple[int, str, str]]:
                 held = tree.bytes_of(found.paths[row])
                 decoded(held, 1)
             except UNREADABLE as error:
-                unknown = isinstance(error, UnidentifiedImageError)  # its text names but an address in memory
-                return row, f"unreadable {row}", "of no known format" if unknown else str(error)
+                return row, f"unreadable {row}", str(error)
             return row, hashlib.sha256(held).hexdigest(), ""
 
         yield from bar(pool.map(content, range(len(found))), "decoding", total=len(found), unit="picture")

@@ -16,6 +16,7 @@ from qsmi_lib.datasets.listed import check_leaks
 from qsmi_lib.datasets.pictures import Pictures
 from qsmi_lib.datasets.quotas import AtRandom, PerLabel
 from qsmi_lib.datasets.splits import Part, Split
+from qsmi_lib.datasets.tree import Tree
 
 TENTH = PerLabel()
 
@@ -86,7 +87,10 @@ class PictureSet:
             return f"{known[0].mark}-{self._divided(known[0], known[0].division, draw)}"
         found = self.catalogue()
         version = self.versions[self.version()]
-        return f"{found.mark[:16]}-{self._divided(version, None if found.parts else version.division, draw)}"
+        with Tree(found.root) as tree:  # sizes stand for the pictures, and are the same on every machine
+            sizes = [tree.size(path) for path in found.paths]
+        mark = hashlib.sha256(f"{found.mark} {sizes}".encode()).hexdigest()
+        return f"{mark[:16]}-{self._divided(version, None if found.parts else version.division, draw)}"
 
     def load(self, draw: int) -> Split:
         """The data set as `Pictures` that are decoded when they are asked for; the fingerprint says which division.
@@ -96,14 +100,8 @@ class PictureSet:
             ValueError: a fault of the data (file and line are named), numbers of no known version, items without a
                 label where the protocol has none, or a query that trains or is searched.
         """
-        found, mark = self.catalogue(), self.fingerprint(draw)
+        found, mark, parts = self.catalogue(), self.fingerprint(draw), self.parts(draw)
         version = self.versions[self.version()]
-        parts = dict(found.parts) or version.division.parts(found.labels, draw)
-        parts.setdefault("database", parts.get("train"))
-        parts.setdefault("train", parts["database"])
-        if lacking := [part for part in ("train", "query") if parts.get(part) is None]:
-            raise ValueError(f"{found.source} has no part {lacking[0]!r}: expected {catalogue.FORMS}")
-        check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(found))
         pictures = Pictures(found.root, found.paths, found.where, self.side)
         content = hashlib.sha256(f"{found.mark} {pictures.content}".encode()).hexdigest() if version.mark else ""
         if not content.startswith(version.mark):
@@ -121,6 +119,18 @@ class PictureSet:
         train = part("train")
         database = train if np.array_equal(np.sort(parts["train"]), np.sort(parts["database"])) else part("database")
         return Split(self.name, train, part("query"), database, mark, found.classes)
+
+    def parts(self, draw: int) -> dict[str, np.ndarray]:
+        """Rows of "train", "query" and "database", as the data or the protocol divide them; errors as of `load`."""
+        found, version = self.catalogue(), self.versions[self.version()]
+        parts = dict(found.parts) or version.division.parts(found.labels, draw)
+        parts.setdefault("database", parts.get("train"))
+        parts.setdefault("train", parts["database"])
+        for part in ("train", "query"):
+            if parts.get(part) is None or not len(parts[part]):
+                raise ValueError(f"{found.source} has no part {part!r}: expected {catalogue.FORMS}")
+        check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(found))
+        return parts
 
     def catalogue(self) -> Catalogue:
         """What the data hold; a FileNotFoundError says how to get them, a ValueError names the first fault."""

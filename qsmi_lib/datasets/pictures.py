@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qsmi_lib.datasets.tree import Tree
 
-UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class Pictures:
@@ -22,7 +22,8 @@ class Pictures:
 
     ``pictures[rows]`` with indices or a slice decodes those rows, on several threads; with a boolean mask it gives the
     `Pictures` of those rows, and decodes nothing. A picture is scaled, bilinear and antialiased, until its shorter side
-    has `side` pixels, and cut to its centre; grey ones and others become RGB.
+    has `side` pixels, and cut to its centre; grey ones and others become RGB,
+    but for those of more than 8 bits a channel, which are refused. An orientation that a camera noted is not applied.
 
     Args:
         root: the folder or zip.
@@ -98,6 +99,12 @@ class Pictures:
 
 def decoded(content: bytes, side: int) -> np.ndarray:
     """The picture in a file's `content`, RGB uint8 (side, side, 3); one of `UNREADABLE` where there is none."""
-    with Image.open(io.BytesIO(content)) as image:
+    try:
+        opened = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise ValueError("of no known format") from error  # its own text names but an address in memory
+    with opened as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"more than 8 bits a channel, mode {image.mode}: expected 8")
         fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
         return np.asarray(fitted)

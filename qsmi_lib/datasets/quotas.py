@@ -12,7 +12,7 @@ class PerLabel:
     """So many queries a label; all other items train and are the database.
 
     Attributes:
-        n: queries a label; None: as many as make a tenth of the items.
+        n: queries a label; None: as many as make a tenth of the items, but at most half of those that carry the label.
     """
 
     n: int | None = None
@@ -22,8 +22,9 @@ class PerLabel:
 
     def parts(self, labels: np.ndarray, draw: int) -> Mapping[str, np.ndarray]:
         """Rows of the parts "train", "query" and "database", whose rows are those of "train"."""
-        n_labels = labels.shape[1] if labels.ndim == 2 else len(np.unique(labels))
-        query = per_label(labels, self.n or max(1, len(labels) // (10 * n_labels)), draw)
+        counts = member_of(labels).sum(axis=0)
+        tenth = np.minimum(max(1, len(labels) // (10 * len(counts))), counts // 2)  # a rare label keeps what trains
+        query = per_label(labels, self.n or tenth, draw)
         return {"train": np.flatnonzero(~query), "query": np.flatnonzero(query), "database": np.flatnonzero(~query)}
 
 
@@ -56,7 +57,12 @@ def by_hash(n: int, draw: int) -> np.ndarray:
     return np.argsort([hashlib.sha256(f"{draw}:{row}".encode()).hexdigest() for row in range(n)])
 
 
-def per_label(labels: np.ndarray, n: int, draw: int) -> np.ndarray:
+def member_of(labels: np.ndarray) -> np.ndarray:
+    """Which item carries which label: bool (n_items, c)."""
+    return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.unique(labels)
+
+
+def per_label(labels: np.ndarray, n: int | np.ndarray, draw: int) -> np.ndarray:
     """Which items are queries, n a label: bool.
 
     Items come in a random order; each becomes a query of the first of its labels that still wants one. A query with
@@ -64,20 +70,22 @@ def per_label(labels: np.ndarray, n: int, draw: int) -> np.ndarray:
 
     Args:
         labels: int (n_items,), or multi-hot (n_items, c).
-        n: how many queries a label.
+        n: how many queries each label, one number or (c,).
         draw: number of the draw.
 
     Raises:
         ValueError: a label with fewer than n items left; it is named by its column.
     """
-    member = labels if labels.ndim == 2 else labels[:, None] == np.unique(labels)
-    member, query = member.astype(bool), np.zeros(len(labels), bool)
-    wanting = np.full(member.shape[1], n)
+    member, query = member_of(labels), np.zeros(len(labels), bool)
+    asked = np.broadcast_to(n, member.shape[1])
+    wanting = asked.copy()
     for row in by_hash(len(labels), draw):
         open_labels = np.flatnonzero(member[row] & (wanting > 0))
         if len(open_labels):
             query[row], wanting[open_labels[0]] = True, wanting[open_labels[0]] - 1
     if wanting.any():
         short = int(wanting.argmax())
-        raise ValueError(f"expected {n} queries for each label, got {n - wanting[short]} for label {short}")
+        raise ValueError(
+            f"expected {asked[short]} queries for each label, got {asked[short] - wanting[short]} for label {short}"
+        )
     return query

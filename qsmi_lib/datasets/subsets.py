@@ -52,7 +52,7 @@ def unbalanced(split: Split, draw: int) -> Split:
     kept = torch.zeros(len(split.train), dtype=torch.bool)
     for k in range(n_classes):
         own = (split.train.labels == k).nonzero()[:, 0].numpy()
-        kept[rng.permutation(own)[: max(1, round(len(own) * RATIO ** (-k / (n_classes - 1))))]] = True
+        kept[rng.permutation(own)[: max(1, round(len(own) * RATIO ** (-k / max(1, n_classes - 1))))]] = True
     train = split.train[kept]
     return Split(split.name, train, split.query, train, split.fingerprint, split.classes)
 

@@ -44,7 +44,12 @@ class Tree:
         if self.zip is not None:
             yield from self._infos
             return
+        seen = set()
         for folder, folders, files in os.walk(self.source, followlinks=True):
+            if (place := os.path.realpath(folder)) in seen:  # a link to a folder above
+                folders.clear()
+                continue
+            seen.add(place)
             own = PurePosixPath(Path(folder).relative_to(self.source).as_posix())
             folders[:] = sorted(name for name in folders if not _hidden(PurePosixPath(name)))
             yield from (str(own / name) for name in sorted(files) if not _hidden(PurePosixPath(name)))
@@ -61,6 +66,10 @@ class Tree:
             return self.zip.read(self._infos[name])
         except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zipfile.zlib.error) as error:
             raise ValueError(f"{self.source} is damaged at {name}: {error}") from error
+
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+        return self._infos[name].file_size if self.zip is not None else (self.source / name).stat().st_size
 
     def mark(self, name: str) -> str:
         """What stands for the content of a file without reading it: a zip's checksum, else size and time of change."""

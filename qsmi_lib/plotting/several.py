@@ -40,7 +40,7 @@ def by_label(scores: Mapping[str, np.ndarray], labels: Sequence[str], counts: Se
         labels: their names.
         counts: training items that carry each.
     """
-    figure, axes = plt.subplots(figsize=(6.4, 3.2), dpi=DPI)
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=DPI)
     order = np.argsort(-np.asarray(counts), kind="stable")
     for index, (title, values) in enumerate(scores.items()):
         values = np.asarray(values, float)[:, order]
@@ -48,5 +48,5 @@ def by_label(scores: Mapping[str, np.ndarray], labels: Sequence[str], counts: Se
         axes.errorbar(np.arange(len(order)), values.mean(axis=0), deviation, label=title, **cycle_style(index))
     axes.set(xlabel="label, and how many training items carry it", ylabel="mean AP of its queries")
     axes.set_xticks(range(len(order)), [f"{labels[k]}\n{counts[k]:,}" for k in order], fontsize=6.5)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure

@@ -11,7 +11,6 @@ from qsmi_lib.datasets.inspection import inspect, summary
 from qsmi_lib.tests.small_pictures import WRITERS, listing, picture, table, write_folder
 
 each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-pending = pytest.mark.xfail(strict=True, reason="a catalogue of no items cannot be read")
 
 
 def pictures(*names):
@@ -166,7 +165,6 @@ def test_what_is_no_data_set_is_one_line(tmp_path):
         assert result.exit_code == 1 and result.output.startswith(f"Error: {message}")
 
 
-@pending
 def test_a_list_whose_pictures_are_all_missing_has_a_fault_a_line(tmp_path):
     """As where the list lies beside the folder that it was made for."""
     source = write_folder(tmp_path / "own", {"list.txt": listing(ROWS)})

@@ -22,7 +22,6 @@ WHERE = [f"list.txt:{number + 1}" for number in range(N)]
 FILES = {path: picture(number) for number, path in enumerate(PATHS)}
 WHOLE = torch.stack([torch.from_numpy(pixels(number).transpose(2, 0, 1).copy()) for number in range(N)])
 each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-pending = pytest.mark.xfail(strict=True, reason="decoded twice; an address in memory in the message")
 
 
 def of(root, side=SIDE, paths=PATHS, where=WHERE):
@@ -178,7 +177,6 @@ def test_an_unreadable_picture_is_named_with_its_line(tmp_path, write, content):
             own[rows]
 
 
-@pending
 def test_of_no_known_format_is_said_in_words(own):
     write_folder(own.root, {PATHS[0]: b"no picture"})
     message = f"list.txt:1: images/0.png of {own.root} cannot be read as a picture (of no known format)"
@@ -298,7 +296,6 @@ def test_an_unreadable_picture_stops_the_features_with_its_line(own, results):
     assert not list(results.rglob("toy-*.npy"))
 
 
-@pending
 def test_pictures_are_decoded_once_for_their_features(own, monkeypatch):
     calls, whole, lock = [], module.decoded, threading.Lock()
 
