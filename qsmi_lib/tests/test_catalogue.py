@@ -441,6 +441,16 @@ def test_texts_that_are_no_lists_are_passed_over(tmp_path, write):
     assert len(found) == 2 and not found.faults and found.parts.keys() == {"train", "query"}
 
 
+@each_source
+@pytest.mark.parametrize("name", ["train.txt", "labels.csv"])
+def test_lists_of_known_names_and_tables_go_before_other_texts(tmp_path, write, name):
+    own = {"train.txt": listing(SEVERAL), "labels.csv": table(SEVERAL, CLASSES)}[name]
+    texts = {"README.txt": "See also:\n", "words.txt": "n01 cat\n", "empty.txt": "", "one.txt": "1\n"}
+    texts |= {"more.txt": listing(SEVERAL)} if name == "train.txt" else {}
+    found = read(write(tmp_path / "own", files(SEVERAL) | texts | {name: own}))
+    is_(found, SEVERAL, parts={"train": tuple(SEVERAL)} if name == "train.txt" else None)
+
+
 def test_a_damaged_zip(tmp_path):
     source = write_zip(tmp_path / "own", files(SEVERAL))
     source.write_bytes(source.read_bytes()[:50])
@@ -472,6 +482,12 @@ def test_a_table_without_a_header_is_named(tmp_path):
     text = "a.jpg,0,1\nb.jpg,1,0\n"
     found = read(write_folder(tmp_path / "own", files(["a.jpg", "b.jpg"]) | {"labels.csv": text}))
     assert faults(found) == ["labels.csv:1: expected the names of the labels, got the picture 'a.jpg'"]
+
+
+def test_a_label_that_is_named_twice(tmp_path):
+    text = "file,cat,dog,cat\na.jpg,0,1,0\n"
+    found = read(write_folder(tmp_path / "own", files(["a.jpg"]) | {"labels.csv": text}))
+    assert faults(found) == ["labels.csv:1: a label is named twice: cat, dog, cat"]
 
 
 @pytest.mark.parametrize("n_rows", [3, 30_000])

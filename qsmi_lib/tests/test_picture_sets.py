@@ -370,6 +370,36 @@ def test_a_faulty_path_is_refused_with_the_line(tmp_path):
         datasets.load(str(source))
 
 
+def test_another_picture_under_an_old_name_is_another_data_set(tmp_path):
+    """As far as its size tells; a folder and a zip, on any day, give one fingerprint."""
+    rows = several(30, 3)
+    content = files(rows) | {"all.txt": listing(rows)}
+    folder, packed = (str(write(tmp_path / "own", content)) for write in WRITERS.values())
+    before = datasets.fingerprint(folder)
+    assert datasets.fingerprint(packed) == before
+    os.utime(tmp_path / "own/images/3.png", ns=(1, 1))
+    assert datasets.fingerprint(folder) == before
+    write_folder(tmp_path / "own", {"images/3.png": picture(0, 40, 40)})
+    assert datasets.fingerprint(folder) != before
+
+
+def test_rare_labels_leave_something_to_train_on(tmp_path):
+    """A label of one item asks nothing, one of none neither."""
+    rows = {f"images/{number}.png": (int(number > 2), int(number < 3), int(number == 5), 0) for number in range(60)}
+    source = str(write_folder(tmp_path / "own", files(rows) | {"all.txt": listing(rows)}))
+    split = datasets.load(source)
+    assert sizes(split) == (58, 2, 58)
+    assert split.query.labels.sum(dim=0)[[0, 1, 3]].tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("part", "division"), [("query", AtRandom(0, 2)), ("train", AtRandom(2, 0))])
+def test_a_part_of_nothing_is_refused(tmp_path, part, division):
+    source = write_folder(tmp_path / "own", files(["a.png", "b.png"]) | {"all.txt": "a.png 1 0\nb.png 0 1\n"})
+    toy = PictureSet("toy", {"any": Version(division=division)}, at=source)
+    with pytest.raises(ValueError, match=f"^{re.escape(str(source))} has no part '{part}': expected lists of lines"):
+        toy.load(0)
+
+
 def test_protocols_divide_what_a_path_holds(tmp_path):
     names = [f"{part}/{'abcdefg'[k % 7]}/{k}.png" for part, n in (("train", 70), ("test", 21)) for k in range(n)]
     source = str(write_folder(tmp_path / "own", files(names)))

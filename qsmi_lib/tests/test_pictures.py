@@ -152,6 +152,19 @@ def test_grey_and_cmyk_jpegs_have_three_channels(tmp_path):
         assert decoded((tmp_path / "a.jpg").read_bytes(), SIDE).shape == (SIDE, SIDE, 3)
 
 
+@pytest.mark.parametrize(("dtype", "mode"), [(np.uint16, "I;16"), (np.int32, "I"), (np.float32, "F")])
+def test_more_than_8_bits_a_channel_are_refused(dtype, mode):
+    """They would be cut off at 255: white."""
+    with pytest.raises(ValueError, match=f"^more than 8 bits a channel, mode {mode}: expected 8$"):
+        decoded(encoded((GREY * 200).astype(dtype), "tiff"), SIDE)
+
+
+def test_an_orientation_that_a_camera_noted_is_not_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    assert np.array_equal(decoded(encoded(pixels(3), "png", exif=exif), SIDE), pixels(3))
+
+
 # Damage
 
 

@@ -138,6 +138,21 @@ def test_without_a_number_a_tenth_asks_and_one_a_label_at_least(n_items, n_query
         assert of(labels, PerLabel().parts(labels, 0))[0] == n_query
 
 
+def test_a_rare_label_gives_half_of_its_items_at_most():
+    labels = np.repeat([0, 1, 2, 3], [94, 3, 2, 1])
+    parts = PerLabel().parts(labels, 0)
+    assert of(labels, parts) == (4, 96, 96)
+    assert np.bincount(labels[parts["query"]], minlength=4).tolist() == [2, 1, 1, 0]
+
+
+def test_each_label_may_have_a_quota_of_its_own():
+    labels = np.repeat([0, 1, 2], [10, 10, 2])
+    query = per_label(labels, np.array([3, 0, 2]), 0)
+    assert np.bincount(labels[query], minlength=3).tolist() == [3, 0, 2]
+    with pytest.raises(ValueError, match=r"^expected 3 queries for each label, got 2 for label 2$"):
+        per_label(labels, np.array([1, 1, 3]), 0)
+
+
 def test_at_random_so_many_ask_so_many_train_and_all_others_are_searched():
     labels = random_labels(50, 3)
     parts = AtRandom(12, 20).parts(labels, 2)

@@ -38,6 +38,18 @@ def test_the_names_of_a_folder_come_in_an_order_that_the_file_system_does_not_de
     assert found[0] == found[1] and len(found[0]) == 6
 
 
+def test_a_link_to_a_folder_above_ends(tmp_path):
+    source = write_folder(tmp_path / "own", FILES)
+    (source / "images/again").symlink_to(source, target_is_directory=True)
+    assert sorted(Tree(source).names()) == sorted(FILES)
+
+
+@each_source
+def test_sizes_are_those_of_the_files(tmp_path, write):
+    with Tree(write(tmp_path / "own", FILES)) as tree:
+        assert {name: tree.size(name) for name in FILES} == {name: len(raw) for name, raw in FILES.items()}
+
+
 @each_source
 def test_hidden_files_are_passed_over(tmp_path, write):
     with Tree(write(tmp_path / "own", FILES | HIDDEN)) as tree:
