@@ -69,7 +69,7 @@ def inspect(source: Path) -> Report:
         try:
             PictureSet(str(source), at=source).parts(0)
         except ValueError as error:
-            faults.append(Fault(str(source), str(error)))
+            faults.append(Fault(str(source), str(error).removeprefix(f"{source} ")))
     return Report(found, tuple(faults), tuple(notes))
 
 

@@ -44,12 +44,10 @@ class Tree:
         if self.zip is not None:
             yield from self._infos
             return
-        seen = set()
         for folder, folders, files in os.walk(self.source, followlinks=True):
-            if (place := os.path.realpath(folder)) in seen:  # a link to a folder above
+            if os.path.realpath(folder) in map(os.path.realpath, Path(folder).parents):  # a link to a folder above
                 folders.clear()
                 continue
-            seen.add(place)
             own = PurePosixPath(Path(folder).relative_to(self.source).as_posix())
             folders[:] = sorted(name for name in folders if not _hidden(PurePosixPath(name)))
             yield from (str(own / name) for name in sorted(files) if not _hidden(PurePosixPath(name)))
