@@ -67,8 +67,13 @@ def equalities(profile: str) -> dict[str, list[str]]:
 
 
 def is_current(recorded: str | None, today: str, profile: str) -> bool:
-    """Whether the sources with the hash `recorded` are today's, or were shown to give the same."""
-    return recorded == today or recorded in equalities(profile).get(today, ())
+    """Whether the sources with the hash `recorded` are today's, or were shown to give the same, if in several steps."""
+    groups = [{key, *older} for key, older in equalities(profile).items()]
+    same, grown = {today}, True
+    while grown:
+        joined = same.union(*(group for group in groups if group & same))
+        same, grown = joined, len(joined) > len(same)
+    return recorded in same
 
 
 def hash_of(sources: Iterable[ModuleType | type], head: str = "") -> str:
