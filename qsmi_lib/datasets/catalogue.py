@@ -59,8 +59,7 @@ class Catalogue:
     Attributes:
         source: the folder, zip or list that it was read from.
         root: the folder or zip that the paths lie below.
-        paths: of the pictures, below the root.
-        where: what lists each.
+        paths, where: of the pictures, below the root; what lists each.
         labels: int64, (n,) where every item carries one label, else multi-hot (n, c).
         classes: names of the labels; where nothing names them, their numbers.
         parts: "train", "query" and "database" -> rows, those that the source tells apart; none: it does not.
@@ -101,10 +100,7 @@ class Catalogue:
 
 
 def read(source: Path) -> Catalogue:
-    """The catalogue of a folder, a zip or a list file; nothing of a picture is read.
-
-    Args:
-        source: a list file, or a folder or zip in one of `FORMS`.
+    """The catalogue of a list file, or of a folder or zip in one of `FORMS`; nothing of a picture is read.
 
     Raises:
         FileNotFoundError: there is nothing of that name.
