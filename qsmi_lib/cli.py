@@ -12,7 +12,7 @@ PROFILE = click.option(
     default="digits",
     show_default=True,
     metavar="{digits,quick,paper,gpu}",
-    help="digits: embedded data, minutes, no network. quick: Fashion-MNIST and CIFAR-10, 1 seed, 10 epochs. "
+    help="digits: embedded data, minutes, no network. quick: real data and stand-ins, 1 seed, 10 epochs. "
     "paper: the same, 5 seeds, 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
 )
 

@@ -28,7 +28,7 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
             and learning rate to set.
 
     Raises:
-        ValueError: an unknown method, setting or option, with the known ones listed; a number out of its range.
+        ValueError: an unknown method, setting, option or head, with the known ones listed; a number out of its range.
     """
     entry = known("method", METHODS, method)
     of_no_use = {"options", "dataset", "method", *(() if entry.loss else OF_TRAINING)}

@@ -332,3 +332,18 @@ def test_without_a_repository_nothing_is_said_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr("qsmi_lib.paths.ROOT", tmp_path)
     made = records.provenance("cpu", "float32")
     assert made["commit"] is made["dirty"] is None
+
+
+def test_denormal_numbers_are_flushed_while_a_network_trains_and_only_then(monkeypatch):
+    denormal, seen, train = torch.tensor([1e-40]), [], training.train
+
+    def watched(config, split):
+        seen.append((denormal * 1.0).item())
+        return train(config, split)
+
+    monkeypatch.setattr(training, "train", watched)
+    supported = torch.set_flush_denormal(False)
+    config = replace(CONFIG, epochs=1)
+    runner.train(config, runner.split_of(config))
+    assert seen == [0.0] or not supported
+    assert (denormal * 1.0).item() > 0.0
