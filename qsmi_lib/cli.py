@@ -76,6 +76,9 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
 @click.option("--epochs", type=int, help="Passes over the training set.  [default: the profile's]")
 @click.option("--batch-size", type=int, help="Items a batch.  [default: 128]")
 @click.option("--learning-rate", type=float, help="Adam's step.  [default: 0.001]")
+@click.option("--schedule", help="Of the learning rate: constant or cosine.  [default: constant]")
+@click.option("--augmentation", help="Of training pictures: none, shift, flip or flip_shift.  [default: none]")
+@click.option("--memory", type=int, help="Earlier batches that each batch is compared with too.  [default: 0]")
 @click.option("--alpha", type=float, help="Weight of the quantization term.  [default: the method's]")
 @click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
 @click.option("--option", "options", multiple=True, metavar="NAME=VALUE",
@@ -186,7 +189,8 @@ def tables(profile: str, rescore: bool, verify: bool, readme: bool) -> None:
     for path in write_all(profile):
         click.echo(shown(path))
     if readme:
-        click.echo(shown(report.write_readme()))
+        for path in report.write_readme():
+            click.echo(shown(path))
 
 
 @main.group(invoke_without_command=True)

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 FULL = "full"  # the protocol in which a data set is used as published
+SCHEDULES = ("constant", "cosine")  # of the learning rate over the epochs; cosine: half a period, down to 0
+AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `augmentation`
+# Settings that came after the first records, and are left out of them at their defaults, so that older ids hold.
+LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
 
 
 def known(kind: str, names: Mapping, name: str):
@@ -44,9 +48,12 @@ class RunConfig:
     )
     backbone_learning_rate: float = 0.0  # Adam's step for the backbone's own weights; 0: it is frozen
     head: str = "narrow"  # what hashes a backbone's features, see `models.HEADS`
+    schedule: str = "constant"  # one of `SCHEDULES`
+    augmentation: str = "none"  # one of `AUGMENTATIONS`
+    memory: int = 0  # earlier batches with whose embeddings each batch is compared too, see `cross_batch`
 
     def __post_init__(self):
-        for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0}.items():
+        for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0, "memory": 0}.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
@@ -61,14 +68,16 @@ class RunConfig:
         options = {k: float(v) if isinstance(v, int | float) else v for k, v in self.options.items()}
         object.__setattr__(self, "options", options)
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
+        known("schedule", dict.fromkeys(SCHEDULES), self.schedule)
+        known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
         if self.backbone_learning_rate and not self.backbone:
             raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
 
     def to_dict(self) -> dict:
-        """The configuration as JSON holds it; later settings are left out at their defaults, so that older ids hold."""
+        """The configuration as JSON holds it, without those of `LATER` that are at their defaults."""
         values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
-        later = {"protocol": FULL, "backbone": "", "backbone_learning_rate": 0.0, "head": "narrow"}
-        return {name: value for name, value in values.items() if name not in later or value != later[name]}
+        first = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
+        return {name: value for name, value in values.items() if name not in LATER or value != first[name]}
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "RunConfig":

@@ -9,6 +9,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import HEADS
 
 OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
+OF_TRAINING |= {"schedule", "augmentation", "memory"}
 EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
 NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B); 2,048 elsewhere
 COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least

@@ -76,6 +76,31 @@ EXPERIMENTS = {
         "table_2.csv",
         lambda profile: grids.runs(profile, grids.COMPARED, grids.BITS),
     ),
+    "table_2_tuned": Experiment(
+        "Table 2, each method tuned on held-out training items",
+        "05",
+        ("method", "bits"),
+        _MAP,
+        None,
+        grids.table_2_tuned,
+    ),
+    "batch_sizes": Experiment(
+        "Section 3.3: M estimated from batches of three sizes, 48 bits",
+        "18",
+        ("batch_size",),
+        _MAP,
+        None,
+        grids.batch_sizes,
+    ),
+    "sigmas": Experiment(
+        "Section 3.2: QMI by the width of its kernel, 48 bits", "18", ("method", "sigma"), _MAP, None, grids.sigmas
+    ),
+    "precisions": Experiment(
+        "Rounding: the network in bf16 and in float32, 48 bits", "18", ("precision",), _MAP, None, grids.precisions
+    ),
+    "steps": Experiment(
+        "Beyond the paper: steps alone and together, 48 bits", "18", grids.STEPPED, _MAP, None, grids.steps
+    ),
     "fig_3_cifar10": Experiment(
         "Fig. 3, CIFAR-10: weight of the quantization penalty, 48 bits",
         "04",

@@ -14,7 +14,7 @@ from qsmi_lib.datasets import DATASETS
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import POSTER_BITS
 from qsmi_lib.methods import METHODS
-from qsmi_lib.plotting import comparison, derivation, frozen, several, sphere
+from qsmi_lib.plotting import claims, comparison, derivation, frozen, several, sphere
 from qsmi_lib.plotting import results as plots
 from qsmi_lib.titles import PROTOCOL_TITLES
 
@@ -62,6 +62,7 @@ FIGURES = {  # experiment: (cells, the paper's rows, records, profile) -> Figure
     "fig_3": lambda cells, paper, kept, profile: plots.sensitivity(cells.dropna(subset="map_11pt")),
     "methods": lambda cells, paper, kept, profile: compared(cells, kept, profile),
     "poster": lambda cells, paper, kept, profile: across_lengths(kept, profile, rotated.poster_rotations),
+    "sigmas": lambda cells, paper, kept, profile: claims.widths(cells.dropna(subset="map_11pt")),
     "fig_4": lambda cells, paper, kept, profile: drawn_maps(kept, profile),
     "table_3": lambda cells, paper, kept, profile: plots.by_bits(cells, paper),
     "table_5": lambda cells, paper, kept, profile: frozen.few_items(cells, paper),

@@ -14,6 +14,20 @@ BITS = (12, 24, 36, 48)  # Table 2
 TIE_BITS = (8, 12, 24, 48)  # notebook 02
 ABLATION = ("qmi", "qmi_clamped", "qsmi_unclamped", "qsmi")  # Table 1, and the cell it leaves out
 ALPHAS = (0.0, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # Fig. 3
+BATCHES = (64, 128, 256)  # the range of Section 3.3
+SIGMAS = (1.0, 3.0, 10.0, 30.0)  # widths of QMI's kernel; the paper's is 10
+SEARCHED = 20  # epochs of the line searches for Table 2
+# What may make QSMI better at the same network, data and code length: each alone, and together.
+STEPPED = ("method", "memory", "schedule", "augmentation")
+STEPS = (
+    ("qsmi", {}),
+    ("qsmi_priors", {}),
+    ("qsmi", {"memory": 4}),
+    ("qsmi", {"schedule": "cosine"}),
+    ("qsmi", {"augmentation": "shift"}),
+    ("qsmi_priors", {"memory": 4, "schedule": "cosine"}),
+    ("qsmi_priors", {"memory": 4, "schedule": "cosine", "augmentation": "shift"}),
+)
 PRIORS = ("qsmi", "qsmi_priors", "qsmi_jaccard")  # equal and true priors, yes-or-no and graded relevance
 VARIANTS = {*ABLATION, *PRIORS} - {"qsmi"}  # compared with QSMI alone
 TRAINED = tuple(name for name, entry in METHODS.items() if entry.loss is not None and name not in VARIANTS)
@@ -153,6 +167,37 @@ def alphas_cifar10(profile: Profile) -> list[RunConfig]:
     """Fig. 3's grid on the features of Table 3."""
     own = {"dataset": profile.pictures, "backbone": profile.backbone, "epochs": profile.head_epochs}
     return [run for alpha in ALPHAS for run in runs(profile, ["qsmi"], [48], profile.seeds[:3], alpha=alpha, **own)]
+
+
+def table_2_tuned(profile: Profile) -> list[RunConfig]:
+    """Table 2, each method with what its line search on held-out training items chose."""
+    found = {method: chosen(method, profile.dataset, epochs=SEARCHED) for method in COMPARED}
+    return [run for method in COMPARED for run in runs(profile, [method], BITS, **found[method])]
+
+
+def batch_sizes(profile: Profile) -> list[RunConfig]:
+    """The range of batch sizes within which M is estimated."""
+    return [run for size in BATCHES for run in runs(profile, ["qsmi"], [48], batch_size=size)]
+
+
+def sigmas(profile: Profile) -> list[RunConfig]:
+    """Both forms of QMI by the width of their kernel, and QSMI, which has none; the epochs of a comparison."""
+    own = {"epochs": profile.comparison_epochs, "seeds": profile.seeds[:3]}
+    wide = [run for sigma in SIGMAS for run in runs(profile, ABLATION[:2], [48], sigma=sigma, **own)]
+    return wide + runs(profile, ["qsmi"], [48], **own)
+
+
+def precisions(profile: Profile) -> list[RunConfig]:
+    """What a device makes of "auto" against float32; the epochs of a comparison."""
+    own = {"epochs": profile.comparison_epochs, "seeds": profile.seeds[:3]}
+    return [
+        run for precision in ("auto", "float32") for run in runs(profile, ["qsmi"], [48], precision=precision, **own)
+    ]
+
+
+def steps(profile: Profile) -> list[RunConfig]:
+    """Each step beyond the paper, and the steps together."""
+    return [run for method, settings in STEPS for run in runs(profile, [method], [48], **settings)]
 
 
 def constant_needs(profile: Profile) -> list[RunConfig]:

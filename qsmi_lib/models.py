@@ -16,6 +16,7 @@ from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import named
 from qsmi_lib.files import whole
 from qsmi_lib.methods import METHODS
+from qsmi_lib.pooling import pooled_relu
 
 
 class FashionCNN(nn.Module):
@@ -32,13 +33,12 @@ class FashionCNN(nn.Module):
         super().__init__()
         self.convolution_1 = nn.Conv2d(1, 32, 5)
         self.convolution_2 = nn.Conv2d(32, 64, 5)
-        self.pool = nn.MaxPool2d(2)
         self.dense = nn.Linear(1024, bits)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embeddings (n, bits) of normalised images (n, 1, 28, 28)."""
-        hidden = self.pool(self.convolution_1(images)).relu()
-        hidden = self.pool(self.convolution_2(hidden)).relu()
+        hidden = pooled_relu(self.convolution_1(images))
+        hidden = pooled_relu(self.convolution_2(hidden))
         return self.dense(hidden.flatten(1))
 
 

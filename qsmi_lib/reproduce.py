@@ -9,7 +9,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
-from qsmi_lib import backbones, comparison, datasets, figures, paths, rotated, runner, tables, tsne
+from qsmi_lib import backbones, causes, comparison, datasets, figures, paths, rotated, runner, tables, tsne
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
@@ -111,6 +111,8 @@ def reproduce(
     rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
+    if {"table_3", "table_5"} <= set(names) and not seeds:
+        causes.collect(profile, fresh=fresh)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
     if "fig_4" in names and not seeds:

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import models, paths, records, rotation, runner, sources, training
+from qsmi_lib import grids, models, paths, records, rotation, runner, sources, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
@@ -135,11 +135,19 @@ def poster_rotations_scenes(profile: Profile) -> list[RunConfig]:
     return [run for protocol in WHOLE for run in poster_runs(profile, ["spring"], bits, protocol)]
 
 
+def step_rotations(profile: Profile) -> list[RunConfig]:
+    """QSMI as in the paper and with all steps beyond it, each turned after training on nine tenths."""
+    cells = (grids.STEPS[0], grids.STEPS[-1])
+    own = {"protocol": "held_out"}
+    return [run for method, settings in cells for run in grids.runs(profile, [method], [48], **settings, **own)]
+
+
 ROTATIONS = {
     "14": lambda profile: [
         run for own in (poster_rotations, poster_rotations_cifar10, poster_rotations_scenes) for run in own(profile)
     ],
     "17": rotations,
+    "18": step_rotations,
 }  # notebook -> the runs whose rotations it shows
 
 

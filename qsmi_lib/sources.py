@@ -10,7 +10,19 @@ from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
-from qsmi_lib import backbone_networks, codes, features, hog, paths, precision, rotation, training
+from qsmi_lib import (
+    augmentation,
+    backbone_networks,
+    codes,
+    cross_batch,
+    features,
+    hog,
+    paths,
+    pooling,
+    precision,
+    rotation,
+    training,
+)
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import (
     catalogue,
@@ -27,7 +39,7 @@ from qsmi_lib.datasets import (
     tree,
 )
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models import HEADS, NETWORKS, CsqHead, EndToEnd, HashHead
+from qsmi_lib.models import HEADS, NETWORKS, CsqHead, EndToEnd, FashionCNN, HashHead
 
 
 def source_hash(config: RunConfig) -> str:
@@ -48,6 +60,9 @@ def source_hash(config: RunConfig) -> str:
     if entry.network is not None:
         modules |= {hog, rotation}
     network = [HashHead, EndToEnd] if config.backbone else [known("data set", NETWORKS, config.dataset)]
+    modules |= {pooling} if FashionCNN in network else set()
+    modules |= {augmentation} if config.augmentation != "none" else set()
+    modules |= {cross_batch} if config.memory else set()
     network += [CsqHead] if config.head == "csq" else []
     network += [entry.head] if entry.head else []
     widths = getattr(HEADS[config.head], "keywords", {}) if config.backbone else {}

@@ -55,9 +55,9 @@ def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
     """
     entry, configs = experiment(name), grid(name, profile)
     kept = found(configs, where or paths.runs(profile))
-    rows = [[_key(RunConfig.from_dict(r["config"]), entry.by), *(value(r, m) for m in entry.metrics)] for r in kept]
+    rows = [[key_of(RunConfig.from_dict(r["config"]), entry.by), *(value(r, m) for m in entry.metrics)] for r in kept]
     table = []
-    for key in dict.fromkeys(_key(config, entry.by) for config in configs):
+    for key in dict.fromkeys(key_of(config, entry.by) for config in configs):
         own = [row[1:] for row in rows if row[0] == key]
         row = dict(zip(entry.by, key, strict=True)) | {"seeds": len(own)}
         for metric, values in zip(entry.metrics, np.array(own).reshape(len(own), len(entry.metrics)).T, strict=True):
@@ -96,7 +96,8 @@ def beside(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
     Returns:
         `dataset`, `method`, `bits`, the settings, `metric`, `seeds`, `mean`, `std`, `paper`, `paper_std`, `difference`,
         `z` and `verdict`. z is the difference over the root of both variances; with one seed of ours only the paper's
-        counts. The paper's numbers stand beside ours where both are of the same data set.
+        counts, and ours alone where the paper prints none. The paper's numbers stand beside ours where both are of the
+        same data set.
     """
     entry = experiment(name)
     paper = published(name).set_index(["dataset", "method", "bits", "metric"])
@@ -116,7 +117,8 @@ def beside(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
 def compare(mean: float, std: float, paper: float, paper_std: float) -> dict:
     """The paper's number beside ours: difference, z and verdict."""
     difference = mean - paper
-    z = difference / math.hypot(0.0 if math.isnan(std) else std, paper_std)
+    spread = math.hypot(*(own for own in (std, paper_std) if not math.isnan(own)))
+    z = difference / spread if spread else math.nan
     if math.isnan(paper):
         verdict = "not in the paper"
     elif math.isnan(mean):
@@ -224,7 +226,7 @@ def write(name: str, profile: str) -> list[Path]:
     return [folder / f"{name}.csv", folder / f"{name}.md"]
 
 
-def _key(config: RunConfig, by: tuple[str, ...]) -> tuple:
+def key_of(config: RunConfig, by: tuple[str, ...]) -> tuple:
     """The settings of a run that tell cells apart."""
     values = config.options | {name: getattr(config, name) for name in RunConfig.__dataclass_fields__}
     return tuple(values.get(name) for name in by)
@@ -242,4 +244,4 @@ def _setting(name: str, value: object) -> str:
         return BACKBONES[value].title
     if name == "head":
         return HEAD_TITLES[value]
-    return value if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) else "–" if pd.isna(value) else f"{value:g}"

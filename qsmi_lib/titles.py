@@ -27,3 +27,4 @@ PROTOCOL_TITLES = {
     "unseen_3": "3 unseen classes",
 }
 HEAD_TITLES = {"narrow": "64 hidden", "wide": "2,048 hidden", "csq": "CSQ's own"}
+STEP_TITLES = {"qsmi_priors": "true priors", "cosine": "cosine schedule", "shift": "shifts by a pixel"}

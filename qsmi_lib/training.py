@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR
 
 from qsmi_lib import models
+from qsmi_lib.augmentation import AUGMENTATIONS
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import RunConfig, known
+from qsmi_lib.cross_batch import Memory
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import information_potentials, qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
@@ -18,6 +21,7 @@ from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
 
 N_PROBE = 1024  # training items on which the information measures are followed, the first ones
+SCHEDULES = {"constant": lambda optimizer, epochs: ConstantLR(optimizer, factor=1.0), "cosine": CosineAnnealingLR}
 
 
 class Trained(NamedTuple):
@@ -38,11 +42,13 @@ class Trained(NamedTuple):
 def train(config: RunConfig, split: Split) -> Trained:
     """Train `config` on the training part of `split`, on the device where its tensors lie.
 
-    Adam with PyTorch's default settings, no schedule, no weight decay, no augmentation; the last epoch counts. A method
-    without a loss is fitted to the inputs instead, and has no history.
+    Adam with PyTorch's default settings, no weight decay; the last epoch counts. As in the paper there is no schedule,
+    augmentation or memory, unless `config` names one. A method without a loss is fitted to the inputs instead, and has
+    no history.
 
     Raises:
-        ValueError: an unknown method or data set.
+        ValueError: an unknown method or data set; an augmentation where the inputs are no pictures; a memory where the
+            loss has targets, not pairs.
         FloatingPointError: the loss is no longer finite after an epoch; nothing is saved.
     """
     method = known("method", METHODS, config.method)
@@ -65,9 +71,17 @@ def _descend(
 ) -> list[dict[str, float]]:
     """The epochs of `config`: changes `model`, returns the history."""
     part, device, settings = split.train, split.train.inputs.device, settings_of_loss(config)
+    if config.augmentation != "none" and not (part.inputs.ndim == 4 and part.inputs.is_floating_point()):
+        kind = f"{part.inputs.dtype} of shape {tuple(part.inputs.shape)}"
+        raise ValueError(f"augmentation {config.augmentation!r} needs pictures (n, c, h, w) of floats, got {kind}")
+    if config.memory and method.prepare is not None:
+        raise ValueError(f"memory {config.memory} needs a loss of pairs, got {config.method}, which has targets")
     refresh = config.options.get("refresh")
     generator = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
     optimizer = torch.optim.Adam(models.parameter_groups(model, config), lr=config.learning_rate, fused=True)
+    schedule = SCHEDULES[config.schedule](optimizer, config.epochs)
+    change, chance = AUGMENTATIONS[config.augmentation], torch.Generator().manual_seed(config.seed)
+    memory = Memory(config.memory)
     history, step = [], 0
     for epoch in bar(range(1, config.epochs + 1), f"{config.method} {config.bits} bits", unit="epoch"):
         if method.prepare is not None and (epoch == 1 or (refresh and (epoch - 1) % int(refresh) == 0)):
@@ -76,14 +90,16 @@ def _descend(
         order = torch.randperm(len(part), generator=generator).to(device)
         for index in order.split(config.batch_size):
             with autocast(precision, device):
-                outputs = model(part.inputs[index])
+                outputs = model(change(part.inputs[index], chance))
+            embeddings, labels = memory.beside(outputs.float(), part.labels[index])
             more = {} if method.prepare is None else {"targets": targets[index]}
             more |= {} if method.on_step is None else method.on_step(step)
-            loss = method.loss(outputs.float(), part.labels[index], **settings, **more)
+            loss = method.loss(embeddings, labels, **settings, **more)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total, n_batch, step = total + loss.detach(), n_batch + 1, step + 1
+        schedule.step()
         mean_loss = (total / n_batch).item()
         if not abs(mean_loss) < float("inf"):
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")

@@ -105,9 +105,14 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
     return (5, "held_out") if known("backbone", BACKBONES, backbone).knows == dataset else (50, "reduced_held_out")
 
 
-def recorded(method: str, dataset: str, folder: Path | None = None, *, backbone: str = "") -> dict | None:
-    """The search for `method` of `BITS` bits, `SEED` and the usual epochs in `folder` (the repository's), or None."""
-    path = file_of(method, dataset, folder or paths.COMMITTED / "tuning", backbone=backbone)
+def recorded(
+    method: str, dataset: str, folder: Path | None = None, *, backbone: str = "", epochs: int | None = None
+) -> dict | None:
+    """The search for `method` of `BITS` bits and `SEED` in `folder` (the repository's), or None.
+
+    `epochs` are the usual ones unless given.
+    """
+    path = file_of(method, dataset, folder or paths.COMMITTED / "tuning", backbone=backbone, epochs=epochs)
     return read(path) if path.exists() else None
 
 
@@ -123,9 +128,9 @@ def read(path: Path) -> dict:
     return search
 
 
-def chosen(method: str, dataset: str, backbone: str = "") -> dict[str, float | None]:
+def chosen(method: str, dataset: str, backbone: str = "", epochs: int | None = None) -> dict[str, float | None]:
     """The settings that the repository's search chose for `method` on `dataset`; none where there was no search."""
-    search = recorded(method, dataset, backbone=backbone)
+    search = recorded(method, dataset, backbone=backbone, epochs=epochs)
     return search["chosen"] if search else {}
 
 

@@ -56,6 +56,16 @@ def test_run_prints_metrics_and_saves_a_record():
     config = json.loads(path.read_text())["config"]
     assert config["options"] == {"information_needs": 10.0}
     assert config["epochs"] == 1
+    assert not {"schedule", "augmentation", "memory"} & config.keys()
+
+
+def test_run_takes_a_schedule_an_augmentation_and_a_memory():
+    beyond = {"schedule": "cosine", "augmentation": "flip_shift", "memory": 2}
+    given = {"dataset": "digits", "method": "qsmi", "bits": 12, "epochs": 1} | beyond
+    result = call("run", *(f"--{name}={value}" for name, value in given.items()))
+    assert result.exit_code == 0, result.output
+    (path,) = paths.runs("digits").glob("*.json")
+    assert beyond.items() <= json.loads(path.read_text())["config"].items()
 
 
 @pytest.mark.parametrize(
@@ -73,10 +83,14 @@ def test_run_prints_metrics_and_saves_a_record():
         ({"--option": "information_needs=0"}, "information_needs must be a finite number above 0, got 0.0"),
         ({"--option": "sigma"}, "an option must read NAME=VALUE, got 'sigma'"),
         ({"--precision": "fp8"}, "unknown precision 'fp8'; known: auto, bf16, float32"),
+        ({"--schedule": "linear"}, "unknown schedule 'linear'; known: constant, cosine"),
+        ({"--augmentation": "turn"}, "unknown augmentation 'turn'; known: flip, flip_shift, none, shift"),
+        ({"--memory": "-1"}, "memory must be a whole number of at least 0, got -1"),
+        ({"--method": "lsh", "--memory": "2"}, "unknown setting of lsh 'memory'; known: backbone, bits"),
         ({"--alpha": "-1"}, "alpha must be a finite number of at least 0, got -1.0"),
         (
             {"--method": "hashnet", "--alpha": "0.1"},
-            "unknown setting of hashnet 'alpha'; known: backbone, backbone_learning_rate, batch_size",
+            "unknown setting of hashnet 'alpha'; known: augmentation, backbone, backbone_learning_rate, batch_size",
         ),
         ({"--method": "spring", "--option": "form=spiral"}, "unknown form 'spiral'; known: dtsh, likelihood"),
         ({"--protocol": "half"}, "unknown protocol 'half'; known: first_tenth, full, held_out, n_way_20"),
@@ -89,6 +103,20 @@ def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: {message}")
     assert not paths.runs("digits").exists()
+
+
+@pytest.mark.parametrize(
+    ("beyond", "message"),
+    [
+        (["--method=csq", "--memory=2"], "memory 2 needs a loss of pairs, got csq, which has targets"),
+        (["--method=qsmi", "--backbone=digits_pixels", "--augmentation=flip"], "augmentation 'flip' needs pictures"),
+    ],
+)
+def test_what_training_refuses_is_one_line_and_leaves_no_record(beyond, message):
+    result = call("run", "--dataset=digits", "--bits=8", *beyond)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {message}") and result.output.count("\n") == 1
+    assert not list(paths.runs("digits").glob("*.json"))
 
 
 def test_an_unknown_profile():
@@ -199,7 +227,8 @@ def test_one_seed_trains_and_leaves_the_notebooks(monkeypatch):
     monkeypatch.setattr("qsmi_lib.runner.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
     monkeypatch.setattr(module, "execute", lambda *_args, **_kwargs: pytest.fail("no notebook runs"))
     assert module.reproduce("digits", only=("05",), seeds=(1,)) == []
-    assert len(trained) == 12 and {run.seed for run in trained} == {1}
+    assert len({runner.run_id(run) for run in trained}) == 12  # Table 2; on the digits nothing is tuned
+    assert {run.seed for run in trained} == {1}
     assert (paths.figures("digits") / "fig_2a.png").exists()
 
 

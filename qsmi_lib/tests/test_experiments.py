@@ -12,7 +12,7 @@ from qsmi_lib.config import PROFILES
 from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.datasets import FEW_LABELS, STANDS_FOR
 from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
-from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, VARIANTS, tuned
+from qsmi_lib.grids import BATCHES, POSTER_BITS, SIGMAS, STEPS, TRAINED, UNTRAINED, VARIANTS, tuned
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import METHODS
 
@@ -26,7 +26,8 @@ def settings(config):
 
 
 def cell(config, by):
-    return tuple(settings(config)[name] for name in by)
+    """What tells the cell of a run; None is an option that its method does not have."""
+    return tuple(settings(config).get(name) for name in by)
 
 
 def data_of(name, profile, backbone):
@@ -58,8 +59,9 @@ def test_a_cell_has_one_run_a_seed(name, profile):
 def test_cells_share_data_batches_and_precision_and_under_one_protocol_the_epochs(name, profile):
     runs, own = grid(name, profile), PROFILES[profile]
     assert {config.dataset for config in runs} == {data_of(name, own, runs[0].backbone)}
-    size = 32 if name in ("table_8", "csq_heads") else 128
-    assert {(config.batch_size, config.precision) for config in runs} == {(size, "auto")}
+    sizes = set(BATCHES) if name == "batch_sizes" else {32 if name in ("table_8", "csq_heads") else 128}
+    assert {config.batch_size for config in runs} == sizes
+    assert {config.precision for config in runs} == ({"auto", "float32"} if name == "precisions" else {"auto"})
     drawn = name == "table_9" or name.startswith("table_7")
     assert all(config.draw == (config.seed if drawn else 0) for config in runs)
     trained = [config for config in runs if METHODS[config.method].loss is not None]
@@ -74,7 +76,8 @@ def test_cells_share_data_batches_and_precision_and_under_one_protocol_the_epoch
 def test_cells_are_told_apart_by_settings_that_tables_can_name(name):
     entry = EXPERIMENTS[name]
     for config in grid(name, "paper"):
-        assert set(entry.by) <= settings(config).keys()
+        own = {"sigma"} if config.method == "qsmi" else set()  # it has no kernel with a width
+        assert set(entry.by) - own <= settings(config).keys()
         assert config.protocol in titles.PROTOCOL_TITLES
     assert set(entry.metrics) <= titles.CONVENTIONS.keys()
     assert re.fullmatch(r"\d\d", entry.notebook)
@@ -89,7 +92,7 @@ def test_all_methods_are_compared_but_the_variants_of_table_1():
 @pytest.mark.parametrize("ask", [experiment, lambda name: grid(name, "paper")])
 def test_an_unknown_experiment_lists_the_known(ask):
     with pytest.raises(
-        ValueError, match=r"unknown experiment 'table_99'; known: constant_m, csq_heads, fig_2b, .*table_2"
+        ValueError, match=r"unknown experiment 'table_99'; known: batch_sizes, constant_m, csq_heads, fig_2b, .*table_2"
     ):
         ask("table_99")
 
@@ -194,10 +197,93 @@ def test_the_slides_dsh():
         ("csq_heads", "paper", 40),
         ("unbalanced", "paper", 18),
         ("poster_scenes", "paper", 50),
+        ("table_2_tuned", "paper", 60),
+        ("table_2_tuned", "digits", 24),
+        ("batch_sizes", "paper", 15),
+        ("batch_sizes", "digits", 6),
+        ("sigmas", "paper", 27),
+        ("sigmas", "digits", 18),
+        ("precisions", "paper", 6),
+        ("precisions", "digits", 4),
+        ("steps", "paper", 35),
+        ("steps", "digits", 14),
     ],
 )
 def test_sizes(name, profile, n):
     assert len(grid(name, profile)) == n
+
+
+# Beside the paper's own: tuned, by batch size, by the kernel's width, and beyond
+
+
+each_of_two = pytest.mark.parametrize("profile", ["digits", "paper"])
+
+
+@each_of_two
+def test_table_2_tuned_is_table_2_with_what_searches_of_twenty_epochs_chose(profile, monkeypatch):
+    found, asked = {"dsh": {"alpha": 0.5}, "dpsh": {"alpha": 7.0}, "qsmi": {}}, []
+
+    def chosen(method, dataset, backbone="", epochs=None):
+        asked.append((method, dataset, backbone, epochs))
+        return found[method]
+
+    monkeypatch.setattr(grids, "chosen", chosen)
+    tuned, plain = grid("table_2_tuned", profile), grid("table_2", profile)
+    assert tuned == [replace(run, **found[run.method]) for run in plain]
+    assert sorted(asked) == [(method, PROFILES[profile].dataset, "", 20) for method in sorted(found)]
+
+
+@each_of_two
+def test_batches_differ_in_size_alone_and_those_of_128_are_runs_of_table_2(profile):
+    runs, table_2 = grid("batch_sizes", profile), grid("table_2", profile)
+    usual = [run for run in table_2 if (run.method, run.bits) == ("qsmi", 48)]
+    assert [run for run in runs if run.batch_size == 128] == usual
+    for size in (64, 256):
+        assert [replace(run, batch_size=128) for run in runs if run.batch_size == size] == usual
+
+
+@each_of_two
+def test_kernels_differ_in_width_alone_and_qsmi_has_none(profile):
+    runs, own = grid("sigmas", profile), PROFILES[profile]
+    seeds = own.seeds[:3]
+    assert {(run.bits, run.epochs) for run in runs} == {(48, own.comparison_epochs)}
+    cells = Counter((run.method, run.options.get("sigma")) for run in runs)
+    methods = ("qmi", "qmi_clamped")
+    assert cells == {(m, s): len(seeds) for m in methods for s in SIGMAS} | {("qsmi", None): len(seeds)}
+    for run in runs:
+        width = {"sigma": run.options["sigma"]} if run.method != "qsmi" else {}
+        assert run == configure(own.dataset, run.method, 48, seed=run.seed, epochs=run.epochs, **width)
+    assert 10.0 in SIGMAS, "the paper's"
+
+
+@each_of_two
+def test_precisions_differ_in_nothing_else(profile):
+    runs = grid("precisions", profile)
+    by_precision = {name: [run for run in runs if run.precision == name] for name in ("auto", "float32")}
+    assert by_precision["auto"] == [replace(run, precision="auto") for run in by_precision["float32"]]
+    assert by_precision["auto"] == [run for run in grid("sigmas", profile) if run.method == "qsmi"]
+
+
+@each_of_two
+def test_each_step_is_a_cell_of_its_own_and_the_first_is_table_1s_qsmi(profile):
+    runs, own = grid("steps", profile), PROFILES[profile]
+    cells = [(run.method, run.memory, run.schedule, run.augmentation) for run in runs if run.seed == 0]
+    assert cells == [
+        ("qsmi", 0, "constant", "none"),
+        ("qsmi_priors", 0, "constant", "none"),
+        ("qsmi", 4, "constant", "none"),
+        ("qsmi", 0, "cosine", "none"),
+        ("qsmi", 0, "constant", "shift"),
+        ("qsmi_priors", 4, "cosine", "none"),
+        ("qsmi_priors", 4, "cosine", "shift"),
+    ]
+    assert len(cells) == len(STEPS)
+    plain = {"memory": 0, "schedule": "constant", "augmentation": "none"}
+    for run in runs:
+        usual = configure(own.dataset, run.method, 48, seed=run.seed, epochs=own.epochs)
+        assert replace(run, **plain) == usual
+    qsmi = [run for run in grid("table_1", profile) if run.method == "qsmi"]
+    assert runs[: len(own.seeds)] == qsmi
 
 
 # Frozen features

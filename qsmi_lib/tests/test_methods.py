@@ -193,6 +193,11 @@ def test_settings_and_options_override_a_methods_own_numbers():
         ("qsmi_u", {"space": "pixels"}, "unknown space 'pixels'; known: embeddings, inputs"),
         ("csq", {"head": "deep"}, "unknown head 'deep'; known: csq, narrow, wide"),
         ("lsh", {"head": "wide"}, "unknown setting of lsh 'head'; known: backbone, bits"),
+        ("lsh", {"schedule": "cosine"}, "unknown setting of lsh 'schedule'; known: backbone, bits"),
+        ("itq", {"augmentation": "flip"}, "unknown setting of itq 'augmentation'; known: backbone, bits"),
+        ("spectral_hashing", {"memory": 2}, "unknown setting of spectral_hashing 'memory'; known: backbone, bits"),
+        ("qsmi", {"schedule": "linear"}, "unknown schedule 'linear'; known: constant, cosine"),
+        ("qsmi", {"augmentation": "turn"}, "unknown augmentation 'turn'; known: flip, flip_shift, none, shift"),
         ("qsmi_priors", {"information_needs": 10.0}, "unknown setting of qsmi_priors 'information_needs'; known: "),
     ],
 )
@@ -245,6 +250,7 @@ def test_options_that_are_names_start_with_the_first():
         ("batch_size", [0, True, 1.5]),
         ("seed", [-1, True, 1.5]),
         ("draw", [-1, True, 1.5]),
+        ("memory", [-1, True, 1.5, "2", None]),
         ("learning_rate", [math.nan, math.inf, -1e-3]),
         ("alpha", [math.nan, math.inf, -1e-3]),
     ],
@@ -292,6 +298,9 @@ OTHER = {
     "backbone": "digits_labels",
     "backbone_learning_rate": 1e-4,
     "head": "wide",
+    "schedule": "cosine",
+    "augmentation": "shift",
+    "memory": 4,
 }
 
 
@@ -316,6 +325,14 @@ def test_the_full_protocol_goes_without_saying():
 def test_frozen_features_go_without_saying_where_there_are_none():
     assert not {"backbone", "backbone_learning_rate", "head"} & CONFIG.to_dict().keys()
     assert dataclasses.replace(CONFIG, backbone="resnet56").to_dict()["backbone"] == "resnet56"
+
+
+@pytest.mark.parametrize("setting", ["schedule", "augmentation", "memory"])
+def test_what_the_paper_does_not_have_goes_without_saying_where_it_is_not_used(setting):
+    assert setting not in CONFIG.to_dict()
+    config = dataclasses.replace(CONFIG, **{setting: OTHER[setting]})
+    assert config.to_dict() == CONFIG.to_dict() | {setting: OTHER[setting]}
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_a_learning_rate_of_no_backbone_is_refused():

@@ -1,4 +1,4 @@
-"""What the README says works: its snippet runs, its commands parse, its files are there."""
+"""What the READMEs say works: their snippets run, their commands parse, their files are there."""
 
 import re
 import shlex
@@ -6,10 +6,15 @@ import shlex
 import pytest
 
 from qsmi_lib.cli import main
+from qsmi_lib.configuring import configure
+from qsmi_lib.datasets import load
+from qsmi_lib.methods import METHODS
 from qsmi_lib.paths import ROOT
+from qsmi_lib.training import train
 
 TEXT = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, flags=re.DOTALL)
+DATA = (ROOT / "data" / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT + DATA, flags=re.DOTALL)
 COMMANDS = re.findall(r"^python -m qsmi_lib ([^#\n]+)", "\n".join(body for _, body in BLOCKS), flags=re.MULTILINE)
 
 
@@ -19,7 +24,15 @@ SNIPPETS = [body for language, body in BLOCKS if language == "python"]
 def test_the_second_snippet_hashes_features_of_a_network_of_ones_own():
     names = {}
     exec(SNIPPETS[1], names)
-    assert names["inputs"].shape == (256, 128) and names["loss"].isfinite() and len(SNIPPETS) == 2
+    assert names["inputs"].shape == (256, 128) and names["loss"].isfinite() and len(SNIPPETS) == 3
+
+
+def test_the_third_snippet_is_a_method_that_learns(monkeypatch):
+    names = {}
+    exec(SNIPPETS[2], names)
+    monkeypatch.setitem(METHODS, "mine", names["MINE"])
+    history = train(configure("digits", "mine", 12, epochs=3), load("digits")).history
+    assert history[-1]["loss"] < history[0]["loss"]
 
 
 def test_the_first_snippet_runs(capsys):
@@ -47,6 +60,13 @@ def test_make_has_the_targets():
         assert f"\n{target}:" in makefile
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
-def test_links_lead_somewhere(target):
-    assert (ROOT / target).exists()
+LINKS = [
+    (folder, link)
+    for folder, text in ((ROOT, TEXT), (ROOT / "data", DATA))
+    for link in re.findall(r"\]\(([^)]+)\)", text)
+]
+
+
+@pytest.mark.parametrize(("folder", "link"), sorted(set(LINKS)), ids=str)
+def test_links_lead_somewhere(folder, link):
+    assert (folder / link).exists()

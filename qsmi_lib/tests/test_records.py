@@ -260,6 +260,21 @@ def hashes(dataset="digits"):
     return {name: sources.source_hash(configure(dataset, name, 12)) for name in METHOD_HASHES}
 
 
+@pytest.fixture
+def edit(monkeypatch):
+    """Adds a text to the source of a module or class, as the hash reads it."""
+    getsource = inspect.getsource
+
+    def add(edited, addition):
+        def changed(source):
+            name = source.__name__ if inspect.ismodule(source) else f"{source.__module__}.{source.__name__}"
+            return getsource(source) + (addition if name == f"qsmi_lib.{edited}" else "")
+
+        monkeypatch.setattr(inspect, "getsource", changed)
+
+    return add
+
+
 @pytest.mark.parametrize(
     ("module", "changed"),
     [
@@ -291,24 +306,42 @@ def hashes(dataset="digits"):
         ("models.FashionCNN", set()),
         ("models.DigitPairsMLP", set()),
         ("models.CsqHead", set()),
+        ("pooling", set()),
+        ("augmentation", set()),
+        ("cross_batch", set()),
         ("methods", set()),  # its numbers stand in the configuration
         ("runner", set()),
         ("evaluation.metrics", set()),
     ],
 )
 @pytest.mark.parametrize("addition", ["\nextra = 1\n", "\n# a comment\n"])
-def test_the_hash_follows_the_code_that_decides_a_number(monkeypatch, module, changed, addition):
-    before, getsource = hashes(), inspect.getsource
-
-    def edited(source):
-        name = source.__name__ if inspect.ismodule(source) else f"{source.__module__}.{source.__name__}"
-        return getsource(source) + (addition if name == f"qsmi_lib.{module}" else "")
-
-    monkeypatch.setattr(inspect, "getsource", edited)
+def test_the_hash_follows_the_code_that_decides_a_number(edit, module, changed, addition):
+    before = hashes()
+    edit(module, addition)
     after = hashes()
     assert {name for name in METHOD_HASHES if after[name] != before[name]} == (
         changed if "extra" in addition else set()
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "dataset", "settings", "counts"),
+    [
+        ("augmentation", "digits", {"augmentation": "shift"}, True),
+        ("augmentation", "digits", {"memory": 2, "schedule": "cosine"}, False),
+        ("cross_batch", "digits", {"memory": 2}, True),
+        ("cross_batch", "digits", {"augmentation": "shift", "schedule": "cosine"}, False),
+        ("pooling", "fashion_mnist", {}, True),
+        ("pooling", "digits", {"memory": 2}, False),
+        ("pooling", "cifar10", {}, False),
+        ("pooling", "fashion_mnist", {"backbone": "squeezenet1_1_keras"}, False),
+    ],
+)
+def test_a_module_counts_where_a_run_uses_it(edit, module, dataset, settings, counts):
+    config = configure(dataset, "qsmi", 12, **settings)
+    before = sources.source_hash(config)
+    edit(module, "\nextra = 1\n")
+    assert (sources.source_hash(config) != before) == counts
 
 
 def test_the_hash_knows_the_fixed_arguments_of_a_loss_and_the_data_set():

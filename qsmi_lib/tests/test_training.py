@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import losses, models
+from qsmi_lib import losses, models, training
+from qsmi_lib.config import SCHEDULES
 from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.methods import METHODS, Method
@@ -255,6 +256,59 @@ def test_unknown_names_list_the_known(digits):
         train(replace(CONFIG, method="toy"), digits)
     with pytest.raises(ValueError, match=r"unknown data set 'toy'; known: .*digits"):
         train(replace(CONFIG, dataset="toy"), digits)
+
+
+# The schedule of the learning rate
+
+
+@pytest.fixture
+def rates(monkeypatch):
+    """The learning rates of each step that Adam makes, one a group of weights."""
+    seen = []
+
+    class Spy(torch.optim.Adam):
+        def step(self, *arguments, **options):
+            seen.append([group["lr"] for group in self.param_groups])
+            return super().step(*arguments, **options)
+
+    monkeypatch.setattr(torch.optim, "Adam", Spy)
+    return seen
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 7])
+@pytest.mark.parametrize("rate", [0.001, 0.03])
+def test_a_cosine_falls_from_epoch_to_epoch_by_half_a_period(digits, rates, epochs, rate):
+    """The same in all steps of an epoch; the first epoch has the whole rate, after the last there would be none."""
+    split = replace(digits, train=digits.train[:300])
+    train(replace(CONFIG, epochs=epochs, learning_rate=rate, schedule="cosine"), split)
+    expected = [rate * (1 + math.cos(math.pi * epoch / epochs)) / 2 for epoch in range(epochs) for _ in range(3)]
+    assert rates[:3] == [[rate]] * 3
+    assert [own for (own,) in rates] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_constant_rate_stays_exactly(digits, rates):
+    train(replace(CONFIG, epochs=7, learning_rate=0.0017), replace(digits, train=digits.train[:300]))
+    assert rates == [[0.0017]] * 21
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_backbone_follows_the_schedule_from_its_own_rate(digits, rates, schedule):
+    own = {"backbone": "digits_pixels", "backbone_learning_rate": 1e-4, "schedule": schedule}
+    config = configure("digits", "qsmi", 16, epochs=2, precision="float32", **own)
+    train(config, replace(digits, train=digits.train[:100]))
+    factors = {"constant": [1.0, 1.0], "cosine": [1.0, 0.5]}[schedule]
+    assert rates == [pytest.approx([1e-4 * factor, 1e-3 * factor]) for factor in factors]
+
+
+def test_a_schedule_makes_another_network(digits):
+    """But not in the first epoch."""
+    for epochs, same in ((1, True), (2, False)):
+        one, other = (train(replace(CONFIG, epochs=epochs, schedule=s), digits).model.dense.weight for s in SCHEDULES)
+        assert torch.equal(one, other) == same
+
+
+def test_the_schedules_are_those_of_configurations():
+    assert tuple(training.SCHEDULES) == SCHEDULES
 
 
 # Precision

@@ -251,11 +251,18 @@ def test_chosen_is_what_the_committed_search_chose(monkeypatch, tmp_path, invent
     monkeypatch.setattr(paths, "COMMITTED", tmp_path)
     assert tuning.chosen("dch", "digits") == {}
     (tmp_path / "tuning").mkdir()
-    searches = {"": {"gamma": 5.0, "alpha": 1.0}, "bits": {"gamma": 10.0}, "seed": {"gamma": 2.0}, "epochs": {}}
+    searches = {
+        "": {"gamma": 5.0, "alpha": 1.0},
+        "bits": {"gamma": 10.0},
+        "seed": {"gamma": 2.0},
+        "epochs": {"gamma": 3.0},
+    }
     for other, chosen in searches.items():
         path = tuning.file_of("dch", "digits", tmp_path / "tuning", **({other: 12} if other else {}))
         path.write_text(json.dumps(HEAD | {"chosen": chosen, "trials": []}))
     assert tuning.chosen("dch", "digits") == {"gamma": 5.0, "alpha": 1.0}
+    assert tuning.chosen("dch", "digits", epochs=12) == {"gamma": 3.0}
+    assert tuning.chosen("dch", "digits", epochs=13) == {}
     assert tuning.chosen("dch", "fashion_mnist") == tuning.chosen("dhn", "digits") == {}
 
 

@@ -1,0 +1,107 @@
+"""What the paper says in words and does not tabulate, as numbers from records."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from qsmi_lib import paths, tables
+from qsmi_lib.config import RunConfig
+from qsmi_lib.experiments import experiment, grid
+from qsmi_lib.titles import STEP_TITLES
+
+METRIC = "map_11pt"
+
+
+def fewer_bits(name: str, profile: str, where: Path | None = None, of: str = "qsmi") -> pd.DataFrame:
+    """With how few bits the method `of` reaches what each other method reaches with its most.
+
+    The paper: "almost the same performance with less than half of the bits" (Section 4.3).
+
+    Args:
+        name: an experiment of methods by code length.
+        profile: whose grid, and whose records unless `where` is given.
+        where: folder of records.
+        of: registry name.
+
+    Returns:
+        A row a method: its most `bits` and mean `score` there; the fewest bits `enough` at which the mean of `of` is no
+        lower (nan where there are none), its mean `ours` there; `share`, the quotient of the two lengths.
+    """
+    cells = tables.cells(name, profile, where).dropna(subset=METRIC)
+    own = cells[cells["method"] == of].sort_values("bits")
+    rows = []
+    for method, others in cells[cells["method"] != of].groupby("method", sort=False):
+        longest = others.loc[others["bits"].idxmax()]
+        reached = own[own[METRIC] >= longest[METRIC]].head(1)
+        enough, ours = (reached["bits"].item(), reached[METRIC].item()) if len(reached) else (np.nan, np.nan)
+        row = {"method": method, "bits": longest["bits"], "score": longest[METRIC], "enough": enough, "ours": ours}
+        rows.append(row | {"share": enough / longest["bits"]})
+    return pd.DataFrame(rows, columns=["method", "bits", "score", "enough", "ours", "share"])
+
+
+def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.DataFrame:
+    """How far seeds lie apart, by method: the paper calls its method "more stable".
+
+    Args:
+        names: experiments.
+        profile, where: as in `fewer_bits`.
+
+    Returns:
+        A row a method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of the
+        mean variance over them, and `freedom`, of how many degrees that is an estimate.
+    """
+    rows = []
+    for name in names:
+        cells = tables.cells(name, profile, where)
+        several = cells[cells["seeds"] > 1]
+        for method, own in several.groupby("method", sort=False):
+            freedom = own["seeds"] - 1
+            variance = float((own[f"{METRIC}_std"] ** 2 * freedom).sum() / freedom.sum())
+            row = {"experiment": name, "method": method, "cells": len(own), "std": variance**0.5}
+            rows.append(row | {"freedom": int(freedom.sum())})
+    return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom"])
+
+
+def paired(name: str, profile: str, where: Path | None = None, *, base: int = 0) -> pd.DataFrame:
+    """What each cell of an experiment brings over one of them, seed by seed.
+
+    Args:
+        name: the experiment.
+        profile, where: as in `fewer_bits`.
+        base: which cell the others are compared with, by its place in the grid.
+
+    Returns:
+        A row a cell that shares seeds with that one, in the grid's order: its settings, `n` such seeds, its mean
+        `score`, the mean `gain`, the standard error of that (nan for one seed), and in how many seeds it went `up`.
+    """
+    entry, configs = experiment(name), grid(name, profile)
+    scores = {tables.key_of(config, entry.by): {} for config in configs}
+    for record in tables.found(configs, where or paths.runs(profile)):
+        config = RunConfig.from_dict(record["config"])
+        scores[tables.key_of(config, entry.by)][config.seed] = tables.value(record, METRIC)
+    reference, rows = list(scores.values())[base], []
+    for key, own in scores.items():
+        common = own.keys() & reference.keys()
+        gain = np.array([own[seed] - reference[seed] for seed in common])
+        if len(gain) and own is not reference:
+            error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.nan
+            row = dict(zip(entry.by, key, strict=True)) | {"n": len(gain), "score": np.mean([own[s] for s in common])}
+            rows.append(row | {"gain": gain.mean(), "error": error, "up": int((gain > 0).sum())})
+    return pd.DataFrame(rows, columns=[*entry.by, "n", "score", "gain", "error", "up"])
+
+
+def levels(name: str, profile: str, where: Path | None = None) -> dict[str, list[list[float]]]:
+    """Precision at the eleven levels of recall, of each recorded seed, by what a run does beyond the paper."""
+    found = {}
+    for record in tables.found(grid(name, profile), where or paths.runs(profile)):
+        own = vars(RunConfig.from_dict(record["config"]))
+        found.setdefault(step_title(own), []).append(record["metrics"]["precision_at_recall"])
+    return found
+
+
+def step_title(row: Mapping) -> str:
+    """What a run does beyond the paper, out of its `method`, `memory`, `schedule` and `augmentation`."""
+    named = [STEP_TITLES[row[name]] for name in ("method", "schedule", "augmentation") if row[name] in STEP_TITLES]
+    return " + ".join(named + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"
