@@ -18,9 +18,10 @@ MINUS_INFINITY = {np.int16: np.int16(-0x80), np.int32: np.int32(-0x800000)}  # s
 
 
 def pooled_relu(x: Tensor) -> Tensor:
-    """max(0, max over each 2 x 2 square): ``max_pool2d(x, 2).relu()`` and its gradient, equal bit by bit.
+    """max(0, max over each 2 x 2 square): ``max_pool2d(x, 2).relu()`` and its gradient, the same numbers.
 
-    Where a square has its maximum twice, the first in reading order gets the gradient; NaN stays NaN.
+    Where a square has its maximum twice, the first in reading order gets the gradient; NaN stays NaN. (Only the sign of
+    a zero, and which of several NaN has the gradient, may be others.)
 
     Args:
         x: (n, c, h, w), h and w even. bf16 and float32 on a CPU in channels_last take the short way.

@@ -3,7 +3,8 @@
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import datasets, models, paths, records, training
+from qsmi_lib import datasets, models, paths, records, together, training
 from qsmi_lib.code_statistics import code_statistics
 from qsmi_lib.codes import pack
 from qsmi_lib.config import RunConfig, known
@@ -33,6 +34,33 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
         fresh: run again although a record is there.
         stale: "rerun" replaces a record that older sources made; "keep" takes it (`tables` names such records).
     """
+    [record] = run_group([config], profile, fresh=fresh, stale=stale)
+    return record
+
+
+def run_group(configs: Sequence[RunConfig], profile: str, *, fresh: bool = False, stale: str = "keep") -> list[dict]:
+    """The records of `configs`, which differ in nothing but their seeds: those that are wanting are trained together.
+
+    Arguments as in `run`. If it is interrupted the records of this group alone are lost.
+
+    Raises:
+        ValueError: several are to be trained, and `together` cannot.
+    """
+    found = [recorded(config, profile, fresh=fresh, stale=stale) for config in configs]
+    wanting = [config for config, record in zip(configs, found, strict=True) if record is None]
+    if wanting:
+        folder = paths.runs(profile)
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()  # one that cannot be written to fails before the training
+        split = split_of(wanting[0], torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        trained, provenance = train_group(wanting, split)
+        made = (finish(*own, provenance, split, profile) for own in zip(wanting, trained, strict=True))
+        found = [next(made) if record is None else record for record in found]
+    return found
+
+
+def recorded(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "keep") -> dict | None:
+    """The record of `config` on disk; None where it shall be run. Arguments as in `run`."""
     known("way with stale records", {"keep": None, "rerun": None}, stale)
     path = record_path(config, profile)
     if path.exists() and not fresh:
@@ -43,18 +71,19 @@ def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "k
             )
         if stale == "keep" or is_current(record["provenance"].get("source_hash"), source_hash(config), profile):
             return record
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    split = split_of(config, device)
-    trained, provenance = train(config, split)
+    return None
+
+
+def finish(config: RunConfig, trained: training.Trained, provenance: dict, split: datasets.Split, profile: str) -> dict:
+    """Encode and score what was trained; write model, codes and, last, the record, which is returned."""
+    path = record_path(config, profile)
     start = time.perf_counter()
     query, database = (
         training.encode(trained.model, part.inputs, precision=trained.precision, batch_size=models.batch_size(config))
         for part in (split.query, split.database)
     )
     scored = scores(query, database, split.query.labels, split.database.labels)
-    provenance["seconds_evaluate"] = round(time.perf_counter() - start, 3)
+    provenance = provenance | {"seconds_evaluate": round(time.perf_counter() - start, 3)}
     record = {
         "config": config.to_dict(),
         **({"data": datasets.title(config.dataset)} if config.dataset in datasets.STANDS_FOR else {}),
@@ -79,7 +108,13 @@ def rounded(value: float | list | None) -> float | list | None:
 
 def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, dict]:
     """Train, and say what did it and how long it took."""
-    device = split.train.inputs.device
+    [trained], provenance = train_group([config], split)
+    return trained, provenance
+
+
+def train_group(configs: Sequence[RunConfig], split: datasets.Split) -> tuple[list[training.Trained], dict]:
+    """Train one configuration, or several together; and say what did it and how long each took, an equal share."""
+    config, device = configs[0], split.train.inputs.device
     start = time.perf_counter()
     threads = torch.get_num_threads()
     narrow = split.train.inputs.ndim == 2 and config.head == "narrow"
@@ -90,12 +125,14 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, d
     torch.set_flush_denormal(True)
     try:
         provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
-        trained = training.train(config, split)
+        several = len(configs) > 1
+        trained = together.train_together(configs, split) if several else [training.train(config, split)]
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
-    seconds = round(time.perf_counter() - start, 3)
-    return trained, provenance | {"precision": trained.precision, "seconds_train": seconds}
+    provenance |= {"together": len(configs)} if several else {}
+    seconds = round((time.perf_counter() - start) / len(configs), 3)
+    return trained, provenance | {"precision": trained[0].precision, "seconds_train": seconds}
 
 
 def scores(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> dict[str, dict]:
@@ -165,7 +202,13 @@ def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: st
 
 
 def run_all(
-    configs: Iterable[RunConfig], profile: str, *, jobs: int = 1, fresh: bool = False, stale: str = "keep"
+    configs: Iterable[RunConfig],
+    profile: str,
+    *,
+    jobs: int = 1,
+    fresh: bool = False,
+    stale: str = "keep",
+    together: bool | None = None,
 ) -> list[dict]:
     """The records of `configs`, in their order; equal configurations are run once.
 
@@ -175,18 +218,34 @@ def run_all(
         jobs: processes at a time; joblib gives each its share of the cores.
         fresh: run again what is recorded.
         stale: as in `run`.
+        together: whether those that differ in nothing but their seeds are trained together, where that is possible
+            (`together.can_stack`); an interrupt then loses the group in progress. None: where CUDA is available.
     """
     configs = list(configs)
     files = [record_path(config, profile) for config in configs]
     distinct = dict(zip(files, configs, strict=True))
+    groups = grouped(distinct.values(), torch.cuda.is_available() if together is None else together)
     with warnings.catch_warnings():
         # joblib takes the data set that a worker keeps for a leak, and starts another; nothing is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         work = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(run)(config, profile, fresh=fresh, stale=stale) for config in distinct.values()
+            delayed(run_group)(group, profile, fresh=fresh, stale=stale) for group in groups
         )
-        found = dict(zip(distinct, bar(work, f"{profile} runs", total=len(distinct), unit="run"), strict=True))
+        found = {}
+        with bar((), f"{profile} runs", total=len(distinct), unit="run") as shown:
+            for group, made in zip(groups, work, strict=True):
+                found |= {record_path(config, profile): record for config, record in zip(group, made, strict=True)}
+                shown.update(len(group))
     return [found[path] for path in files]
+
+
+def grouped(configs: Iterable[RunConfig], stacked: bool) -> list[list[RunConfig]]:
+    """`configs` in groups of those that differ in nothing but their seeds, if `stacked` and they can be; else alone."""
+    groups = {}
+    for config in configs:
+        alike = replace(config, seed=0) if stacked and together.can_stack(config) else config
+        groups.setdefault(alike.run_id(""), []).append(config)
+    return list(groups.values())
 
 
 @lru_cache(maxsize=1)

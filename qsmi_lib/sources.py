@@ -46,7 +46,8 @@ def source_hash(config: RunConfig) -> str:
     """Hash of the training loop, the data set's loader, the network and the loss of `config`.
 
     Comments, docstrings and layout are left out; so is the evaluator, for `tables --rescore` repeats its part. A new
-    method, data set or network leaves the hashes of the others as they are.
+    method, data set or network leaves the hashes of the others as they are. `together` is no part: its tests show that
+    it gives what the training loop gives, so the sources of a record made by it are the same.
     """
     entry = known("method", METHODS, config.method)
     modules = {training, precision, codes, splits, *_modules_of(named(config.dataset))}

@@ -54,7 +54,7 @@ def in_turn(function: Callable, *arguments) -> None:
     """
     if _Process.forked:
         raise RuntimeError(
-            "evaluate was used before this process was forked, and its threads do not outlive a fork: "
+            "evaluate, or a training, was used before this process was forked, and its threads do not outlive a fork: "
             "start processes by the method 'spawn'"
         )
     with _Process.lock:

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-DPI = 71  # on the screen and in the notebook, which must stay small; files are written at 200
+DPI = 71  # on the screen and in the notebook, which must stay small; files are written at 150
 
 
 def captioned(figure: Figure, caption: str) -> Figure:
