@@ -49,7 +49,8 @@ def main() -> None:
 @click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
               help="What to do with records that older sources made.")  # fmt: skip
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Training runs at a time.")
-def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh: bool, stale: str, jobs: int) -> None:
+@click.option("--stacked", is_flag=True, help="Train the seeds of a cell as one network, for GPUs.")
+def reproduce(profile: str, **options) -> None:
     """Regenerate every table and figure: train what is not recorded, then run the notebooks headless.
 
     A run that is recorded is not run again, so an interrupted command goes on where it stopped. Where runs are missing
@@ -58,7 +59,7 @@ def reproduce(profile: str, only: tuple[str, ...], seeds: tuple[int, ...], fresh
     from qsmi_lib import paths
     from qsmi_lib.reproduce import reproduce as work
 
-    failures = work(profile, only=only, seeds=seeds, fresh=fresh, stale=stale, jobs=jobs)
+    failures = work(profile, **options)
     for folder in (paths.figures(profile), paths.tables(profile), paths.notebooks(profile)):
         if folder.exists():
             click.echo(f"{folder.name + ':':<11}{shown(folder)}")

@@ -15,6 +15,9 @@ from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.stale import stale as older_records
 
+# Notebooks whose own part reads pictures, features or codes, which no repository carries, and an experiment with them.
+LOOKS_AT = {"05": "table_2", "11": "fig_4", "13": "uit_dsh", "14": "spring_forms"}
+
 
 def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
     """The notebooks in their order, or those whose number or name `only` lists; a ValueError lists the known ones."""
@@ -58,6 +61,7 @@ def reproduce(
     fresh: bool = False,
     stale: str = "keep",
     jobs: int = 1,
+    stacked: bool = False,
 ) -> list[str]:
     """Everything the chosen notebooks show, under `profile`; returns what failed, a line each.
 
@@ -68,6 +72,7 @@ def reproduce(
         fresh: run again what is recorded.
         stale: "rerun" replaces records that older sources made.
         jobs: training runs at a time.
+        stacked: as in `runner.run_all`.
     """
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
@@ -90,24 +95,26 @@ def reproduce(
     for path, config in total.items():
         if fresh or not path.exists() or f"{path.parent.name}/{path.stem}" in older:
             wanting.append(config)
-    drawn = grid("fig_4", profile) if "fig_4" in names and not seeds else []  # as codes, which no repository carries
-    drawn = [run for run in drawn if not tsne.codes_at_hand(run, profile)]
-    lacking = _not_here(wanting + drawn)
-    if lacking:
-        absent = [config for config in wanting if _needs(config) in lacking]
+    looks = {n: grid(LOOKS_AT[n], profile)[0] for n in sorted(numbers & LOOKS_AT.keys()) if not seeds}
+    lacking = _not_here([*wanting, *looks.values()])
+    blind = {n for n, config in looks.items() if _needs(config) in lacking}
+    why = "; ".join(dict.fromkeys(lacking.values()))
+    absent = [config for config in wanting if _needs(config) in lacking]
+    if absent:
         lessons = {EXPERIMENTS[n].notebook for n in names if any(config in absent for config in grid(n, profile))}
         lessons |= {n for n in numbers & rotated.ROTATIONS.keys() if any(config in absent for config in turned)}
-        lessons |= {EXPERIMENTS["fig_4"].notebook for config in drawn if _needs(config) in lacking}
-        why = "; ".join(dict.fromkeys(lacking.values()))
         print(f"skipped: {len(absent)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
+        blind -= lessons
         chosen = [path for path in chosen if path.stem[:2] not in lessons]
         names = [name for name in names if EXPERIMENTS[name].notebook not in lessons]
         configs, turned, wanting = (
             [config for config in own if _needs(config) not in lacking] for own in (configs, turned, wanting)
         )
+    if blind:
+        print(f"on the digits, but for what they show of the records: notebooks {', '.join(sorted(blind))}: {why}")
     if wanting:
         print(f"training {len(wanting)} of {len(total)} runs", flush=True)
-    runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale)
+    runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale, stacked=stacked)
     rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
@@ -115,7 +122,7 @@ def reproduce(
         causes.collect(profile, fresh=fresh)
     os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
     failures, start = [], time.monotonic()
-    if "fig_4" in names and not seeds:
+    if "fig_4" in names and not seeds and "11" not in blind:
         try:
             tsne.collect(profile, fresh=fresh, stale=stale)
         except (ImportError, ValueError) as error:
@@ -126,7 +133,8 @@ def reproduce(
             progress.set_description(notebook.stem)
             began = time.monotonic()
             try:
-                execute(notebook, paths.notebooks(profile) / notebook.name, profile=profile)
+                own = "digits" if notebook.stem[:2] in blind else profile
+                execute(notebook, paths.notebooks(profile) / notebook.name, profile=own)
             except PapermillExecutionError as error:
                 failures.append(f"{notebook.name} failed: {error.ename}: {error.evalue}")
             if not sys.stderr.isatty():

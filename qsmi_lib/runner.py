@@ -202,13 +202,7 @@ def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: st
 
 
 def run_all(
-    configs: Iterable[RunConfig],
-    profile: str,
-    *,
-    jobs: int = 1,
-    fresh: bool = False,
-    stale: str = "keep",
-    together: bool | None = None,
+    configs: Iterable[RunConfig], profile: str, *, jobs: int = 1, stacked: bool = False, **options
 ) -> list[dict]:
     """The records of `configs`, in their order; equal configurations are run once.
 
@@ -216,20 +210,19 @@ def run_all(
         configs: what to run.
         profile: whose folder of results.
         jobs: processes at a time; joblib gives each its share of the cores.
-        fresh: run again what is recorded.
-        stale: as in `run`.
-        together: whether those that differ in nothing but their seeds are trained together, where that is possible
-            (`together.can_stack`); an interrupt then loses the group in progress. None: where CUDA is available.
+        stacked: train those that differ in nothing but their seeds as one stacked network, where that is possible
+            (`together.can_stack`): for GPUs, on a CPU it is slower. An interrupt then loses the group in progress.
+        options: `fresh` and `stale`, as in `run`.
     """
     configs = list(configs)
     files = [record_path(config, profile) for config in configs]
     distinct = dict(zip(files, configs, strict=True))
-    groups = grouped(distinct.values(), torch.cuda.is_available() if together is None else together)
+    groups = grouped(distinct.values(), stacked)
     with warnings.catch_warnings():
         # joblib takes the data set that a worker keeps for a leak, and starts another; nothing is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         work = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(run_group)(group, profile, fresh=fresh, stale=stale) for group in groups
+            delayed(run_group)(group, profile, **options) for group in groups
         )
         found = {}
         with bar((), f"{profile} runs", total=len(distinct), unit="run") as shown:

@@ -30,8 +30,9 @@ NOT_STACKED = {"dnnh", "spring", "qsmi_priors", "qsmi_jaccard", "pgdh"}
 def can_stack(config: RunConfig) -> bool:
     """Whether seeds of `config` can be trained together.
 
-    Not so: what is not trained, has targets or a memory; the methods of `NOT_STACKED`; a backbone that is trained (its
-    norms count batches, its layers may drop); a head with dropout; augmented features, which no training takes.
+    Not so: what is not trained, has targets or a memory; DNNH, Spring, QSMI with true priors or graded, and PGDH, whose
+    losses vmap cannot take (`NOT_STACKED`); a backbone that is trained (its norms count batches, its layers may drop);
+    a head with dropout; augmented features, which no training takes.
     """
     method = known("method", METHODS, config.method)
     if method.loss is None or method.prepare is not None or config.method in NOT_STACKED:
