@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from qsmi_lib import paths, tables
 from qsmi_lib.config import RunConfig
@@ -50,18 +51,24 @@ def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.
 
     Returns:
         A row a method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of the
-        mean variance over them, and `freedom`, of how many degrees that is an estimate.
+        mean variance over them, `freedom`, of how many degrees that is an estimate, and its 95 % interval, `low` to
+        `high`, by the chi-square distribution. Protocols that differ in the database alone share their trainings: the
+        first one counts.
     """
     rows = []
     for name in names:
         cells = tables.cells(name, profile, where)
+        if "protocol" in cells:
+            cells = cells[cells["protocol"] == cells["protocol"].iloc[0]]
         several = cells[cells["seeds"] > 1]
         for method, own in several.groupby("method", sort=False):
             freedom = own["seeds"] - 1
-            variance = float((own[f"{METRIC}_std"] ** 2 * freedom).sum() / freedom.sum())
-            row = {"experiment": name, "method": method, "cells": len(own), "std": variance**0.5}
-            rows.append(row | {"freedom": int(freedom.sum())})
-    return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom"])
+            squares = float((own[f"{METRIC}_std"] ** 2 * freedom).sum())
+            n = int(freedom.sum())
+            low, std, high = (np.sqrt(squares / over) for over in (chi2.ppf(0.975, n), n, chi2.ppf(0.025, n)))
+            row = {"experiment": name, "method": method, "cells": len(own), "std": std}
+            rows.append(row | {"freedom": n, "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom", "low", "high"])
 
 
 def paired(name: str, profile: str, where: Path | None = None, *, base: int = 0) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 FULL = "full"  # the protocol in which a data set is used as published
-SCHEDULES = ("constant", "cosine")  # of the learning rate over the epochs; cosine: half a period, down to 0
+SCHEDULES = ("constant", "cosine")  # of the learning rate over the epochs; cosine: along half a period, towards 0
 AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `augmentation`
 # Settings that came after the first records, and are left out of them at their defaults, so that older ids hold.
 LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
@@ -70,6 +70,8 @@ class RunConfig:
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
         known("schedule", dict.fromkeys(SCHEDULES), self.schedule)
         known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
+        if self.augmentation != "none" and self.backbone and not self.backbone_learning_rate:
+            raise ValueError(f"augmentation {self.augmentation!r} needs pictures, got the features of {self.backbone}")
         if self.backbone_learning_rate and not self.backbone:
             raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
 

@@ -9,6 +9,9 @@ from torch import Tensor
 class Memory:
     """The embeddings and labels of the last batches; the network moves slowly, so that they are nearly today's.
 
+    A loss that sums over pairs grows by the pairs with what is kept (and by those within it, a constant), a penalty on
+    the embeddings does not: to keep their balance alpha must grow as the number of items that each is compared with.
+
     Args:
         n_batches: how many batches to keep; 0 keeps none.
     """

@@ -18,15 +18,16 @@ BATCHES = (64, 128, 256)  # the range of Section 3.3
 SIGMAS = (1.0, 3.0, 10.0, 30.0)  # widths of QMI's kernel; the paper's is 10
 SEARCHED = 20  # epochs of the line searches for Table 2
 # What may make QSMI better at the same network, data and code length: each alone, and together.
-STEPPED = ("method", "memory", "schedule", "augmentation")
+MEMORY = {"memory": 4, "alpha": 0.05}  # five times the items to be compared with, so five times Table 10's alpha
+STEPPED = ("method", "memory", "alpha", "schedule", "augmentation")
 STEPS = (
     ("qsmi", {}),
     ("qsmi_priors", {}),
-    ("qsmi", {"memory": 4}),
+    ("qsmi", MEMORY),
     ("qsmi", {"schedule": "cosine"}),
     ("qsmi", {"augmentation": "shift"}),
-    ("qsmi_priors", {"memory": 4, "schedule": "cosine"}),
-    ("qsmi_priors", {"memory": 4, "schedule": "cosine", "augmentation": "shift"}),
+    ("qsmi_priors", MEMORY | {"schedule": "cosine"}),
+    ("qsmi_priors", MEMORY | {"schedule": "cosine", "augmentation": "shift"}),
 )
 PRIORS = ("qsmi", "qsmi_priors", "qsmi_jaccard")  # equal and true priors, yes-or-no and graded relevance
 VARIANTS = {*ABLATION, *PRIORS} - {"qsmi"}  # compared with QSMI alone

@@ -31,6 +31,7 @@ METHODS = {
         "Table 1 (not clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
         _ALPHAS,
+        stacks=True,
     ),
     "qmi_clamped": Method(
         "QMI, clamped",
@@ -39,6 +40,7 @@ METHODS = {
         "Table 1 (clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
         _ALPHAS,
+        stacks=True,
     ),
     "qsmi_unclamped": Method(
         "QSMI, not clamped",
@@ -47,6 +49,7 @@ METHODS = {
         "Eq. 17, the combination that Table 1 leaves out; alpha: Table 10",
         _INFORMATION,
         _ALPHAS,
+        stacks=True,
     ),
     "qsmi": Method(
         "QSMI",
@@ -55,6 +58,7 @@ METHODS = {
         "Eqs. 19 to 21; alpha: Table 10",
         _INFORMATION,
         _ALPHAS,
+        stacks=True,
     ),
     "qsmi_priors": Method(
         "QSMI, true priors",
@@ -88,6 +92,7 @@ METHODS = {
         "Liu et al., CVPR 2016, in batches; alpha: Table 10; margin: None is 2 * bits",
         {"margin": None},
         {"alpha": (1e-5, 1e-3, 1e-2)},
+        stacks=True,
     ),
     "dpsh": Method(
         "DPSH",
@@ -95,6 +100,7 @@ METHODS = {
         dpsh_eta,
         "Li et al., IJCAI 2016, in batches; eta: Table 10",
         search={"alpha": (0.3, 3.0, 30.0)},
+        stacks=True,
     ),
     "dch": Method(
         "DCH",
@@ -103,6 +109,7 @@ METHODS = {
         "Cao et al., CVPR 2018; gamma: the authors' code; alpha (lambda): DeepHash-pytorch; form: paper's or code's",
         {"gamma": 20.0, "form": ("paper", "code")},
         {"gamma": (5.0, 10.0, 20.0), "alpha": (0.01, 0.1, 1.0)},
+        stacks=True,
     ),
     "csq": Method(
         "CSQ",
@@ -129,6 +136,7 @@ METHODS = {
         {"class_weight": by_dataset(10.0, ms_coco=1.0), "sharpness": 10.0},
         {"class_weight": (1.0, 3.0, 10.0), "sharpness": (5.0, 10.0, 20.0)},
         on_step=likelihood.hashnet_beta,
+        stacks=True,
     ),
     "dhn": Method(
         "DHN",
@@ -136,6 +144,7 @@ METHODS = {
         0.1,
         "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch's number, on this library's scale",
         search={"alpha": (0.01, 0.1, 1.0)},
+        stacks=True,
     ),
     "mihash": Method(
         "MIHash",
@@ -144,6 +153,7 @@ METHODS = {
         "Cakir et al., ICCV 2017; slope, n_bins (None: bits / 2): the authors' commands",
         {"slope": by_dataset(1.0, ilsvrc=10.0), "n_bins": by_dataset(None, nus_wide=16.0)},
         {"slope": (1.0, 3.0, 10.0)},
+        stacks=True,
     ),
     "dnnh": Method(
         "DNNH†",
@@ -180,6 +190,7 @@ METHODS = {
         {"sharpness": by_dataset(10.0, nus_wide=5.0)},
         {"sharpness": (5.0, 10.0, 20.0)},
         note=f"{RECONSTRUCTED}; its loss alone, without the generator",
+        stacks=True,
     ),
     "spring": Method(
         "Spring",
@@ -195,6 +206,7 @@ METHODS = {
         "cross-entropy; the class scores are hashed: each class has a word, far from the others",
         head=heads.ClassWords,
         note="a baseline of this project; it has nothing to tune",
+        stacks=True,
     ),
     "lsh": Method("LSH", None, None, "random projections", network=untrained.Lsh),
     "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011", network=untrained.Itq),

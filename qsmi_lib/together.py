@@ -22,24 +22,16 @@ from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
 from qsmi_lib.training import SCHEDULES, Trained, measure
 
-# Losses that vmap cannot take: how many triplets or labels there are depends on the batch (nonzero, unique), or they
-# draw from the global generator, which seeds cannot share.
-NOT_STACKED = {"dnnh", "spring", "qsmi_priors", "qsmi_jaccard", "pgdh"}
-
 
 def can_stack(config: RunConfig) -> bool:
     """Whether seeds of `config` can be trained together.
 
-    Not so: what is not trained, has targets or a memory; DNNH, Spring, QSMI with true priors or graded, and PGDH, whose
-    losses vmap cannot take (`NOT_STACKED`); a backbone that is trained (its norms count batches, its layers may drop);
-    a head with dropout; augmented features, which no training takes.
+    Not so: a method whose loss vmap cannot take (`Method.stacks`: how many triplets or labels there are depends on the
+    batch, or it draws from the global generator); a memory; a backbone that is trained; a head with dropout.
     """
     method = known("method", METHODS, config.method)
-    if method.loss is None or method.prepare is not None or config.method in NOT_STACKED:
-        return False
-    if config.memory or config.backbone_learning_rate:
-        return False
-    return not (config.backbone and (config.head == "csq" or config.augmentation != "none"))
+    plain = not config.memory and not config.backbone_learning_rate
+    return method.stacks and plain and not (config.backbone and config.head == "csq")
 
 
 def train_together(configs: Sequence[RunConfig], split: Split) -> list[Trained]:

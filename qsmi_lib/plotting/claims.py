@@ -73,12 +73,13 @@ def spreads(rows: pd.DataFrame) -> Figure:
     Args:
         rows: `claims.spread`.
     """
+    rows = rows[rows["std"] > 0]  # what has no randomness has no place on a logarithmic axis
     methods = list(dict.fromkeys(rows["method"]))
     figure, axes = plt.subplots(figsize=(5.2, 0.24 * len(methods) + 1.0))
     for index, (name, own) in enumerate(rows.groupby("experiment", sort=False)):
         place = [methods.index(method) for method in own["method"]]
         axes.plot(own["std"], place, label=name, **cycle_style(index) | {"linestyle": "none"})
-    axes.set(xlabel=f"deviation of {MAP_LABEL} over seeds", yticks=range(len(methods)), xscale="log")
+    axes.set(xlabel=f"standard deviation over seeds of {MAP_LABEL}", yticks=range(len(methods)), xscale="log")
     axes.set_yticklabels([METHODS[method].title for method in methods])
     axes.invert_yaxis()
     axes.legend(fontsize="x-small")

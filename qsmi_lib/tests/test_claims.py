@@ -55,6 +55,18 @@ def test_the_spread_is_the_root_of_the_mean_variance(tmp_path):
     )
     assert row["std"] == pytest.approx((squares / 3) ** 0.5)
     assert (row["method"], row["cells"], row["freedom"]) == ("qsmi", 2, 3)
+    assert row["low"] == pytest.approx(
+        row["std"] * (3 / 9.348) ** 0.5, rel=1e-3
+    )  # the quantiles of chi-square, 3 degrees
+    assert row["high"] == pytest.approx(row["std"] * (3 / 0.2158) ** 0.5, rel=1e-3)
+
+
+def test_trainings_that_two_protocols_share_count_once(tmp_path):
+    for run in grid("table_5", "paper"):
+        if run.method == "qsmi" and run.bits == 16 and run.seed < 3:
+            invent(run, tmp_path, map_11pt=0.1 * run.seed)
+    (row,) = claims.spread(["table_5"], "paper", tmp_path).to_dict("records")
+    assert (row["cells"], row["freedom"], row["std"]) == (1, 2, pytest.approx(0.1))
 
 
 def test_gains_are_paired_by_seed(tmp_path):

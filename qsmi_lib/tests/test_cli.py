@@ -224,16 +224,14 @@ def test_notebooks_whose_pictures_are_not_here_run_on_the_digits(monkeypatch, tm
     for what in ("runner.run_all", "rotated.rotate_all", "comparison.collect_all", "causes.collect", "tsne.collect"):
         monkeypatch.setattr(f"qsmi_lib.{what}", lambda *_args, **_kwargs: None)
     monkeypatch.setattr(module, "write_all", lambda *_args: [])
-    monkeypatch.setattr(
-        module, "_not_here", lambda configs: {("fashion_mnist", ""): "Fashion-MNIST is not here: get it"}
-    )
+    monkeypatch.setattr(module, "_found", lambda config: config.dataset != "fashion_mnist")
     ran = {}
     monkeypatch.setattr(module, "execute", lambda notebook, _, profile: ran.update({notebook.stem[:2]: profile}))
     result = call("reproduce", "--profile", "paper")
     assert result.exit_code == 0
     assert {number for number, profile in ran.items() if profile == "digits"} == {"05", "13", "14"}
     assert set(ran) == {path.stem[:2] for path in module.notebooks()}
-    assert "notebooks 05, 13, 14: Fashion-MNIST is not here: get it" in result.output and "skipped" not in result.output
+    assert "the data are not here: notebooks 05, 13, 14\n" in result.output and "skipped" not in result.output
 
 
 def test_seeds_that_a_profile_lacks_are_an_error():

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 
 import pytest
 
@@ -10,6 +11,7 @@ from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import load
 from qsmi_lib.methods import METHODS
 from qsmi_lib.paths import ROOT
+from qsmi_lib.together import can_stack
 from qsmi_lib.training import train
 
 TEXT = (ROOT / "README.md").read_text()
@@ -33,6 +35,7 @@ def test_the_third_snippet_is_a_method_that_learns(monkeypatch):
     monkeypatch.setitem(METHODS, "mine", names["MINE"])
     history = train(configure("digits", "mine", 12, epochs=3), load("digits")).history
     assert history[-1]["loss"] < history[0]["loss"]
+    assert not can_stack(configure("digits", "mine", 12))  # until it says that its loss stacks
 
 
 def test_the_first_snippet_runs(capsys):
@@ -70,3 +73,8 @@ LINKS = [
 @pytest.mark.parametrize(("folder", "link"), sorted(set(LINKS)), ids=str)
 def test_links_lead_somewhere(folder, link):
     assert (folder / link).exists()
+    if (ROOT / ".git").exists():  # what is here and ignored would lack in a clone
+        listed = subprocess.run(
+            ["git", "ls-files", "--", str(folder / link)], cwd=ROOT, capture_output=True, check=True
+        )
+        assert listed.stdout

@@ -237,6 +237,9 @@ def test_committed_records_are_whole_and_small():
         )
         assert config.options.keys() == options_of(config.method).keys()
     assert sum(path.stat().st_size for path in files) / len(files) < 10_000
+    folders = ("runs", "artefacts", "figures", "tables", "rotations")  # what a repository carries of them
+    kept = [path for name in folders for path in (paths.COMMITTED / name).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in kept) < 15_000_000
 
 
 def test_rescoring_restores_the_metrics():
