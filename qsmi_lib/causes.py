@@ -90,7 +90,7 @@ def cause(row: Mapping, rows: pd.DataFrame, features: Mapping[str, Mapping[str, 
         return f"the reading: by {other['reading']} z is {other['z']:+.1f}"
     limit = features.get(row["features"], {}).get(row["metric"])
     share = (row["paper"] - limit) / (row["paper"] - row["mean"]) if limit and row["mean"] < row["paper"] else 0.0
-    if share <= 0:
+    if share < 0.01:
         return OPEN
     title = BACKBONES[row["features"].split()[1]].title
     shown = f"the features: a linear classifier on {title}'s reaches {limit:.3f} without codes"

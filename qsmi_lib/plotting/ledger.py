@@ -18,7 +18,7 @@ def differences(rows: pd.DataFrame) -> Figure:
     own = rows[(rows["metric"] == "map_11pt") & rows["mean"].notna()]
     figure, axes = plt.subplots(figsize=(4.8, 0.24 * len(own) + 0.9))
     place = np.arange(len(own))
-    joint = np.hypot(own["std"].fillna(0.0), own["paper_std"])
+    joint = np.hypot(own["std"].fillna(0.0), own["paper_std"].fillna(0.0))
     axes.barh(place, 4 * joint, left=-2 * joint, height=0.7, color="0.88", label="two standard deviations")
     axes.plot(own["difference"], place, linestyle="none", marker="o", label="ours minus the paper's")
     axes.axvline(0.0, color="black", linewidth=0.8)
