@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
+from qsmi_lib.plotting.captions import DPI
 from qsmi_lib.plotting.results import MAP_LABEL
 
 
@@ -16,7 +17,7 @@ def differences(rows: pd.DataFrame) -> Figure:
         rows: `report.ledger`.
     """
     own = rows[(rows["metric"] == "map_11pt") & rows["mean"].notna()]
-    figure, axes = plt.subplots(figsize=(4.8, 0.24 * len(own) + 0.9))
+    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.24 * len(own) + 0.9))
     place = np.arange(len(own))
     joint = np.hypot(own["std"].fillna(0.0), own["paper_std"].fillna(0.0))
     axes.barh(place, 4 * joint, left=-2 * joint, height=0.7, color="0.88", label="two standard deviations")
