@@ -281,7 +281,8 @@ def test_each_step_is_a_cell_of_its_own_and_the_first_is_table_1s_qsmi(profile):
     plain = {"memory": 0, "schedule": "constant", "augmentation": "none"}
     for run in runs:
         usual = configure(own.dataset, run.method, 48, seed=run.seed, epochs=own.epochs)
-        assert replace(run, **plain) == usual
+        assert replace(run, alpha=usual.alpha, **plain) == usual
+        assert run.alpha == usual.alpha * (1 + run.memory)  # as many more items to be compared with
     qsmi = [run for run in grid("table_1", profile) if run.method == "qsmi"]
     assert runs[: len(own.seeds)] == qsmi
 
