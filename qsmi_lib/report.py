@@ -32,8 +32,9 @@ def ledger(where: Path = paths.COMMITTED / "runs") -> pd.DataFrame:
     Returns:
         `table`, `dataset`, `method`, `bits`, `metric`, `reading` (which of several, where the paper leaves a protocol
         open), `paper`, `paper_std`, `seeds`, `mean`, `std`, `difference`, `z`, `verdict`: "within 2" (joint standard
-        deviations; ours alone where the paper prints none), "outside, cause shown", "outside, open", "not run", or, for
-        a table that no run stands beside, why; and `cause`, what `causes.cause` says of a number outside.
+        deviations; ours alone where the paper prints none), "outside, cause shown", "outside, open", "one seed and no
+        deviation" where there is nothing to judge by, "not run", or, for a table that no run stands beside, why; and
+        `cause`, what `causes.cause` says of a number outside.
     """
     keys = ["method", "bits", "metric"]
     numbers = ["features", "seeds", "mean", "std", "difference", "z", "verdict"]
