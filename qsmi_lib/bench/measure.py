@@ -1,5 +1,6 @@
 """What every benchmark needs: time, memory, the machine in words, and a table that is kept."""
 
+import gc
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -25,14 +26,16 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_megabytes(work: Callable[[], object]) -> float | None:
-    """Most memory that `work` holds beyond what the process held before, in 10^6 bytes; None where it is not told."""
+    """Most memory that `work` holds beyond what the process holds anyway, in 10^6 bytes; None where it is not told."""
+    gc.collect()
     try:
         CLEAR.write_text("5")  # the peak starts again from what is held now
         before = _kilobytes("VmRSS")
         work()
-        return (_kilobytes("VmHWM") - before) * 1024 / 1e6
+        peak, after = _kilobytes("VmHWM"), _kilobytes("VmRSS")
     except OSError:
         return None
+    return (peak - min(before, after)) * 1024 / 1e6  # what others gave back meanwhile would hide as much of `work`'s
 
 
 def _kilobytes(name: str) -> int:
