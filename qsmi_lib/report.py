@@ -37,7 +37,8 @@ def ledger(where: Path = paths.COMMITTED / "runs") -> pd.DataFrame:
         `cause`, what `causes.cause` says of a number outside.
     """
     keys = ["method", "bits", "metric"]
-    numbers = ["features", "seeds", "mean", "std", "difference", "z", "verdict"]
+    asked = ["features", *causes.BOUNDS]  # of `causes.cause`
+    numbers = [*asked, "seeds", "mean", "std", "difference", "z", "verdict"]
     parts = []
     for file in sorted(paths.PUBLISHED.glob("table_[1-9].csv")):
         theirs = pd.read_csv(file).rename(columns={"mean": "paper", "std": "paper_std"})
@@ -51,11 +52,14 @@ def ledger(where: Path = paths.COMMITTED / "runs") -> pd.DataFrame:
                 title = BACKBONES[common["backbone"]].title
                 ours["reading"] = [f"{title}; {reading}" if reading else title for reading in ours["reading"]]
             ours["features"] = [causes.features_of(common | cell) for cell in ours.to_dict("records")]
+            by = list(EXPERIMENTS[names[0]].by)
+            bounds = tables.cells(names[0], "paper", where, metrics=causes.BOUNDS)
+            ours = ours.merge(bounds[[*by, *causes.BOUNDS]], on=by)
             theirs = theirs.merge(ours[[*keys, "reading", *numbers]], on=keys, how="left")
         else:
             theirs["verdict"] = theirs["table"].map(AWAITED)
         parts.append(theirs.reindex(columns=["table", "dataset", *keys, "reading", "paper", "paper_std", *numbers]))
-    return _judged(pd.concat(parts, ignore_index=True))
+    return _judged(pd.concat(parts, ignore_index=True)).drop(columns=asked)
 
 
 def _judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -64,8 +68,7 @@ def _judged(rows: pd.DataFrame) -> pd.DataFrame:
     why = [causes.cause(row, rows, features) if abs(row["z"]) > 2 else "" for row in rows.to_dict("records")]
     judged = [VERDICTS[2 if cause.startswith(causes.OPEN) else bool(cause)] for cause in why]
     unjudged = rows["verdict"].mask(rows["mean"].notna(), VERDICTS[3])
-    rows = rows.assign(cause=why, verdict=unjudged.where(rows["z"].isna(), judged))
-    return rows.drop(columns="features")
+    return rows.assign(cause=why, verdict=unjudged.where(rows["z"].isna(), judged))
 
 
 def names_of(file: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Tables as pure functions of records and of the published numbers: mean and deviation over seeds, beside the paper."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,26 +42,28 @@ def found(configs: list[RunConfig], where: Path) -> list[dict]:
     return [records.load(path) for name in distinct if (path := where / f"{name}.json").exists()]
 
 
-def cells(name: str, profile: str, where: Path | None = None) -> pd.DataFrame:
+def cells(name: str, profile: str, where: Path | None = None, metrics: Sequence[str] | None = None) -> pd.DataFrame:
     """One row a cell of the experiment `name`: its settings, seeds, and mean and std of each metric.
 
     Args:
         name: an experiment.
         profile: whose grid, and whose records unless `where` is given.
         where: folder of records.
+        metrics: fields of `Evaluation`; None: those of the experiment.
 
     Returns:
         The settings of `Experiment.by`, `seeds` (how many are recorded), and for each metric its mean under its name
         and its sample deviation under ``<metric>_std`` (nan for one seed).
     """
     entry, configs = experiment(name), grid(name, profile)
+    metrics = entry.metrics if metrics is None else metrics
     kept = found(configs, where or paths.runs(profile))
-    rows = [[key_of(RunConfig.from_dict(r["config"]), entry.by), *(value(r, m) for m in entry.metrics)] for r in kept]
+    rows = [[key_of(RunConfig.from_dict(r["config"]), entry.by), *(value(r, m) for m in metrics)] for r in kept]
     table = []
     for key in dict.fromkeys(key_of(config, entry.by) for config in configs):
         own = [row[1:] for row in rows if row[0] == key]
         row = dict(zip(entry.by, key, strict=True)) | {"seeds": len(own)}
-        for metric, values in zip(entry.metrics, np.array(own).reshape(len(own), len(entry.metrics)).T, strict=True):
+        for metric, values in zip(metrics, np.array(own).reshape(len(own), len(metrics)).T, strict=True):
             row[metric] = values.mean() if len(values) else math.nan
             row[f"{metric}_std"] = values.std(ddof=1) if len(values) > 1 else math.nan
         table.append(row)

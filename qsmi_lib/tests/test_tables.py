@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from qsmi_lib import figures, inspection, paths, records, report, rescoring, runner, tables
+from qsmi_lib import causes, figures, inspection, paths, records, report, rescoring, runner, tables
 from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure, options_of
 from qsmi_lib.datasets import fingerprint
@@ -16,7 +16,7 @@ from qsmi_lib.sources import source_hash
 
 def invent(config, folder, **metrics):
     """A record of `config` with these metrics, the others 0.5."""
-    names = ("map_11pt", "map", "precision_radius2", "empty_radius2")
+    names = ("map_11pt", "map", "precision_radius2", "empty_radius2", *causes.BOUNDS)
     several = config.dataset in ("digit_pairs", "miml_scenes")
     record = {
         "config": config.to_dict(),
