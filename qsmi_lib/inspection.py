@@ -79,8 +79,7 @@ def committed_agreement() -> dict[str, np.ndarray]:
         return dict(saved)
 
 
-def nearest(codes: SavedCodes, queries: np.ndarray, k: int) -> np.ndarray:
-    """The first `k` database items for each of `queries` (indices), by distance, then by index: int64 (n, k)."""
-    bits = codes.query.shape[1]
-    distance = (bits - codes.query[queries].astype(np.int64) @ codes.database.astype(np.int64).T) // 2
+def nearest(query: np.ndarray, database: np.ndarray, k: int) -> np.ndarray:
+    """The first `k` items of `database` for each code of `query`, by distance, then by index: int64 (n_query, k)."""
+    distance = (query.shape[1] - query.astype(np.float32) @ database.astype(np.float32).T) / 2  # whole numbers, exact
     return np.argsort(distance, axis=1, kind="stable")[:, :k]

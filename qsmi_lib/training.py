@@ -62,11 +62,11 @@ def train(config: RunConfig, split: Split) -> Trained:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
         model = models.to_device(models.of(config), device)
-        history = _descend(model, method, config, split, precision)
+        history = descend(model, method, config, split, precision)
     return Trained(model.eval(), history, precision)
 
 
-def _descend(
+def descend(
     model: nn.Module, method: Method, config: RunConfig, split: Split, precision: str
 ) -> list[dict[str, float]]:
     """The epochs of `config`: changes `model`, returns the history."""

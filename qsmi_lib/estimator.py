@@ -1,0 +1,240 @@
+"""QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, find neighbours."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from qsmi_lib import training
+from qsmi_lib.config import RunConfig, known
+from qsmi_lib.configuring import configure
+from qsmi_lib.datasets.splits import Part, Split
+from qsmi_lib.evaluation import evaluate
+from qsmi_lib.files import whole
+from qsmi_lib.inspection import nearest
+from qsmi_lib.methods import METHODS
+from qsmi_lib.models import FashionCNN, HashHead, to_device
+
+PICTURE = (1, 28, 28)  # what the paper's network takes
+METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss and not (entry.prepare or entry.head)}
+
+
+class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Codes of vectors or pictures, learned from labels: items of one class get codes that differ in few bits.
+
+    Inputs are (n, d) vectors, which a hidden layer with ReLU and a dense layer hash, or (n, 1, 28, 28) pictures, which
+    the paper's network of Table 11 hashes. Scale them first, e.g. with `StandardScaler` in a `Pipeline`.
+
+    Args:
+        bits: code length.
+        method: a registry name whose loss is one of pairs, e.g. "qsmi", "dsh" or "dpsh".
+        alpha: weight of the quantization term; None: the method's own.
+        epochs: passes over the training items.
+        batch_size: items a batch; a batch has `batch_size` ** 2 pairs.
+        learning_rate: Adam's step.
+        hidden: width of the hidden layer, for vectors.
+        random_state: of weights and batches, a whole number: the same numbers give the same codes.
+
+    Attributes:
+        classes_: the labels, sorted; for several labels an item the numbers of the columns of y.
+        n_features_in_: d, for vectors.
+        n_iter_: epochs passed.
+        history_: a dict an epoch, as `training.Trained` has it.
+        codes_: the codes of the training items, int8 (n, bits) of -1 and +1: the database of `kneighbors`.
+        labels_: their labels as numbers, places in `classes_`, (n,), or multi-hot (n, c).
+
+    Examples:
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
+        >>> x, query, y, _ = train_test_split(*load_digits(return_X_y=True), random_state=0)
+        >>> hasher = QSMIHasher(bits=16, epochs=3).fit(x / 16, y)
+        >>> hasher.transform(query / 16).shape
+        (450, 16)
+    """
+
+    def __init__(
+        self,
+        bits: int = 48,
+        *,
+        method: str = "qsmi",
+        alpha: float | None = None,
+        epochs: int = 50,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        hidden: int = 64,
+        random_state: int = 0,
+    ):
+        self.bits = bits
+        self.method = method
+        self.alpha = alpha
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.hidden = hidden
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "QSMIHasher":
+        """Train on items `X` with labels `y`, (n,) of any kind that sorts, or (n, c) of 0 and 1."""
+        if y is None:
+            raise ValueError("QSMIHasher requires y to be passed, but the target y is None")
+        X, y = self._checked(X, y, reset=True)
+        labels = self._encoded(y, reset=True)
+        config = self._config()
+        part = Part(torch.from_numpy(X), torch.from_numpy(labels))
+        split = Split(config.dataset, part, part, part, "", tuple(map(str, self.classes_)))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = to_device(self._network(), torch.device("cpu"))
+            self.history_ = training.descend(model, METHODS[config.method], config, split, config.precision)
+        self.model_, self.n_iter_ = model.eval(), config.epochs
+        self.codes_, self.labels_ = self._encode(X), labels
+        return self
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Codes of `X`: int8 (n, bits) of -1 and +1."""
+        check_is_fitted(self)
+        return self._encode(self._checked(X))
+
+    def kneighbors(
+        self, X: ArrayLike | None = None, n_neighbors: int = 5, return_distance: bool = True
+    ) -> tuple[np.ndarray, np.ndarray] | np.ndarray:
+        """The training items nearest to each of `X` by Hamming distance, equal distances in their order.
+
+        Args:
+            X: queries; None: the training items, each without itself.
+            n_neighbors: how many, at most the training items (less one where X is None).
+            return_distance: whether the distances are wanted.
+
+        Returns:
+            `distances`, int64 (n, n_neighbors), the differing bits; and `indices`, int64, of training items. The latter
+            alone where `return_distance` is False.
+        """
+        check_is_fitted(self)
+        own = X is None
+        most = len(self.codes_) - own
+        if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int) or not 1 <= n_neighbors <= most:
+            raise ValueError(f"n_neighbors must be a whole number from 1 to {most}, got {n_neighbors!r}")
+        asked = self.codes_ if own else self.transform(X)
+        indices = nearest(asked, self.codes_, n_neighbors + own)
+        indices = _without_self(indices) if own else indices
+        if not return_distance:
+            return indices
+        return (asked[:, None, :] != self.codes_[indices]).sum(axis=2), indices
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """mAP of `X` with labels `y` asking the training items, the mean over all orders of ties; for GridSearchCV."""
+        check_is_fitted(self)
+        X, y = self._checked(X, y)
+        scored = evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_)
+        return float(scored.map_expected)
+
+    def save(self, path: Path | str) -> None:
+        """Write everything that is fitted to `path`, a safetensors file; whole or not at all, and without pickle.
+
+        Raises:
+            TypeError: classes that JSON does not hold.
+        """
+        check_is_fitted(self)
+        fitted = {"classes": self.classes_.tolist(), "shape": list(self.shape_), "history": self.history_}
+        fitted |= {name: getattr(self, name).tolist() for name in ("feature_names_in_",) if hasattr(self, name)}
+        tensors = {f"model.{name}": value.contiguous() for name, value in self.model_.state_dict().items()}
+        tensors |= {"codes": torch.from_numpy(self.codes_), "labels": torch.from_numpy(self.labels_)}
+        header = {"parameters": json.dumps(self.get_params()), "fitted": json.dumps(fitted)}
+        with whole(Path(path)) as partial:
+            save_file(tensors, str(partial), metadata=header)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "QSMIHasher":
+        """What `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+            if not {"parameters", "fitted"} <= header.keys():
+                raise ValueError("it carries no fitted QSMIHasher")
+            hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
+            tensors = load_file(path)
+            hasher.codes_, hasher.labels_ = tensors.pop("codes").numpy(), tensors.pop("labels").numpy()
+            hasher.shape_, hasher.history_ = tuple(fitted["shape"]), fitted["history"]
+            hasher.classes_, hasher.n_iter_ = np.asarray(fitted["classes"]), len(hasher.history_)
+            if len(hasher.shape_) == 1:
+                [hasher.n_features_in_] = hasher.shape_
+            if "feature_names_in_" in fitted:
+                hasher.feature_names_in_ = np.asarray(fitted["feature_names_in_"], dtype=object)
+            hasher.model_ = hasher._network().eval()
+            hasher.model_.load_state_dict({name.removeprefix("model."): own for name, own in tensors.items()})
+        except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged, or not a QSMIHasher that was saved: {error}") from error
+        return hasher
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.bits
+
+    def __sklearn_tags__(self):
+        """What scikit-learn may assume: labels are needed, several an item are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _config(self) -> RunConfig:
+        """The parameters as the training loop takes them; a ValueError says which one is out of its range."""
+        known("method of pairs", METHODS_OF_PAIRS, self.method)
+        own = {} if self.alpha is None else {"alpha": self.alpha}
+        own |= {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        return configure("own", self.method, self.bits, seed=self.random_state, precision="float32", **own)
+
+    def _network(self) -> nn.Module:
+        """A network for inputs of the fitted shape, at random."""
+        if self.shape_ == PICTURE:
+            return FashionCNN(self.bits)
+        return HashHead(self.shape_[0], self.bits, self.hidden)
+
+    def _encode(self, inputs: np.ndarray) -> np.ndarray:
+        return training.encode(self.model_, torch.from_numpy(inputs)).numpy()
+
+    def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
+        """`X` as float32, and `y` beside it where that is given, by scikit-learn's own checks and those of shapes."""
+        pictures = getattr(X, "ndim", 2) == 4
+        options = {"dtype": np.float32, "order": "C", "force_writeable": True, "allow_nd": pictures, "reset": reset}
+        if y is None:
+            X = validate_data(self, X, **options)
+        else:
+            X, y = validate_data(self, X, y, multi_output=True, **options)
+        expected = (PICTURE if pictures else X.shape[1:]) if reset else self.shape_
+        if X.shape[1:] != expected:
+            raise ValueError(f"X must be of items of shape {expected}, got {X.shape[1:]}")
+        self.shape_ = expected
+        return X if y is None else (X, y)
+
+    def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
+        """Labels as the losses take them: int64 (n,), places in `classes_`, or multi-hot (n, c)."""
+        if y.ndim == 2 and y.shape[1] > 1:
+            if not np.isin(y, (0, 1)).all():
+                raise ValueError(f"several labels an item must be a column each, of 0 and 1, got {np.unique(y)[:5]}")
+            if reset:
+                self.classes_ = np.arange(y.shape[1])
+            return y.astype(np.int64)
+        y = y.ravel()
+        check_classification_targets(y)
+        if reset:
+            self.classes_ = np.unique(y)
+        if strange := sorted(set(y.tolist()) - set(self.classes_.tolist())):
+            raise ValueError(f"y holds labels that fit did not see: {strange[:5]}")
+        return np.searchsorted(self.classes_, y).astype(np.int64)
+
+
+def _without_self(indices: np.ndarray) -> np.ndarray:
+    """Row i without i, or, where i is not in it for the ties before it, without its last: (n, k) of (n, k + 1)."""
+    own = indices == np.arange(len(indices))[:, None]
+    own[~own.any(axis=1), -1] = True
+    return indices[~own].reshape(len(indices), -1)

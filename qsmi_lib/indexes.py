@@ -1,0 +1,104 @@
+"""Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from qsmi_lib.config import known
+
+OUTSIDE = -1  # in place of an item that an approximate index does not find
+
+
+class Answers(NamedTuple):
+    """What an index finds for each query, nearest first; items at equal distances come in the index's own order.
+
+    Attributes:
+        distances: int32 (n_query, k), differing bits; `OUTSIDE` where fewer than k items are found.
+        items: int64 (n_query, k), places in the database; `OUTSIDE` likewise.
+    """
+
+    distances: np.ndarray
+    items: np.ndarray
+
+
+class CodeIndex:
+    """Codes in one of faiss's binary indexes.
+
+    faiss counts in bytes: the bits that fill the last one are 0 in every code, so that they add nothing to a distance,
+    and they come last, so that no hash table of `multihash` is spent on them.
+
+    Args:
+        codes: the database, (n, bits) of -1 and +1, at least one.
+        kind: "flat" compares with every item; "hnsw" walks a graph of neighbours; "multihash" looks up substrings of
+            the code in as many tables.
+        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40) and `search_effort` (64), the
+            candidates that are kept; of "multihash": `tables` (4), `substring` bits of each (the bits over the tables,
+            at most 16), and `flips`, in how many of them a substring may differ (1).
+
+    Raises:
+        ImportError: faiss is not installed; the message says how.
+        ValueError: codes of another form, an unknown kind or setting, or more bits in the tables than the code has.
+    """
+
+    def __init__(self, codes: np.ndarray, kind: str = "flat", **settings: int):
+        codes = _checked(codes, "codes")
+        self.bits, self.kind, self.n_items = codes.shape[1], kind, len(codes)
+        make = known("index", KINDS, kind)
+        self._index = make(8 * -(-self.bits // 8), self.bits, **settings)
+        self._index.add(octets(codes))
+
+    def search(self, codes: np.ndarray, k: int = 10) -> Answers:
+        """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError where they or `k` do not fit."""
+        codes = _checked(codes, "query codes")
+        if codes.shape[1] != self.bits:
+            raise ValueError(f"query codes must have {self.bits} bits as the database has, got {codes.shape[1]}")
+        if not 1 <= k <= self.n_items:
+            raise ValueError(f"k must be from 1 to {self.n_items}, the items of the database, got {k}")
+        distances, items = self._index.search(octets(codes), k)
+        lost = items < 0
+        return Answers(np.where(lost, OUTSIDE, distances), np.where(lost, OUTSIDE, items))
+
+
+def octets(codes: np.ndarray) -> np.ndarray:
+    """Codes (n, bits) of -1 and +1 as faiss reads them: uint8 (n, ceil(bits / 8)), the first bit the lowest."""
+    return np.packbits(codes > 0, axis=1, bitorder="little")
+
+
+def _checked(codes: np.ndarray, name: str) -> np.ndarray:
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or not codes.size:
+        raise ValueError(f"{name} must have shape (n, bits), at least one item and one bit, got {codes.shape}")
+    if not (np.abs(codes) == 1).all():
+        raise ValueError(f"{name} must be -1 and +1, got values from {codes.min()} to {codes.max()}")
+    return codes
+
+
+def _faiss():
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError('searching needs faiss: pip install "qsmi-lib[search]"') from error
+    return faiss
+
+
+def _flat(width: int, bits: int):
+    return _faiss().IndexBinaryFlat(width)
+
+
+def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40, search_effort: int = 64):
+    index = _faiss().IndexBinaryHNSW(width, neighbours)
+    index.hnsw.efConstruction, index.hnsw.efSearch = effort, search_effort
+    return index
+
+
+def _multihash(width: int, bits: int, *, tables: int = 4, substring: int | None = None, flips: int = 1):
+    substring = max(1, min(16, bits // tables)) if substring is None else substring
+    if tables * substring > bits:
+        raise ValueError(f"{tables} tables of {substring} bits need a code of {tables * substring}, got {bits} bits")
+    index = _faiss().IndexBinaryMultiHash(width, tables, substring)
+    index.nflip = flips
+    return index
+
+
+KINDS: dict[str, Callable] = {"flat": _flat, "hnsw": _hnsw, "multihash": _multihash}
