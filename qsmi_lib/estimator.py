@@ -1,4 +1,4 @@
-"""QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, find neighbours."""
+"""QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, neighbours."""
 
 import json
 from pathlib import Path
@@ -189,6 +189,8 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _config(self) -> RunConfig:
         """The parameters as the training loop takes them; a ValueError says which one is out of its range."""
         known("method of pairs", METHODS_OF_PAIRS, self.method)
+        if isinstance(self.hidden, bool) or not isinstance(self.hidden, int) or self.hidden < 1:
+            raise ValueError(f"hidden must be a whole number of at least 1, got {self.hidden!r}")
         own = {} if self.alpha is None else {"alpha": self.alpha}
         own |= {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
         return configure("own", self.method, self.bits, seed=self.random_state, precision="float32", **own)
@@ -205,15 +207,15 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
         """`X` as float32, and `y` beside it where that is given, by scikit-learn's own checks and those of shapes."""
         pictures = getattr(X, "ndim", 2) == 4
+        expected = PICTURE if reset and pictures else getattr(self, "shape_", None)
+        if pictures and X.shape[1:] != expected:
+            raise ValueError(f"X must be of items of shape {expected}, got {X.shape[1:]}")
         options = {"dtype": np.float32, "order": "C", "force_writeable": True, "allow_nd": pictures, "reset": reset}
         if y is None:
             X = validate_data(self, X, **options)
         else:
             X, y = validate_data(self, X, y, multi_output=True, **options)
-        expected = (PICTURE if pictures else X.shape[1:]) if reset else self.shape_
-        if X.shape[1:] != expected:
-            raise ValueError(f"X must be of items of shape {expected}, got {X.shape[1:]}")
-        self.shape_ = expected
+        self.shape_ = X.shape[1:]
         return X if y is None else (X, y)
 
     def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
 
+import inspect
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -45,6 +46,11 @@ class CodeIndex:
         codes = _checked(codes, "codes")
         self.bits, self.kind, self.n_items = codes.shape[1], kind, len(codes)
         make = known("index", KINDS, kind)
+        allowed = inspect.getfullargspec(make).kwonlyargs
+        for name, value in settings.items():
+            known(f"setting of {kind}", dict.fromkeys(allowed), name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < (least := name != "flips"):
+                raise ValueError(f"{name} must be a whole number of at least {least:d}, got {value!r}")
         self._index = make(8 * -(-self.bits // 8), self.bits, **settings)
         self._index.add(octets(codes))
 

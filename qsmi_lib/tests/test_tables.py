@@ -265,8 +265,7 @@ def test_nearest_ranks_by_distance_then_index():
     import numpy as np
 
     database = np.array([[1, -1], [1, 1], [-1, -1], [1, 1]], np.int8)
-    codes = inspection.SavedCodes(np.array([[1, 1]], np.int8), database, np.zeros(1), np.zeros(4))
-    assert inspection.nearest(codes, np.array([0]), 4).tolist() == [[1, 3, 0, 2]]
+    assert inspection.nearest(np.array([[1, 1]], np.int8), database, 4).tolist() == [[1, 3, 0, 2]]
 
 
 def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch):

@@ -1,0 +1,177 @@
+"""scikit-learn's own checks, and what they do not know: codes, neighbours, files, pictures, several labels."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from qsmi_lib.estimator import QSMIHasher
+from qsmi_lib.evaluation import evaluate
+
+
+@parametrize_with_checks([QSMIHasher(bits=8, epochs=2)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    x, y = load_digits(return_X_y=True)
+    return train_test_split(x / 16, y, random_state=0, train_size=600, test_size=100)
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    x, _, y, _ = digits
+    return QSMIHasher(bits=16, epochs=40).fit(x, y)
+
+
+def test_it_learns(digits, fitted):
+    _, query, _, labels = digits
+    untrained = QSMIHasher(bits=16, epochs=1, learning_rate=1e-9).fit(digits[0], digits[2])
+    assert fitted.score(query, labels) > 0.8 > 0.6 > untrained.score(query, labels)
+
+
+def test_the_score_is_the_evaluators(digits, fitted):
+    x, query, y, labels = digits
+    expected = evaluate(fitted.transform(query), fitted.transform(x), labels, y).map_expected
+    assert fitted.score(query, labels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_codes_are_the_signs_and_repeat(digits, fitted):
+    x, query, y, _ = digits
+    codes = fitted.transform(query)
+    assert codes.dtype == np.int8 and set(np.unique(codes)) == {-1, 1} and codes.shape == (len(query), 16)
+    with torch.no_grad():
+        embeddings = fitted.model_(torch.from_numpy(query.astype(np.float32)))
+    assert (codes == np.where(embeddings.numpy() >= 0, 1, -1)).all()
+    again = QSMIHasher(bits=16, epochs=40).fit(x, y)
+    assert (again.transform(query) == codes).all()
+    other = QSMIHasher(bits=16, epochs=40, random_state=1).fit(x, y)
+    assert (other.transform(query) != codes).any()
+
+
+def test_fitting_leaves_the_global_generator_alone(digits):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    QSMIHasher(bits=4, epochs=1).fit(digits[0][:50], digits[2][:50])
+    assert (torch.rand(2) == expected).all()
+
+
+def test_neighbours_are_nearest_by_distance_then_by_index(digits, fitted):
+    _, query, _, _ = digits
+    distances, indices = fitted.kneighbors(query, n_neighbors=7)
+    for code, own_distances, own in zip(fitted.transform(query), distances, indices, strict=True):
+        every = (fitted.codes_ != code).sum(axis=1)
+        ranked = sorted(range(len(every)), key=lambda item: (every[item], item))[:7]
+        assert own.tolist() == ranked and own_distances.tolist() == every[ranked].tolist()
+    assert (fitted.kneighbors(query, 7, return_distance=False) == indices).all()
+
+
+def test_the_training_items_are_asked_without_themselves():
+    x = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)  # coincident items: many before oneself at distance 0
+    hasher = QSMIHasher(bits=4, epochs=1).fit(x, np.repeat([0, 1, 2], 4))
+    indices = hasher.kneighbors(n_neighbors=3, return_distance=False)
+    assert indices.shape == (12, 3) and not (indices == np.arange(12)[:, None]).any()
+    distances, _ = hasher.kneighbors(n_neighbors=3)
+    assert (distances == 0).all()
+
+
+@pytest.mark.parametrize("n_neighbors", [0, 13, True, 2.0])
+def test_a_wrong_number_of_neighbours(n_neighbors):
+    hasher = QSMIHasher(bits=4, epochs=1).fit(np.eye(12), np.arange(12) % 2)
+    with pytest.raises(ValueError, match=f"from 1 to 12, got {n_neighbors}"):
+        hasher.kneighbors(np.eye(12), n_neighbors)
+    with pytest.raises(ValueError, match="from 1 to 11, got 12"):
+        hasher.kneighbors(n_neighbors=12)
+
+
+def test_pipeline_and_grid_search(digits):
+    x, query, y, labels = digits
+    steps = make_pipeline(StandardScaler(), QSMIHasher(bits=8, epochs=3))
+    search = GridSearchCV(steps, {"qsmihasher__bits": [2, 16], "qsmihasher__method": ["qsmi", "dsh"]}, cv=2).fit(x, y)
+    assert search.best_params_["qsmihasher__bits"] == 16
+    assert search.score(query, labels) > 0.4
+    assert list(search.best_estimator_[-1].get_feature_names_out())[:2] == ["qsmihasher0", "qsmihasher1"]
+
+
+def test_names_as_labels(digits):
+    x, query, y, _ = digits
+    names = np.array([f"digit {own}" for own in y])
+    hasher = QSMIHasher(bits=16, epochs=2).fit(x, names)
+    assert list(hasher.classes_) == sorted(set(names))
+    with pytest.raises(ValueError, match=r"labels that fit did not see: \['digit 11'\]"):
+        hasher.score(query[:2], ["digit 11", "digit 1"])
+
+
+def test_several_labels_an_item(digits):
+    x, query, y, labels = digits
+    several, asked = (np.stack([own % 2, own > 4, own < 9], axis=1).astype(int) for own in (y, labels))
+    hasher = QSMIHasher(bits=16, epochs=3).fit(x, several)
+    assert hasher.classes_.tolist() == [0, 1, 2] and 0.5 < hasher.score(query, asked) <= 1
+    with pytest.raises(ValueError, match="a column each, of 0 and 1"):
+        QSMIHasher(bits=4, epochs=1).fit(x, several * 2)
+
+
+def test_pictures_take_the_papers_network():
+    pictures = np.random.default_rng(0).random((40, 1, 28, 28))
+    hasher = QSMIHasher(bits=12, epochs=1).fit(pictures, np.arange(40) % 4)
+    assert type(hasher.model_).__name__ == "FashionCNN" and hasher.transform(pictures[:3]).shape == (3, 12)
+    with pytest.raises(ValueError, match=r"of shape \(1, 28, 28\), got \(3, 28, 28\)"):
+        hasher.fit(np.zeros((4, 3, 28, 28)), [0, 1, 0, 1])
+    with pytest.raises(ValueError, match="784 features"):
+        hasher.transform(np.zeros((4, 784)))
+
+
+def test_saved_and_loaded_without_pickle(digits, fitted, tmp_path):
+    _, query, _, labels = digits
+    fitted.save(tmp_path / "hasher.safetensors")
+    loaded = QSMIHasher.load(tmp_path / "hasher.safetensors")
+    assert loaded.get_params() == fitted.get_params() and loaded.history_ == fitted.history_
+    assert (loaded.transform(query) == fitted.transform(query)).all()
+    assert all((a == b).all() for a, b in zip(loaded.kneighbors(query), fitted.kneighbors(query), strict=True))
+    assert loaded.score(query, labels) == fitted.score(query, labels)
+    assert (
+        loaded.n_features_in_ == 64
+        and loaded.n_iter_ == 40
+        and [*tmp_path.iterdir()] == [tmp_path / "hasher.safetensors"]
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"no safetensors", None])
+def test_a_damaged_file_is_named(content, fitted, tmp_path):
+    path = tmp_path / "hasher.safetensors"
+    fitted.save(path)
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(ValueError, match=r"hasher.safetensors is damaged, or not a QSMIHasher"):
+        QSMIHasher.load(path)
+
+
+def test_what_is_not_fitted_is_not_saved(tmp_path):
+    with pytest.raises(NotFittedError):
+        QSMIHasher().save(tmp_path / "hasher.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bits": 0}, "bits must be a whole number of at least 1, got 0"),
+        ({"method": "qsmii"}, "unknown method of pairs 'qsmii'; known: dch, dhn"),
+        ({"method": "csq"}, "unknown method of pairs 'csq'"),
+        ({"method": "itq"}, "unknown method of pairs 'itq'"),
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be a finite number of at least 0"),
+        ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
+        ({"random_state": None}, "seed must be a whole number of at least 0, got None"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        QSMIHasher(**parameters).fit(np.eye(4), [0, 1, 0, 1])
