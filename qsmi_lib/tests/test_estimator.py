@@ -34,7 +34,7 @@ def fitted(digits):
 def test_it_learns(digits, fitted):
     _, query, _, labels = digits
     untrained = QSMIHasher(bits=16, epochs=1, learning_rate=1e-9).fit(digits[0], digits[2])
-    assert fitted.score(query, labels) > 0.8 > 0.6 > untrained.score(query, labels)
+    assert fitted.score(query, labels) > 0.7 > 0.5 > untrained.score(query, labels)
 
 
 def test_the_score_is_the_evaluators(digits, fitted):

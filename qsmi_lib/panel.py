@@ -1,0 +1,121 @@
+"""The search as a page: a picture of one's own or an example, and what each method answers, in a notebook and an app."""
+
+import base64
+import html
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import ipywidgets
+from PIL import Image
+
+from qsmi_lib.search import Answer, Collection, opened
+
+SIDE = 72  # pixels of a thumbnail
+LARGEST = 100  # megabytes of an upload
+STYLE = """\
+<style>
+.qsmi-row {display: flex; flex-wrap: wrap; gap: 8px; list-style: none; margin: 4px 0 16px; padding: 0}
+.qsmi-row figure {margin: 0; width: 84px; text-align: center; font-size: 12px; line-height: 1.3}
+.qsmi-row img {width: 72px; height: 72px; object-fit: cover; image-rendering: pixelated; border: 1px solid #767676}
+.qsmi-bits {display: grid; grid-template-columns: repeat(12, 5px); gap: 1px; justify-content: center; margin-top: 2px}
+.qsmi-bits i {height: 5px; background: #d5d5d5}
+.qsmi-bits i.other {background: #b30000; outline: 1px solid #000}
+</style>"""
+EMPTY = '<p role="status">Choose a picture, or take an example.</p>'
+
+
+def answers_page(query: Image.Image, found: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
+    """A query and its answers as HTML: thumbnails, names, distances, and a square a bit, dark where it differs.
+
+    Args:
+        query: the picture that was searched for.
+        found: method -> its collection, and its answers.
+    """
+    parts = [STYLE, f'<ul class="qsmi-row"><li>{_figure(query, "query", "searched for")}</li></ul>']
+    for title, (collection, answers) in found.items():
+        shown = (
+            _figure(
+                collection.picture(answer.item),
+                answer.name,
+                f"{answer.distance} of {collection.codes.shape[1]} bits",
+                _bits(answer.differing, collection.codes.shape[1]),
+            )
+            for answer in answers
+        )
+        items = "".join(f"<li>{figure}</li>" for figure in shown)
+        parts.append(f'<h4>{html.escape(title)}</h4><ol class="qsmi-row">{items}</ol>')
+    return "".join(parts)
+
+
+def panel(
+    collections: Mapping[str, Collection], examples: Mapping[str, Image.Image], *, k: int = 10
+) -> ipywidgets.VBox:
+    """An upload, examples, a slider for how many answers, and below the answers of each method, side by side.
+
+    A file that is no picture, or not one to be searched for, gives a message in the page.
+
+    Args:
+        collections: method -> what it searches.
+        examples: name -> picture, the first of which is searched for at once.
+        k: answers at first.
+    """
+    most = min(map(len, collections.values()))
+    upload = ipywidgets.FileUpload(accept="image/*", description="Own picture", tooltip="PNG, JPEG, WebP, BMP or TIFF")
+    example = ipywidgets.Dropdown(options=[("none", None), *examples.items()], description="Example")
+    count = ipywidgets.IntSlider(
+        value=min(k, most), min=1, max=min(50, most), description="Answers", continuous_update=False
+    )
+    message, page = ipywidgets.HTML(), ipywidgets.HTML(EMPTY)
+    state: dict[str, Image.Image] = {}
+
+    def show(*_) -> None:
+        if image := state.get("query"):
+            found = {title: (own, own.search(image, count.value)) for title, own in collections.items()}
+            page.value = answers_page(image, found)
+
+    def take(read: Callable[[], Image.Image]) -> None:
+        try:
+            state["query"], message.value = read(), ""
+        except ValueError as error:
+            message.value = f'<p role="alert"><b>Not searched:</b> {html.escape(str(error))}</p>'
+            return
+        show()
+
+    def uploaded(change) -> None:
+        for file in change["new"]:
+            example.value = None
+            take(lambda file=file: opened(bytes(file["content"]), file["name"]))
+        if change["new"]:
+            upload.value = ()  # else the same file cannot be chosen again
+
+    def exemplified(change) -> None:
+        if change["new"] is not None:
+            take(lambda: change["new"])
+
+    upload.observe(uploaded, "value")
+    example.observe(exemplified, "value")
+    count.observe(show, "value")
+    if examples:
+        example.value = next(iter(examples.values()))
+    return ipywidgets.VBox([ipywidgets.HBox([upload, example, count]), message, page])
+
+
+def _figure(image: Image.Image, name: str, below: str, more: str = "") -> str:
+    """A thumbnail with its name and what stands below it."""
+    thumbnail = image.copy()
+    thumbnail.thumbnail((2 * SIDE, 2 * SIDE))
+    buffer = io.BytesIO()
+    thumbnail.save(buffer, "PNG")
+    source = base64.b64encode(buffer.getvalue()).decode()
+    name = html.escape(name)
+    return (
+        f'<figure><img alt="{name}, {below}" src="data:image/png;base64,{source}"/>'
+        f"<figcaption>{name}<br/>{below}{more}</figcaption></figure>"
+    )
+
+
+def _bits(differing: Sequence[int], bits: int) -> str:
+    """A square a bit; the differing ones are named for who cannot see them."""
+    squares = "".join(f"<i{' class=other' if bit in differing else ''}></i>" for bit in range(bits))
+    named = ", ".join(str(bit + 1) for bit in differing) or "none"
+    return f'<span class="qsmi-bits" role="img" title="differing bits: {named}" aria-label="differing bits: {named}">{squares}</span>'

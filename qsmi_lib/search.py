@@ -1,0 +1,234 @@
+"""Search by picture: what makes a code of any picture, what is searched, and the answers with the bits that differ."""
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import nn
+
+from qsmi_lib import backbones, datasets, models, paths, runner, training
+from qsmi_lib.config import RunConfig
+from qsmi_lib.datasets import digits, fashion_mnist
+from qsmi_lib.datasets.pictures import UNREADABLE
+from qsmi_lib.indexes import CodeIndex
+from qsmi_lib.inspection import codes_of
+from qsmi_lib.progress import bar
+
+GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+CIFAR_SIDE = 32
+MOST_PIXELS = 50_000_000  # of a picture; one of 100 million takes 300 MB decoded
+BATCH = 100  # pictures decoded at a time
+
+
+class Answer(NamedTuple):
+    """One item that a search found.
+
+    Attributes:
+        item: its place in the collection.
+        name: what it is called there.
+        distance: how many bits differ from the query's code.
+        differing: which, ascending.
+    """
+
+    item: int
+    name: str
+    distance: int
+    differing: tuple[int, ...]
+
+
+class Hasher:
+    """Pictures -> codes, by a network that was trained.
+
+    Args:
+        model: in evaluation mode.
+        config: its configuration, which says what the network takes: grey pictures of the data set's own size, light on
+            dark, or RGB ones through a backbone.
+        precision: in which it was trained.
+
+    Raises:
+        ValueError: the data set has neither grey pictures of one size nor a backbone.
+    """
+
+    def __init__(self, model: nn.Module, config: RunConfig, precision: str = "float32"):
+        if not config.backbone and config.dataset not in GREY:
+            raise ValueError(f"{config.dataset} has no form for pictures of one's own: {', '.join(GREY)} have, or a "
+                             "data set with a backbone")  # fmt: skip
+        self.model, self.config, self.precision = model, config, precision
+
+    @classmethod
+    def of(cls, config: RunConfig, profile: str) -> "Hasher":
+        """The network of the run `config`: as it was saved, or trained now."""
+        path = paths.model(profile, runner.run_id(config))
+        record = runner.run(config, profile, fresh=not path.exists())
+        model, config = models.load(path)
+        return cls(model, config, record["provenance"]["precision"])
+
+    def codes(self, images: Sequence[Image.Image]) -> np.ndarray:
+        """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1."""
+        return training.encode(self.model, self._inputs(images), precision=self.precision).cpu().numpy()
+
+    def _inputs(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        if not self.config.backbone:
+            side, own = GREY[self.config.dataset]
+            grey = np.stack([np.asarray(_fitted(image.convert("L"), side)) for image in images])
+            return torch.from_numpy((grey[:, None] / 255.0 - own.MEAN) / own.STD).float()
+        side = getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE)  # as what it learned from
+        pixels = np.stack([np.asarray(_fitted(image.convert("RGB"), side)) for image in images])
+        with torch.no_grad():
+            return self._backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
+
+    @cached_property
+    def _backbone(self) -> nn.Module:
+        return backbones.load(self.config.backbone)
+
+
+def opened(content: bytes, name: str) -> Image.Image:
+    """The picture in a file's `content`, RGB, turned as its camera noted.
+
+    Raises:
+        ValueError: no picture, a damaged one, one of more than `MOST_PIXELS`, an animation, or one of more than 8 bits
+            a channel; the message names it, says what came and what was expected.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow about what is refused here, or harmless in a picture
+            with Image.open(io.BytesIO(content)) as image:
+                if (n_pixels := image.width * image.height) > MOST_PIXELS:
+                    raise ValueError(
+                        f"it has {n_pixels / 1e6:.0f} million pixels, expected at most {MOST_PIXELS // 10**6}"
+                    )
+                if getattr(image, "n_frames", 1) > 1:
+                    raise ValueError(f"it is an animation of {image.n_frames} frames, expected one picture")
+                if image.mode.startswith(("I", "F")) or _deep(image):
+                    raise ValueError("it has more than 8 bits a channel, expected 8: save it as PNG or JPEG of 8 bits")
+                return ImageOps.exif_transpose(image).convert("RGB")
+    except Image.UnidentifiedImageError as error:  # its own text names but an address in memory
+        raise ValueError(
+            f"{name} is no picture of a known format: expected PNG, JPEG, WebP, BMP, GIF or TIFF"
+        ) from error
+    except (*UNREADABLE, EOFError) as error:
+        raise ValueError(f"{name} cannot be searched for: {error}") from error
+
+
+def _deep(image: Image.Image) -> bool:
+    """Whether a file has 16 bits a channel, of which Pillow would keep eight without a word."""
+    return any("16" in str(argument) for tile in image.tile for argument in np.atleast_1d(np.asarray(tile[3], object)))
+
+
+def _fitted(image: Image.Image, side: int) -> Image.Image:
+    """`image` scaled, bilinear and antialiased, and cut to its centre: `side` pixels each way."""
+    return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is searched: pictures by number, what each is called, their codes, and an index over these.
+
+    Attributes:
+        title: of the whole.
+        hasher: what made the codes, and makes those of queries.
+        codes: int8 (n, bits) of -1 and +1.
+        names: n of them.
+        picture: number -> RGB picture.
+        kind: of the index, one of `indexes.KINDS`.
+        faults: files that are not part of it, each with its reason.
+    """
+
+    title: str
+    hasher: Hasher
+    codes: np.ndarray
+    names: Sequence[str]
+    picture: Callable[[int], Image.Image]
+    kind: str = "flat"
+    faults: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def index(self) -> CodeIndex:
+        """The index over the codes, built when it is first asked."""
+        return CodeIndex(self.codes, self.kind)
+
+    def search(self, image: Image.Image, k: int = 10) -> list[Answer]:
+        """The `k` items nearest to `image`, or all where there are fewer; an approximate index may find less."""
+        [code] = asked = self.hasher.codes([image])
+        found = self.index.search(asked, min(k, len(self)))
+        return [
+            Answer(item, self.names[item], distance, tuple(np.flatnonzero(code != self.codes[item]).tolist()))
+            for item, distance in zip(found.items[0].tolist(), found.distances[0].tolist(), strict=True)
+            if item >= 0
+        ]
+
+
+def of_run(config: RunConfig, profile: str, *, part: str = "database", kind: str = "flat") -> Collection:
+    """The database of a run, or its queries, with the codes that it saved; it is trained now if it was not yet.
+
+    Args:
+        config: the run.
+        profile: under whose results it lies.
+        part: "database" or "query".
+        kind: of the index.
+    """
+    hasher = Hasher.of(config, profile)
+    split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol)
+    own = getattr(split, part)
+    rows = own.labels.tolist() if own.labels.ndim == 1 else [row.nonzero()[:, 0].tolist() for row in own.labels]
+    names = [", ".join(split.classes[label] for label in np.atleast_1d(row)) for row in rows]
+
+    def picture(item: int) -> Image.Image:
+        if config.backbone:
+            return Image.fromarray(own.inputs[item].permute(1, 2, 0).numpy())
+        _, form = GREY[config.dataset]
+        grey = (own.inputs[item, 0].numpy() * form.STD + form.MEAN) * 255.0
+        return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
+
+    return Collection(split.name, hasher, getattr(codes_of(config, profile), part), names, picture, kind)
+
+
+def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
+    """The pictures below a folder, by path; links out of it are passed over, and `faults` names what cannot be read.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it holds no picture that can be read; the message names the first fault.
+    """
+    folder = Path(folder).expanduser().resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder: expected one with pictures")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _inside(path, folder))
+    codes, names, faults = [], [], []
+    for start in bar(range(0, len(files), BATCH), f"hashing {folder.name}", unit="batch"):
+        images = []
+        for path in files[start : start + BATCH]:
+            name = path.relative_to(folder).as_posix()
+            try:
+                images.append(opened(path.read_bytes(), name))
+                names.append(name)
+            except (OSError, ValueError) as error:
+                faults.append(str(error))
+        codes += [hasher.codes(images)] if images else []
+    if not names:
+        raise ValueError(f"{folder} holds no picture to search: {faults[0] if faults else f'expected {_suffixes()}'}")
+
+    def picture(item: int) -> Image.Image:
+        return opened((folder / names[item]).read_bytes(), names[item])
+
+    return Collection(folder.name, hasher, np.concatenate(codes), names, picture, kind, tuple(faults))
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Whether `path` is a file that lies below `folder`, also after its links."""
+    return path.is_file() and path.resolve().is_relative_to(folder)
+
+
+def _suffixes() -> str:
+    return "files ending in " + ", ".join(sorted(SUFFIXES))

@@ -1,0 +1,142 @@
+"""Search by picture: what is read and what is refused, folders, runs, and answers that agree with the codes."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from qsmi_lib import search
+from qsmi_lib.configuring import configure
+
+pytest.importorskip("faiss")
+CONFIG = configure("digits", "qsmi", 12, epochs=2)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The digits' database and queries, hashed by a network that was hardly trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QSMI_RESULTS", str(tmp_path_factory.mktemp("results")))
+        yield search.of_run(CONFIG, "digits"), search.of_run(CONFIG, "digits", part="query")
+
+
+def encoded(image, kind="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png_of_16_bits():
+    """RGB, 4 x 4: Pillow would open it as one of 8 bits."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = zlib.compress((b"\0" + bytes(24)) * 4)
+    header = struct.pack(">IIBBBBB", 4, 4, 16, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+RED = Image.new("RGB", (8, 6), "red")
+REFUSED = {
+    "empty": (b"", "is no picture of a known format"),
+    "text": (b"hello", "is no picture of a known format"),
+    "cut": (encoded(Image.effect_noise((64, 64), 50))[:-200], "cannot be searched for: .*truncated"),
+    "huge": (encoded(Image.new("1", (10_000, 10_000))), "100 million pixels, expected at most 50"),
+    "animated": (encoded(RED, "GIF", save_all=True, append_images=[Image.new("RGB", (8, 6))]), "animation of 2 frames"),
+    "16 bits": (png_of_16_bits(), "more than 8 bits a channel"),
+    "16 bits, grey": (encoded(Image.fromarray(np.ones((4, 4), np.uint16))), "more than 8 bits a channel"),
+    "float": (encoded(Image.new("F", (4, 4)), "TIFF"), "more than 8 bits a channel"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_plain_picture_is_refused_by_name(kind):
+    content, message = REFUSED[kind]
+    with pytest.raises(ValueError, match=f"mine.png .*{message}"):
+        search.opened(content, "mine.png")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_every_plain_mode_becomes_rgb(mode):
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    image = search.opened(encoded(RED.convert(mode), kind), "red")
+    assert image.mode == "RGB" and image.size == (8, 6)
+
+
+def test_a_picture_is_turned_as_its_camera_noted():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    assert search.opened(encoded(RED, "JPEG", exif=exif), "red").size == (6, 8)
+
+
+def test_answers_are_the_nearest_and_name_the_bits(run):
+    database, query = run
+    for item in range(20):
+        answers = database.search(query.picture(item), 5)
+        [code] = database.hasher.codes([query.picture(item)])
+        every = (database.codes != code).sum(axis=1)
+        assert [answer.distance for answer in answers] == np.sort(every)[:5].tolist()
+        for answer in answers:
+            assert answer.differing == tuple(np.flatnonzero(database.codes[answer.item] != code))
+            assert answer.distance == len(answer.differing) and answer.name == database.names[answer.item]
+
+
+def test_a_picture_of_the_data_has_the_code_that_the_run_saved(run):
+    database, query = run
+    assert len(database) == 1297 and len(query) == 500 and database.title == "digits"
+    again = query.hasher.codes([query.picture(item) for item in range(100)])
+    assert (again == query.codes[:100]).mean() > 0.99  # 17 levels of grey as whole numbers of 255
+
+
+def test_more_answers_than_items_are_all_items(run, tmp_path):
+    _, query = run
+    query.picture(0).save(tmp_path / "a.png")
+    folder = search.of_folder(tmp_path, query.hasher)
+    assert [answer.name for answer in folder.search(query.picture(0), 10)] == ["a.png"]
+
+
+def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
+    _, query = run
+    (tmp_path / "deep").mkdir()
+    for item in range(5):
+        query.picture(item).resize((50, 50)).save(tmp_path / "deep" / f"{item}.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    for number, (content, _) in enumerate(REFUSED.values()):
+        (tmp_path / f"refused {number}.png").write_bytes(content)
+    folder = search.of_folder(tmp_path, query.hasher)
+    assert list(folder.names) == [f"deep/{item}.png" for item in range(5)]
+    assert len(folder.faults) == len(REFUSED) and folder.faults[0].startswith("refused 0.png is no picture")
+    assert folder.picture(2).size == (50, 50)
+    [answer] = folder.search(query.picture(3).resize((50, 50)), 1)
+    assert answer.distance == 0
+
+
+def test_nothing_outside_the_folder_is_searched(run, tmp_path):
+    _, query = run
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for place in (inside, outside):
+        place.mkdir()
+        query.picture(0).save(place / f"{place.name}.png")
+    (inside / "link.png").symlink_to(outside / "outside.png")
+    (inside / "folder").symlink_to(outside)
+    assert list(search.of_folder(inside, query.hasher).names) == ["inside.png"]
+
+
+def test_a_folder_without_pictures(run, tmp_path):
+    hasher = run[0].hasher
+    with pytest.raises(FileNotFoundError, match="missing is no folder"):
+        search.of_folder(tmp_path / "missing", hasher)
+    with pytest.raises(ValueError, match=r"holds no picture to search: expected files ending in .bmp"):
+        search.of_folder(tmp_path, hasher)
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"holds no picture to search: a\.png is no picture"):
+        search.of_folder(tmp_path, hasher)
+
+
+def test_a_data_set_without_a_form_for_pictures_of_ones_own():
+    with pytest.raises(ValueError, match="digit_pairs has no form for pictures of one's own: digits, fashion_mnist"):
+        search.Hasher(None, configure("digit_pairs", "qsmi", 12))
