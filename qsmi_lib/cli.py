@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from qsmi_lib.app import app
 from qsmi_lib.bench.commands import bench
 
 PROFILE = click.option(
@@ -102,14 +103,10 @@ def run(
     from qsmi_lib import config, configuring, runner
     from qsmi_lib.methods import METHODS
 
-    own = config.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
-    quickly = dataset == own.pictures and (given["backbone"] or own.pictures != own.dataset)
-    settings = configuring.epochs_of(method, own.head_epochs if quickly else own.epochs)
-    settings |= {name: value for name, value in given.items() if value is not None}
     extra = dict(map(parse_option, options))
     for option in extra:
         config.known(f"option of {method}", configuring.options_of(method), option)
-    chosen = configuring.configure(dataset, method, bits, **settings, **extra)
+    chosen, name = configuring.of_profile(dataset, method, bits, profile, **given, **extra)
     record = runner.run(chosen, name, fresh=fresh)
     if "data" in record:
         click.echo(record["data"])
@@ -222,6 +219,7 @@ def check(path: Path) -> None:
     sys.exit(1 if found.faults else 0)
 
 
+main.add_command(app)
 main.add_command(bench)
 
 

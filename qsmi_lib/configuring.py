@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from qsmi_lib import config
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
 from qsmi_lib.method import Default
@@ -49,6 +50,19 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     own = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}
     own |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}
     return RunConfig(dataset, method, bits, options=options, **(own | settings))
+
+
+def of_profile(dataset: str, method: str, bits: int, profile: str | None = None, **settings) -> tuple[RunConfig, str]:
+    """The run of `method` with the epochs of a profile, and the profile's name: that of the data set where it is None.
+
+    Args:
+        settings: as of `configure`; those that are None count as not given.
+    """
+    own = config.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
+    quickly = dataset == own.pictures and (settings.get("backbone") or own.pictures != own.dataset)
+    given = {key: value for key, value in settings.items() if value is not None}
+    epochs = epochs_of(method, own.head_epochs if quickly else own.epochs)
+    return configure(dataset, method, bits, **(epochs | given)), name
 
 
 def epochs_of(method: str, epochs: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The search as a page: a picture of one's own or an example, and what each method answers, in a notebook and an app."""
+"""The search as a page: a picture of one's own or an example, and what each method answers, in notebook and app."""
 
 import base64
 import html
@@ -11,7 +11,6 @@ from PIL import Image
 from qsmi_lib.search import Answer, Collection, opened
 
 SIDE = 72  # pixels of a thumbnail
-LARGEST = 100  # megabytes of an upload
 STYLE = """\
 <style>
 .qsmi-row {display: flex; flex-wrap: wrap; gap: 8px; list-style: none; margin: 4px 0 16px; padding: 0}
@@ -21,6 +20,7 @@ STYLE = """\
 .qsmi-bits i {height: 5px; background: #d5d5d5}
 .qsmi-bits i.other {background: #b30000; outline: 1px solid #000}
 </style>"""
+NONE = "none"
 EMPTY = '<p role="status">Choose a picture, or take an example.</p>'
 
 
@@ -61,7 +61,7 @@ def panel(
     """
     most = min(map(len, collections.values()))
     upload = ipywidgets.FileUpload(accept="image/*", description="Own picture", tooltip="PNG, JPEG, WebP, BMP or TIFF")
-    example = ipywidgets.Dropdown(options=[("none", None), *examples.items()], description="Example")
+    example = ipywidgets.Dropdown(options=[NONE, *examples], description="Example")
     count = ipywidgets.IntSlider(
         value=min(k, most), min=1, max=min(50, most), description="Answers", continuous_update=False
     )
@@ -83,20 +83,20 @@ def panel(
 
     def uploaded(change) -> None:
         for file in change["new"]:
-            example.value = None
+            example.value = NONE
             take(lambda file=file: opened(bytes(file["content"]), file["name"]))
         if change["new"]:
             upload.value = ()  # else the same file cannot be chosen again
 
     def exemplified(change) -> None:
-        if change["new"] is not None:
-            take(lambda: change["new"])
+        if change["new"] != NONE:
+            take(lambda: examples[change["new"]])
 
     upload.observe(uploaded, "value")
     example.observe(exemplified, "value")
     count.observe(show, "value")
     if examples:
-        example.value = next(iter(examples.values()))
+        example.value = next(iter(examples))
     return ipywidgets.VBox([ipywidgets.HBox([upload, example, count]), message, page])
 
 
@@ -118,4 +118,5 @@ def _bits(differing: Sequence[int], bits: int) -> str:
     """A square a bit; the differing ones are named for who cannot see them."""
     squares = "".join(f"<i{' class=other' if bit in differing else ''}></i>" for bit in range(bits))
     named = ", ".join(str(bit + 1) for bit in differing) or "none"
-    return f'<span class="qsmi-bits" role="img" title="differing bits: {named}" aria-label="differing bits: {named}">{squares}</span>'
+    named = f"differing bits: {named}"
+    return f'<span class="qsmi-bits" role="img" title="{named}" aria-label="{named}">{squares}</span>'

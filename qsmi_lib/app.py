@@ -1,0 +1,105 @@
+"""The search as a web page: a notebook of one cell, served by Voila, on this machine alone unless told otherwise."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+MEGABYTES = 200  # of a message to the page's kernel: an upload comes as one, and tornado closes on more than 10
+N_EXAMPLES = 20
+CELL = """\
+from qsmi_lib.app import page
+page({arguments})"""
+
+
+@click.command()
+@click.option("--dataset", default="digits", show_default=True, help="Data set that is searched; `datasets` lists all.")
+@click.option("--method", "methods", multiple=True, default=("qsmi", "itq"), show_default=True,
+              help="Methods side by side; repeat for several.")  # fmt: skip
+@click.option("--bits", default=48, show_default=True, type=click.IntRange(min=1), help="Code length.")
+@click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Search the pictures below this folder instead of the data set's.")  # fmt: skip
+@click.option(
+    "--port", default=8866, show_default=True, type=click.IntRange(0, 65535), help="Where the page is served."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: every one.")
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
+@click.option("--profile", metavar="{digits,quick,paper,gpu}", help="Whose epochs and results.  [default: as of `run`]")
+def app(
+    dataset: str,
+    methods: tuple[str, ...],
+    bits: int,
+    folder: Path | None,
+    port: int,
+    host: str,
+    browser: bool,
+    profile: str | None,
+) -> None:
+    """Search by picture in a web page: upload one, and see what each method answers, and which bits differ.
+
+    The networks are those that `run` trained; what is not trained yet is trained first.
+    """
+    if importlib.util.find_spec("voila") is None:
+        raise ImportError('the app needs Voila: pip install "qsmi-lib[app]"')
+    arguments = {"dataset": dataset, "methods": methods, "bits": bits, "profile": profile}
+    arguments["folder"] = None if folder is None else str(folder.resolve())
+    collections(**arguments)  # trains and hashes here, where a progress bar is seen, and errors are one line
+    serve(written(arguments), port, host, browser)
+
+
+def collections(dataset: str, methods: Sequence[str], bits: int, profile: str | None, folder: str | None) -> dict:
+    """Method's title -> what it searches: the data set's database, or the pictures below `folder`."""
+    from qsmi_lib import configuring, search
+    from qsmi_lib.methods import METHODS
+
+    found = {}
+    for method in dict.fromkeys(methods):
+        config, name = configuring.of_profile(dataset, method, bits, profile)
+        if folder is None:
+            found[METHODS[method].title] = search.of_run(config, name)
+        else:
+            found[METHODS[method].title] = search.of_folder(folder, search.Hasher.of(config, name))
+    return found
+
+
+def page(**arguments) -> "ipywidgets.VBox":
+    """The panel over `collections(**arguments)`, with the first pictures as examples."""
+    from qsmi_lib.panel import panel
+
+    found = collections(**arguments)
+    first = next(iter(found.values()))
+    examples = {f"{item + 1}: {first.names[item]}": first.picture(item) for item in range(min(N_EXAMPLES, len(first)))}
+    return panel(found, examples)
+
+
+def written(arguments: Mapping[str, object]) -> Path:
+    """A notebook of one cell that shows `page(**arguments)`, in a folder of its own: Voila serves nothing beside it."""
+    import nbformat
+
+    from qsmi_lib import paths, records
+
+    given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.format(arguments=given))])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["title"] = "Search by picture"
+    path = paths.results("cache") / "app" / "search.ipynb"
+    records.write(path, nbformat.writes(notebook))
+    return path
+
+
+def serve(notebook: Path, port: int, host: str, browser: bool) -> None:
+    """Serve `notebook` with Voila until it is interrupted; no file of this machine is served beside it."""
+    from traitlets.config import Config
+    from voila.app import Voila
+
+    settings = Config()
+    settings.Voila.port, settings.Voila.ip, settings.Voila.open_browser = port, host, browser
+    settings.Voila.tornado_settings = {"websocket_max_message_size": MEGABYTES * 10**6}
+    settings.VoilaConfiguration.strip_sources = True
+    settings.VoilaConfiguration.file_allowlist, settings.VoilaConfiguration.file_denylist = [], [".*"]
+    Voila.launch_instance([str(notebook)], config=settings)
