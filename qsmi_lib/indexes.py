@@ -1,7 +1,7 @@
 """Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +33,8 @@ class CodeIndex:
         codes: the database, (n, bits) of -1 and +1, at least one.
         kind: "flat" compares with every item; "hnsw" walks a graph of neighbours; "multihash" looks up substrings of
             the code in as many tables.
-        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40) and `search_effort` (64), the
-            candidates that are kept; of "multihash": `tables` (4), `substring` bits of each (the bits over the tables,
-            at most 16), and `flips`, in how many of them a substring may differ (1).
+        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40); of "multihash": `tables` (4) and
+            `substring` bits of each (the bits over the tables, at most 16); and those of `tuned`.
 
     Raises:
         ImportError: faiss is not installed; the message says how.
@@ -45,14 +44,33 @@ class CodeIndex:
     def __init__(self, codes: np.ndarray, kind: str = "flat", **settings: int):
         codes = _checked(codes, "codes")
         self.bits, self.kind, self.n_items = codes.shape[1], kind, len(codes)
-        make = known("index", KINDS, kind)
-        allowed = inspect.getfullargspec(make).kwonlyargs
-        for name, value in settings.items():
-            known(f"setting of {kind}", dict.fromkeys(allowed), name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < (least := name != "flips"):
-                raise ValueError(f"{name} must be a whole number of at least {least:d}, got {value!r}")
-        self._index = make(8 * -(-self.bits // 8), self.bits, **settings)
+        make, tune = known("index", KINDS, kind)
+        allowed = dict.fromkeys([*inspect.getfullargspec(make).kwonlyargs, *tune])
+        for name in settings:
+            known(f"setting of {kind}", allowed, name)
+        own = {name: _whole(name, settings.pop(name, default), 0) for name, (_, default) in tune.items()}
+        build = {name: _whole(name, value, 1) for name, value in settings.items()}
+        self._index = make(8 * -(-self.bits // 8), self.bits, **build)
         self._index.add(octets(codes))
+        self.tuned(**own)
+
+    def tuned(self, **settings: int) -> "CodeIndex":
+        """The same index, searched another way from now on.
+
+        Args:
+            settings: of "hnsw": `search_effort` (64), the candidates that are kept; of "multihash": `flips` (1), in how
+                many bits a substring may differ; "flat" has none.
+        """
+        tune = KINDS[self.kind].tune
+        for name, value in settings.items():
+            change, _ = known(f"setting of a search by {self.kind}", tune, name)
+            change(self._index, _whole(name, value, 0))
+        return self
+
+    @property
+    def megabytes(self) -> float:
+        """What the index would take as a file, in 10^6 bytes."""
+        return _faiss().serialize_index_binary(self._index).nbytes / 1e6
 
     def search(self, codes: np.ndarray, k: int = 10) -> Answers:
         """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError where they or `k` do not fit."""
@@ -69,6 +87,12 @@ class CodeIndex:
 def octets(codes: np.ndarray) -> np.ndarray:
     """Codes (n, bits) of -1 and +1 as faiss reads them: uint8 (n, ceil(bits / 8)), the first bit the lowest."""
     return np.packbits(codes > 0, axis=1, bitorder="little")
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return value
 
 
 def _checked(codes: np.ndarray, name: str) -> np.ndarray:
@@ -92,19 +116,41 @@ def _flat(width: int, bits: int):
     return _faiss().IndexBinaryFlat(width)
 
 
-def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40, search_effort: int = 64):
+def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40):
     index = _faiss().IndexBinaryHNSW(width, neighbours)
-    index.hnsw.efConstruction, index.hnsw.efSearch = effort, search_effort
+    index.hnsw.efConstruction = effort
     return index
 
 
-def _multihash(width: int, bits: int, *, tables: int = 4, substring: int | None = None, flips: int = 1):
+def _multihash(width: int, bits: int, *, tables: int = 4, substring: int | None = None):
     substring = max(1, min(16, bits // tables)) if substring is None else substring
     if tables * substring > bits:
         raise ValueError(f"{tables} tables of {substring} bits need a code of {tables * substring}, got {bits} bits")
-    index = _faiss().IndexBinaryMultiHash(width, tables, substring)
-    index.nflip = flips
-    return index
+    return _faiss().IndexBinaryMultiHash(width, tables, substring)
 
 
-KINDS: dict[str, Callable] = {"flat": _flat, "hnsw": _hnsw, "multihash": _multihash}
+def _search_effort(index, value: int) -> None:
+    index.hnsw.efSearch = value
+
+
+def _flips(index, value: int) -> None:
+    index.nflip = value
+
+
+class Kind(NamedTuple):
+    """How an index is built, and what of its search can be set, with the value that it has at first.
+
+    Attributes:
+        build: (bits filled to whole bytes, bits, settings) -> faiss's index.
+        tune: name of a setting -> what sets it, and its default.
+    """
+
+    build: Callable
+    tune: Mapping[str, tuple[Callable, int]]
+
+
+KINDS = {
+    "flat": Kind(_flat, {}),
+    "hnsw": Kind(_hnsw, {"search_effort": (_search_effort, 64)}),
+    "multihash": Kind(_multihash, {"flips": (_flips, 1)}),
+}

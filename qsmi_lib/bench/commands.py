@@ -39,6 +39,19 @@ def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
     click.echo(evaluation(sample, list(sizes or SIZES)), nl=False)
 
 
+@bench.command()
+@click.option("--size", "sizes", multiple=True, help="Of the database, e.g. '1 million', repeatable.  [default: all]")
+def indexes(sizes: tuple[str, ...]) -> None:
+    """Recall of faiss's binary indexes against time and memory, over 10 thousand to 10 million generated codes."""
+    from qsmi_lib.bench.indexes import SIZES
+    from qsmi_lib.bench.indexes import indexes as work
+    from qsmi_lib.config import known
+
+    for size in sizes:
+        known("size", SIZES, size)
+    click.echo(work(sizes or tuple(SIZES)), nl=False)
+
+
 @bench.command("full-size")
 @click.argument("names", nargs=-1, metavar="[SHAPE]...")
 @click.option("--share", default=1.0, show_default=True, help="Of the items, above 0, at most 1: for a first look.")

@@ -89,7 +89,7 @@ def test_one_item_and_all_alike():
     [
         (lambda: CodeIndex(np.ones((3, 8)), "tree"), "unknown index 'tree'; known: flat, hnsw, multihash"),
         (lambda: CodeIndex(np.ones((3, 8)), "flat", tables=2), "unknown setting of flat 'tables'; known: "),
-        (lambda: CodeIndex(np.ones((3, 8)), "hnsw", efort=2), "unknown setting of hnsw 'efort'; known: effort"),
+        (lambda: CodeIndex(np.ones((3, 8)), "hnsw", efort=2), "unknown setting of hnsw 'efort'; known: effort, nei"),
         (
             lambda: CodeIndex(np.ones((3, 8)), "multihash", tables=0),
             "tables must be a whole number of at least 1, got 0",
