@@ -67,8 +67,15 @@ def indexes(sizes: Sequence[str] = tuple(SIZES)) -> str:
         rows += [row for case in bar(cases, name, unit="index") for row in measured(case, database, query, exact)]
     records.write(paths.results("benchmarks") / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
     shown = [
-        [f"{row['items']:,}", row["index"], row["settings"], f"{row['seconds_build']:.2f}"]
-        + [f"{row['milliseconds']:.4f}", f"{row['megabytes']:.1f}", f"{row['recall']:.3f}"]
+        [
+            f"{row['items']:,}",
+            row["index"],
+            row["settings"],
+            f"{row['seconds_build']:.2f}",
+            f"{row['milliseconds']:.4f}",
+            f"{row['megabytes']:.1f}",
+            f"{row['recall']:.3f}",
+        ]
         for row in rows
     ]
     headers = ["codes", "index", "settings", "build, s", "a query, ms", "megabytes", f"recall of {K}"]
