@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     import ipywidgets
 
+    from qsmi_lib import search
+
 MEGABYTES = 200  # of a message to the page's kernel: an upload comes as one, and tornado closes on more than 10
 N_EXAMPLES = 20
 CELL = """\
@@ -67,12 +69,21 @@ def collections(dataset: str, methods: Sequence[str], bits: int, profile: str | 
     return found
 
 
+def queries(dataset: str, method: str, bits: int, profile: str | None) -> "search.Collection":
+    """The queries of the data set as `method` hashes them: pictures to search for."""
+    from qsmi_lib import configuring, search
+
+    return search.of_run(*configuring.of_profile(dataset, method, bits, profile), part="query")
+
+
 def page(**arguments) -> "ipywidgets.VBox":
-    """The panel over `collections(**arguments)`, with the first pictures as examples."""
+    """The panel over `collections(**arguments)`, with the first queries, or pictures of the folder, as examples."""
     from qsmi_lib.panel import panel
 
     found = collections(**arguments)
     first = next(iter(found.values()))
+    if arguments["folder"] is None:
+        first = queries(arguments["dataset"], arguments["methods"][0], arguments["bits"], arguments["profile"])
     examples = {f"{item + 1}: {first.names[item]}": first.picture(item) for item in range(min(N_EXAMPLES, len(first)))}
     return panel(found, examples)
 

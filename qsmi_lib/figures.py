@@ -1,14 +1,16 @@
 """Figures of the experiments from records alone, written as PNG and PDF."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables, tsne
+from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables, tsne, widgets
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.datasets import DATASETS
 from qsmi_lib.experiments import grid
@@ -113,12 +115,14 @@ def loss_of_a_pair() -> Figure:
     return derivation.clamp_against_linear(error, linear=error, clamped=error**2)
 
 
-def learning_curves(profile: str, where: Path | None = None) -> Figure:
-    """QSMI and QMI over the epochs for the variants of Table 1, the first recorded seed of each."""
+def learning_curves(profile: str, where: Path | None = None) -> Figure | ipywidgets.interactive:
+    """QSMI and QMI over the epochs for the variants of Table 1, the first recorded seed of each; one may stand out."""
     histories = {}
     for record in tables.found(grid("table_1", profile), where or paths.runs(profile)):
         histories.setdefault(record["config"]["method"], record["history"])
-    return plots.learning_curves(histories)
+    draw = functools.partial(plots.learning_curves, histories)
+    titles = [METHODS[method].title for method in histories]
+    return widgets.explore(draw, chosen=widgets.Choice("", [("all", ""), *titles], "variant"))
 
 
 def write(name: str, profile: str) -> list[Path]:

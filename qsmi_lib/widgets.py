@@ -1,7 +1,7 @@
 """Interactive figures: sliders where a person looks on, the same figure as a static picture everywhere else."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import ipywidgets
@@ -42,18 +42,53 @@ class Slider(NamedTuple):
         )
 
 
-def explore(draw: Callable[..., Figure], **sliders: Slider) -> Figure | ipywidgets.interactive:
-    """Show `draw(**values)`: with one slider per argument where a person looks on, else once, at their starts.
+class Choice(NamedTuple):
+    """One of several values of an argument, side by side.
+
+    Attributes:
+        start: value at first, and in the static picture.
+        options: all of them.
+        title: what stands beside them.
+    """
+
+    start: str
+    options: Sequence[str]
+    title: str
+
+    def widget(self) -> ipywidgets.ToggleButtons:
+        """A button an option."""
+        return ipywidgets.ToggleButtons(value=self.start, options=list(self.options), description=self.title)
+
+
+class Order(NamedTuple):
+    """An order of distinct names, which a person drags into another.
+
+    Attributes:
+        start: the names in the order at first, and in the static picture.
+        title: what stands beside them.
+    """
+
+    start: Sequence[str]
+    title: str
+
+    def widget(self) -> ipywidgets.TagsInput:
+        """The names as tags; one that is taken away can be written again."""
+        names = list(self.start)
+        return ipywidgets.TagsInput(value=names, allowed_tags=names, allow_duplicates=False, description=self.title)
+
+
+def explore(draw: Callable[..., Figure], **arguments: Slider | Choice | Order) -> Figure | ipywidgets.interactive:
+    """Show `draw(**values)`: with one widget per argument where a person looks on, else once, at their starts.
 
     Args:
         draw: a plot function.
-        sliders: argument of `draw` -> its range.
+        arguments: argument of `draw` -> its values.
 
     Returns:
         The static figure, or the panel that is shown.
     """
     if not progress.watched():
-        return draw(**{name: slider.start for name, slider in sliders.items()})
+        return draw(**{name: argument.start for name, argument in arguments.items()})
 
     @functools.wraps(draw)
     def closed(**values):
@@ -61,7 +96,7 @@ def explore(draw: Callable[..., Figure], **sliders: Slider) -> Figure | ipywidge
         plt.close(figure)  # else the notebook shows it a second time
         return figure
 
-    widgets = {name: slider.widget() for name, slider in sliders.items()}
+    widgets = {name: argument.widget() for name, argument in arguments.items()}
     panel = ipywidgets.interactive(closed, {"auto_display": True}, **widgets)
     display(panel)
     return panel

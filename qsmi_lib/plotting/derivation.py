@@ -160,3 +160,22 @@ def descent_paths(paths: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
     panels[0, 0].set_ylabel("second bit $y_2$")
     panels[0, -1].legend(loc="best")
     return figure
+
+
+def moving(
+    paths: Mapping[tuple[str, str], ArrayLike], labels: ArrayLike, step: int, similarity: str, clamp: str
+) -> Figure:
+    """`descent_paths` of one loss up to one step: what a slider and two choices show.
+
+    Args:
+        paths: (similarity, clamp) -> (steps, n, 2).
+        labels: int (n,).
+        step: how far.
+        similarity: of the loss.
+        clamp: likewise, in the words of `paths`.
+    """
+    path = np.asarray(paths[similarity, clamp])
+    figure = descent_paths({f"{similarity}, {clamp}: step {step}": path[: step + 1]}, labels)
+    reach = 1.1 * max(np.abs(np.asarray(path)).max(), 1.0)
+    figure.axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
+    return figure

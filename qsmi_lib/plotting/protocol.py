@@ -1,12 +1,17 @@
 """Figures of notebook 02: rankings with their ties, what each convention makes of them, and what code length does."""
 
+import functools
 from collections.abc import Mapping, Sequence
 
+import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from numpy.typing import ArrayLike
+
+from qsmi_lib import widgets
+from qsmi_lib.evaluation.conventions import average_precision_at_k
 
 RELEVANT, OTHER = "C0", "0.88"
 BOX, GAP = 0.84, 0.35  # width of a box and the room between two distances, in ranks
@@ -43,6 +48,29 @@ def rankings(distances: Sequence[int], orders: Sequence[ArrayLike], labels: Sequ
     axes.set(xlim=(-2.6, left[-1] + BOX + (1.6 if labels else 0.1)), ylim=(len(orders) + 0.05, -0.75))
     axes.set_axis_off()
     return figure
+
+
+def ties_in_order(distances: Sequence[int], relevant: Sequence[int], order: Sequence[str] = ()) -> Figure:
+    """The ranking of a database in its own order and in another one, with the average precision of each.
+
+    Args:
+        distances: (n,), ascending: item 1 is the first.
+        relevant: 0 or 1, (n,).
+        order: numbers of items as the database has them; those that are missing come last.
+    """
+    places = {name: place for place, name in enumerate(order)}
+    items = range(len(distances))
+    ranked = sorted(items, key=lambda item: (distances[item], places.get(str(item + 1), len(distances) + item)))
+    orders = [list(relevant), [relevant[item] for item in ranked]]
+    names = [f"AP {average_precision_at_k(own):.4f}" for own in orders]
+    return rankings(distances, orders, [f"{names[0]}, as it is", f"{names[1]}, as dragged"])
+
+
+def drag_ties(distances: Sequence[int], relevant: Sequence[int]) -> Figure | ipywidgets.interactive:
+    """`ties_in_order` with the items as tags to drag where a person looks on, else as a static picture."""
+    names = [str(item + 1) for item in range(len(distances))]
+    draw = functools.partial(ties_in_order, distances, relevant)
+    return widgets.explore(draw, order=widgets.Order(names, "database"))
 
 
 def conventions(groups: Mapping[str, Mapping[str, float]], reference: float) -> Figure:
