@@ -4,7 +4,7 @@ BIN := .venv/bin
 PROFILE ?= digits
 KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)
 
-.PHONY: reproduce test notebooks lab clean
+.PHONY: reproduce test test-browser notebooks lab clean
 
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE)
@@ -13,7 +13,12 @@ test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf build/test-results
-	QSMI_HEADLESS=1 QSMI_RESULTS="$(CURDIR)/build/test-results" $(BIN)/python -m pytest --nbval-lax --nbval-current-env qsmi_lib notebooks
+	QSMI_HEADLESS=1 QSMI_RESULTS="$(CURDIR)/build/test-results" $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
+		--ignore qsmi_lib/tests/browser qsmi_lib notebooks
+
+# Drives JupyterLab and the app in a headless Chromium: apt-get install chromium chromium-driver.
+test-browser: .venv/ready
+	$(BIN)/python -m pytest qsmi_lib/tests/browser
 
 # Runs every notebook in place and keeps the outputs of tagged cells alone: after a change of a notebook or of results/paper.
 notebooks: .venv/ready

@@ -110,7 +110,8 @@ def serve(notebook: Path, port: int, host: str, browser: bool) -> None:
 
     settings = Config()
     settings.Voila.port, settings.Voila.ip, settings.Voila.open_browser = port, host, browser
-    settings.Voila.tornado_settings = {"websocket_max_message_size": MEGABYTES * 10**6}
+    # A page that is left tells the server to end its kernel, and sends no token with it: Voila would refuse that.
+    settings.Voila.tornado_settings = {"websocket_max_message_size": MEGABYTES * 10**6, "disable_check_xsrf": True}
     settings.VoilaConfiguration.strip_sources = True
     settings.VoilaConfiguration.file_allowlist, settings.VoilaConfiguration.file_denylist = [], [".*"]
     Voila.launch_instance([str(notebook)], config=settings)

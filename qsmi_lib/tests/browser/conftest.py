@@ -1,0 +1,131 @@
+"""A headless Chromium, a JupyterLab over copies of the notebooks, and the app, each on a free port of this machine."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import pytest
+
+from qsmi_lib import paths
+
+webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+PATIENCE = 240  # seconds: a kernel imports PyTorch, and the machine may be busy
+# A file dialog is no part of a page: the hidden input that ipywidgets clicks is put into the page instead.
+SHOW_UPLOADS = """
+const click = HTMLInputElement.prototype.click;
+HTMLInputElement.prototype.click = function () {
+  if (this.type !== "file" || this.isConnected) return click.call(this);
+  this.setAttribute("data-upload", "");
+  document.body.appendChild(this);
+};"""
+WITHOUT_NETWORK = ("cdn.jsdelivr.net", "ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser; the tests are skipped by name where there is none."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (binary and driver):
+        pytest.skip("no Chromium with its driver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.add_argument("--window-size=1300,1000")
+    options.set_capability("goog:loggingPrefs", {"browser": "SEVERE"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SHOW_UPLOADS})
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(chromium):
+    """The browser, and after the test no error in its console beyond what has no network."""
+    chromium.get_log("browser")
+    yield chromium
+    errors = [entry["message"] for entry in chromium.get_log("browser")]
+    assert not [error for error in errors if not any(known in error for known in WITHOUT_NETWORK)]
+
+
+@pytest.fixture
+def wait(page) -> Callable:
+    """Wait until a function of the browser gives something true, and return it."""
+
+    def until(condition: Callable, what: str):
+        passing = (StaleElementReferenceException, NoSuchElementException)  # the page is being drawn again
+        waiting = WebDriverWait(page, PATIENCE, poll_frequency=0.5, ignored_exceptions=passing)
+        return waiting.until(condition, f"waited for {what}")
+
+    return until
+
+
+@contextmanager
+def served(command: list[str], port: int, **environment: str):
+    """The address of a server that runs `command`, once it answers; it ends with the block."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(PATIENCE):
+            if server.poll() is not None:
+                raise RuntimeError(f"{command} ended: {server.stderr.read().decode()[-2000:]}")
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(1)
+        yield address
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """Address of a JupyterLab over copies of the notebooks, all of whose cells stand in the page."""
+    root, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
+    for notebook in (paths.ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, root)
+    tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.parent.mkdir(parents=True)
+    tracker.write_text(json.dumps({"windowingMode": "none"}))
+    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+    port = free_port()
+    command = ["jupyter", "lab", "--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1", f"--notebook-dir={root}"]
+    command += ["--IdentityProvider.token=", "--allow-root"]
+    results = str(tmp_path_factory.mktemp("results"))
+    with served(command, port, JUPYTERLAB_SETTINGS_DIR=str(settings), QSMI_RESULTS=results) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory):
+    """Address of the app over the digits, hashed by two methods."""
+    port = free_port()
+    command = ["qsmi_lib", "app", "--no-browser", "--port", str(port), "--bits", "16"]
+    with served(command, port, QSMI_RESULTS=str(tmp_path_factory.mktemp("results"))) as address:
+        yield address

@@ -1,0 +1,78 @@
+"""The notebooks in JupyterLab: each opens, 01 and 15 run by the mouse, and a slider changes a picture."""
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from qsmi_lib import paths
+
+NOTEBOOKS = sorted(path.name for path in (paths.ROOT / "notebooks").glob("*.ipynb"))
+CELLS = ".jp-Notebook .jp-Cell"
+
+
+@pytest.fixture
+def opened(page, lab, wait):
+    """Open a notebook in a workspace of its own; returns the browser."""
+
+    def open_(name):
+        page.get(f"{lab}/lab/workspaces/{name.partition('.')[0]}/tree/{name}?reset")
+        wait(lambda browser: browser.find_elements(By.CSS_SELECTOR, CELLS), f"the cells of {name}")
+        return page
+
+    yield open_
+    page.get("about:blank")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_each_notebook_opens(name, opened):
+    browser = opened(name)
+    heading = browser.find_element(By.CSS_SELECTOR, ".jp-RenderedMarkdown h1").text
+    assert heading[:2] == name[:2]
+
+
+def run_all(browser, wait):
+    """Run > Run All Cells, by the mouse; waits until no cell is waiting."""
+    wait(lambda own: own.find_elements(By.CSS_SELECTOR, "[data-status=idle]"), "the kernel")
+    menu = next(own for own in browser.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-item") if own.text == "Run")
+    ActionChains(browser).move_to_element(menu).click().perform()
+    item = wait(
+        lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-Menu-item") if "Run All Cells" in e.text],
+        "the menu",
+    )[0]
+    ActionChains(browser).move_to_element(item).click().perform()
+
+    def done(own):
+        prompts = [e.text for e in own.find_elements(By.CSS_SELECTOR, ".jp-CodeCell .jp-InputPrompt")]
+        return prompts and not any("*" in text or text.strip() in ("[ ]:", "[]:", "") for text in prompts)
+
+    wait(done, "all cells")
+    errors = browser.find_elements(By.CSS_SELECTOR, "[data-mime-type='application/vnd.jupyter.error']")
+    assert not [own.text for own in errors]
+
+
+def pictures(browser):
+    return [own.get_attribute("src") for own in browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea img")]
+
+
+def test_a_slider_of_01_changes_its_picture(opened, wait):
+    browser = opened("01_derivation.ipynb")
+    run_all(browser, wait)
+    panels = browser.find_elements(By.CSS_SELECTOR, ".widget-interact")
+    assert len(panels) >= 2
+    before = pictures(browser)
+    handle = panels[0].find_element(By.CSS_SELECTOR, ".noUi-handle")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
+    ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
+    wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
+
+
+def test_15_searches_by_the_mouse(opened, wait):
+    browser = opened("15_search.ipynb")
+    run_all(browser, wait)
+    wait(lambda own: own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li"), "the answers")
+    handle = browser.find_element(By.CSS_SELECTOR, ".noUi-handle")
+    n_answers = len(browser.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li"))
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
+    handle.send_keys(Keys.ARROW_LEFT)
+    wait(lambda own: len(own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li")) < n_answers, "fewer answers")
