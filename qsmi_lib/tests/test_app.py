@@ -1,0 +1,90 @@
+"""The app up to the server: what it searches, the notebook that it writes, its settings, and bad input."""
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from qsmi_lib import app, paths
+from qsmi_lib.cli import main
+
+pytest.importorskip("faiss")
+pytest.importorskip("voila")
+GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "digits", "folder": None}
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """What was to be served."""
+    calls = []
+    monkeypatch.setattr(app, "serve", lambda *arguments: calls.append(arguments))
+    return calls
+
+
+def call(*arguments):
+    return CliRunner().invoke(main, ["app", *arguments])
+
+
+def test_the_app_trains_what_it_needs_and_serves_one_notebook_to_this_machine(served):
+    result = call("--method", "lsh", "--method", "itq", "--bits", "8", "--no-browser")
+    assert result.exit_code == 0, result.output
+    [(notebook, port, host, browser)] = served
+    assert (port, host, browser) == (8866, "127.0.0.1", False)
+    assert len(list(paths.runs("digits").glob("*.json"))) == 2
+    [cell] = nbformat.read(notebook, as_version=4).cells
+    assert "bits=8" in cell.source and list(notebook.parent.iterdir()) == [notebook]
+
+
+def test_the_written_cell_shows_the_panel(capsys):
+    notebook = app.written(GIVEN)
+    space = {}
+    exec(nbformat.read(notebook, as_version=4).cells[0].source.replace("page(", "shown = page(", 1).replace(
+        "import shown = page(", "import page("), space)  # fmt: skip
+    assert "query, searched for" in space["shown"].children[2].value
+
+
+def test_a_folder_is_searched_by_each_method(tmp_path, served):
+    Image.new("L", (20, 20), 255).save(tmp_path / "white.png")
+    found = app.collections(**(GIVEN | {"folder": str(tmp_path)}))
+    assert list(found) == ["LSH", "ITQ"] and all(list(own.names) == ["white.png"] for own in found.values())
+    page = app.page(**(GIVEN | {"folder": str(tmp_path)}))
+    assert "white.png, 0 of 8 bits" in page.children[2].value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "qsmii"], "unknown method 'qsmii'; known"),
+        (["--dataset", "digit_pairs"], "digit_pairs has no form for pictures of one's own"),
+        (["--bits", "0"], "0 is not in the range"),
+        (["--folder", "missing"], "'missing' does not exist"),
+        (["--port", "70000"], "70000 is not in the range"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, served):
+    result = call(*arguments)
+    assert result.exit_code and message in result.output and "Traceback" not in result.output and not served
+
+
+def test_a_folder_without_pictures_is_one_line(tmp_path, served):
+    result = call("--method", "lsh", "--bits", "8", "--folder", str(tmp_path))
+    assert result.exit_code == 1 and "holds no picture to search" in result.output and not served
+
+
+def test_without_voila_it_says_what_to_install(monkeypatch, served):
+    monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None)
+    result = call("--method", "lsh", "--bits", "8")
+    assert result.exit_code == 1 and 'pip install "qsmi-lib[app]"' in result.output and not served
+
+
+def test_the_server_serves_no_file_and_takes_large_uploads(monkeypatch, tmp_path):
+    from voila.app import Voila
+
+    calls = {}
+    monkeypatch.setattr(Voila, "launch_instance", lambda argv, config: calls.update(argv=argv, config=config))
+    app.serve(tmp_path / "a.ipynb", 1234, "127.0.0.1", False)
+    config = calls["config"]
+    assert calls["argv"] == [str(tmp_path / "a.ipynb")] and config.Voila.ip == "127.0.0.1" and config.Voila.port == 1234
+    assert config.VoilaConfiguration.file_allowlist == [] and config.VoilaConfiguration.file_denylist == [".*"]
+    assert config.VoilaConfiguration.strip_sources and not config.Voila.open_browser
+    assert config.Voila.tornado_settings["websocket_max_message_size"] >= 100_000_000

@@ -1,0 +1,97 @@
+"""The panel without a browser: what a person does is a value that changes, what they see is the page's HTML."""
+
+import io
+import re
+from datetime import datetime
+from types import SimpleNamespace
+
+import ipywidgets
+import numpy as np
+import pytest
+from PIL import Image
+
+from qsmi_lib.panel import answers_page, panel
+from qsmi_lib.search import Answer, Collection
+
+pytest.importorskip("faiss")
+PICTURES = [Image.new("RGB", (8, 8), (own, 0, 0)) for own in (0, 120, 240)]
+
+
+def red(images):
+    """A code by how red pictures are: so many of the first bits are set."""
+    levels = [np.asarray(image.convert("RGB"))[..., 0].mean() / 20 for image in images]
+    return np.where(np.arange(14) < np.array(levels)[:, None], 1, -1).astype(np.int8)
+
+
+@pytest.fixture
+def collection():
+    hasher = SimpleNamespace(codes=red)
+    return Collection("reds", hasher, red(PICTURES), ["black", "dark <b>", "red"], PICTURES.__getitem__)
+
+
+@pytest.fixture
+def shown(collection):
+    """The panel's parts by name."""
+    box = panel({"first": collection, "second": collection}, {"a red one": PICTURES[2]}, k=2)
+    (upload, example, count), message, page = box.children[0].children, *box.children[1:]
+    return SimpleNamespace(upload=upload, example=example, count=count, message=message, page=page)
+
+
+def file(content, name="mine.png"):
+    kind = {"name": name, "type": "image/png", "size": len(content), "last_modified": datetime(2026, 1, 1)}
+    return kind | {"content": memoryview(content)}
+
+
+def png(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def alts(page):
+    return re.findall(r'<img alt="([^"]*)"', page.value)
+
+
+def test_the_first_example_is_searched_for_at_once(shown):
+    assert shown.example.value == "a red one"
+    one = ["red, 0 of 14 bits", "dark &lt;b&gt;, 6 of 14 bits"]
+    assert alts(shown.page) == ["query, searched for", *one, *one]
+    assert shown.page.value.count("<h4>") == 2 and "<h4>second</h4>" in shown.page.value
+
+
+def test_an_upload_takes_the_place_of_the_example(shown):
+    shown.upload.value = (file(png(PICTURES[0])),)
+    assert alts(shown.page)[1] == "black, 0 of 14 bits"
+    assert shown.example.value == "none" and shown.upload.value == () and shown.message.value == ""
+    shown.upload.value = (file(png(PICTURES[0])),)  # the same file once more
+    assert alts(shown.page)[1] == "black, 0 of 14 bits"
+
+
+def test_a_wrong_file_leaves_the_answers_and_says_why(shown):
+    before = shown.page.value
+    shown.upload.value = (file(b"no picture", "<script>.png"),)
+    assert 'role="alert"' in shown.message.value and "&lt;script&gt;.png is no picture" in shown.message.value
+    assert shown.page.value == before
+    shown.upload.value = (file(png(PICTURES[1])),)
+    assert shown.message.value == "" and shown.page.value != before
+
+
+def test_the_slider_says_how_many(shown):
+    assert (shown.count.min, shown.count.value, shown.count.max) == (1, 2, 3)
+    shown.count.value = 3
+    assert len(alts(shown.page)) == 1 + 2 * 3
+
+
+def test_without_an_example_it_waits(collection):
+    box = panel({"first": collection}, {})
+    assert "Choose a picture" in box.children[2].value and isinstance(box, ipywidgets.VBox)
+
+
+def test_the_bits_that_differ_are_dark_and_named(collection):
+    found = {"first": (collection, [Answer(1, "dark", 3, (0, 4, 13))])}
+    page = answers_page(PICTURES[0], found)
+    squares = re.search(r'aria-label="differing bits: 1, 5, 14">(.*?)</span>', page).group(1)
+    kinds = re.findall(r"<i( class=other)?>", squares)
+    assert [place for place, kind in enumerate(kinds) if kind] == [0, 4, 13] and len(kinds) == 14
+    alike = answers_page(PICTURES[0], {"first": (collection, [Answer(0, "black", 0, ())])})
+    assert 'aria-label="differing bits: none"' in alike
