@@ -106,3 +106,33 @@ def test_one_item_and_all_alike():
 def test_bad_input_is_one_clear_error(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_benchmark_compares_with_the_flat_index(monkeypatch, tmp_path):
+    from qsmi_lib import paths
+    from qsmi_lib.bench import indexes as bench
+
+    monkeypatch.setattr(bench, "N_QUERY", 20)
+    monkeypatch.setattr(bench, "SIZES", {"small": 300})
+    text = bench.indexes(["small"])
+    rows = (paths.results("benchmarks") / "indexes.csv").read_text().splitlines()
+    assert rows[0] == "items,index,settings,seconds_build,milliseconds,megabytes,recall"
+    assert len(rows) == 1 + 1 + 4 + 4 and rows[1].endswith(",1.0") and "| 300 " in text
+    assert (paths.results("benchmarks") / "indexes.md").read_text() == text
+
+
+def test_recall_counts_ties_and_what_is_lost():
+    from qsmi_lib.bench.indexes import recall
+
+    exact = np.array([[0, 2, 2], [1, 1, 3]])
+    assert recall(exact, exact) == 1.0
+    assert recall(np.array([[0, 2, 3], [1, OUTSIDE, OUTSIDE]]), exact) == 3 / 6
+
+
+def test_generated_codes_lie_around_their_words():
+    from qsmi_lib.bench.indexes import BITS, FLIPPED, N_WORDS, generated
+
+    words, codes = generated(3000, 0), generated(3000, 0)
+    assert (words == codes).all() and words.shape == (3000, BITS) and words.dtype == np.int8
+    near = np.sort((BITS - words[:300].astype(int) @ words.T.astype(int)) // 2, axis=1)
+    assert near[:, 1].mean() < 3 * 2 * FLIPPED * BITS < BITS / 2 and N_WORDS < 3000

@@ -124,3 +124,28 @@ def test_explore_has_sliders_where_a_person_looks_on(monkeypatch, drawn, capsys)
     similarity.value = 0.25
     assert drawn.calls == [(10, 0.5), (20, 0.5), (20, 0.25)]
     assert not plt.get_fignums()  # closed, so that the notebook does not show it twice
+
+
+def test_choices_and_orders_are_widgets_too(monkeypatch, capsys):
+    monkeypatch.setattr("qsmi_lib.progress.watched", lambda: True)
+    calls = []
+
+    def draw(kind, order):
+        calls.append((kind, tuple(order)))
+        return plt.figure()
+
+    choice, order = widgets.Choice("b", ("a", "b"), "kind"), widgets.Order(("1", "2", "3"), "items")
+    kind, dragged = widgets.explore(draw, kind=choice, order=order).kwargs_widgets
+    kind.value = "a"
+    dragged.value = ["3", "1", "2"]
+    dragged.value = ["3", "1"]
+    assert calls == [("b", ("1", "2", "3")), ("a", ("1", "2", "3")), ("a", ("3", "1", "2")), ("a", ("3", "1"))]
+
+
+def test_moving_is_the_path_of_the_chosen_loss_so_far():
+    path = np.arange(24.0).reshape(6, 2, 2)
+    paths = {("cosine", "clamped"): path, ("gaussian", "clamped"): -path}
+    (axes,) = derivation.moving(paths, [0, 1], 3, "gaussian", "clamped").axes
+    named = [line.get_xydata()[0] for line in axes.lines if line.get_label().startswith("class")]
+    np.testing.assert_array_equal(named, -path[3])
+    assert axes.get_title() == "gaussian, clamped: step 3" and axes.get_xlim()[1] > path.max()

@@ -31,6 +31,29 @@ def test_rankings_are_boxes_filled_where_relevant():
     assert {"0", "2", "first", "second"} <= {text.get_text() for text in axes.texts}
 
 
+def test_only_tied_items_follow_the_order_that_is_dragged():
+    distances, relevant = [0, 1, 1, 2, 2, 2, 3, 4], [1, 0, 1, 0, 1, 0, 0, 1]
+    last_first = [str(item) for item in range(8, 0, -1)]
+    figure = protocol.ties_in_order(distances, relevant, last_first)
+    boxes = [patch for patch in figure.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+    filled = [box.get_facecolor() == boxes[0].get_facecolor() for box in boxes]
+    assert filled[:8] == [bool(own) for own in relevant]
+    assert filled[8:] == [True, True, False, False, True, False, False, True]  # 1; 3, 2; 6, 5, 4; 7; 8
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "AP 0.6917, as it is" in words and any(word.endswith("as dragged") for word in words)
+
+
+def test_items_that_were_taken_away_come_last_among_the_tied():
+    figure = protocol.ties_in_order([0, 0, 0], [1, 0, 0], ["3"])
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "AP 1.0000, as it is" in words and "AP 0.5000, as dragged" in words
+
+
+def test_nobody_drags_where_nobody_looks_on():
+    figure = protocol.drag_ties([0, 1, 1], [1, 0, 1])
+    assert [text.get_text() for text in figure.axes[0].texts].count("AP 0.8333, as it is") == 1
+
+
 def test_conventions_name_every_value():
     groups = {"ties": {"best": 0.75, "worst": 0.5}, "cut-offs": {"hits": 1.0}}
     axes = drawn(protocol.conventions(groups, 0.625))
