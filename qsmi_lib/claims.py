@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from qsmi_lib import paths, tables
+from qsmi_lib import paths, records, tables
 from qsmi_lib.config import RunConfig
+from qsmi_lib.datasets import named
 from qsmi_lib.experiments import experiment, grid
+from qsmi_lib.inspection import SavedCodes, codes_of
 from qsmi_lib.titles import STEP_TITLES
 
 METRIC = "map_11pt"
+ASTRAY = "astray.csv"
 
 
 def fewer_bits(name: str, profile: str, where: Path | None = None, of: str = "qsmi") -> pd.DataFrame:
@@ -106,6 +109,55 @@ def levels(name: str, profile: str, where: Path | None = None) -> dict[str, list
         own = vars(RunConfig.from_dict(record["config"]))
         found.setdefault(step_title(own), []).append(record["metrics"]["precision_at_recall"])
     return found
+
+
+def astray(codes: SavedCodes) -> tuple[np.ndarray, np.ndarray]:
+    """Items whose code is nearer to the word of another class than to that of their own, a class having one label.
+
+    The word of a class is the commonest code of its database items. Recall 1.0 asks for the last item of a class, so a
+    single one that is astray spoils it for all queries of the class.
+
+    Returns:
+        bool (n_query,) and (n_database,), which of them are astray.
+    """
+    classes = np.unique(codes.database_labels)
+    words = np.stack([_commonest(codes.database[codes.database_labels == name]) for name in classes]).astype(np.int32)
+    parts = ((codes.query, codes.query_labels), (codes.database, codes.database_labels))
+    alike = [(own.astype(np.int32) @ words.T, np.searchsorted(classes, labels)) for own, labels in parts]
+    return tuple(share.max(axis=1) > share[np.arange(len(share)), place] for share, place in alike)
+
+
+def astray_by_step(profile: str) -> pd.DataFrame:
+    """How many items are `astray` under each step beyond the paper, seed 0; written as an artefact of the profile.
+
+    Returns:
+        A row a step: its title, the shares of the `query` and the `database` that are astray, and, of the class with
+        the largest share of the database astray, its name, `worst`, and that share, `worst_share`.
+
+    Raises:
+        FileNotFoundError: the codes are not on this machine.
+    """
+    rows = []
+    for run in (run for run in grid("steps", profile) if run.seed == 0):
+        codes = codes_of(run, profile)
+        query, database = astray(codes)
+        shares = [database[codes.database_labels == name].mean() for name in np.unique(codes.database_labels)]
+        row = {"step": step_title(vars(run)), "query": query.mean(), "database": database.mean()}
+        rows.append(row | {"worst": named(run.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
+    found = pd.DataFrame(rows).round(4)
+    records.write(paths.results(profile) / "artefacts" / ASTRAY, found.to_csv(index=False))
+    return found
+
+
+def committed_astray() -> pd.DataFrame:
+    """What `astray_by_step` wrote for the records that the repository carries."""
+    return pd.read_csv(paths.COMMITTED / "artefacts" / ASTRAY)
+
+
+def _commonest(codes: np.ndarray) -> np.ndarray:
+    """The code that most rows of (n, bits) have; of several the first in lexicographic order."""
+    distinct, counts = np.unique(codes, axis=0, return_counts=True)
+    return distinct[counts.argmax()]
 
 
 def step_title(row: Mapping) -> str:

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qsmi_lib import claims
+from qsmi_lib import claims, paths, runner
 from qsmi_lib.config import RunConfig
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import STEPS
+from qsmi_lib.inspection import SavedCodes
 from qsmi_lib.plotting import claims as plots
 from qsmi_lib.tests.test_tables import invent
 
@@ -131,3 +132,25 @@ def test_the_widths_of_the_kernel_stand_beside_a_method_without_one():
 
 def test_a_configuration_is_a_row():
     assert claims.step_title(vars(RunConfig("digits", "qsmi", 8, memory=2))) == "memory of 2 batches"
+
+
+def test_what_is_astray_is_nearer_to_the_word_of_another_class():
+    one, other = [1, 1, 1, 1, 1, 1], [-1, -1, -1, -1, 1, 1]
+    half = [1, 1, -1, -1, 1, 1]  # as far from both words: not astray
+    lost = [-1, -1, -1, 1, 1, 1]
+    database = np.array([one, one, lost, half, other, other, one], np.int8)
+    labels = np.array([3, 3, 3, 3, 7, 7, 7])
+    codes = SavedCodes(np.array([other, lost, half], np.int8), database, np.array([3, 7, 7]), labels)
+    query, searched = claims.astray(codes)
+    assert query.tolist() == [True, False, False]
+    assert searched.tolist() == [False, False, True, False, False, False, True]
+
+
+def test_what_is_astray_is_counted_by_step_and_kept(trainings):
+    with pytest.raises(FileNotFoundError, match="not on this machine"):
+        claims.astray_by_step("digits")
+    runner.run_all([run for run in grid("steps", "digits") if run.seed == 0], "digits")
+    found = claims.astray_by_step("digits")
+    assert found["step"].tolist() == [claims.step_title(vars(run)) for run in grid("steps", "digits") if run.seed == 0]
+    assert found["database"].between(0, 1).all() and (found["worst_share"] >= found["database"]).all()
+    assert (paths.results("digits") / "artefacts" / claims.ASTRAY).read_text() == found.to_csv(index=False)
