@@ -26,12 +26,19 @@ SNIPPETS = [body for language, body in BLOCKS if language == "python"]
 def test_the_second_snippet_hashes_features_of_a_network_of_ones_own():
     names = {}
     exec(SNIPPETS[1], names)
-    assert names["inputs"].shape == (256, 128) and names["loss"].isfinite() and len(SNIPPETS) == 3
+    assert names["inputs"].shape == (256, 128) and names["loss"].isfinite() and len(SNIPPETS) == 4
 
 
-def test_the_third_snippet_is_a_method_that_learns(monkeypatch):
+def test_the_third_snippet_is_a_pipeline(capsys):
     names = {}
     exec(SNIPPETS[2], names)
+    assert names["codes"].shape == (450, 24) and names["items"].shape == (450, 10)
+    assert 0.5 < float(capsys.readouterr().out) <= 1
+
+
+def test_the_fourth_snippet_is_a_method_that_learns(monkeypatch):
+    names = {}
+    exec(SNIPPETS[3], names)
     monkeypatch.setitem(METHODS, "mine", names["MINE"])
     history = train(configure("digits", "mine", 12, epochs=3), load("digits")).history
     assert history[-1]["loss"] < history[0]["loss"]
@@ -54,12 +61,12 @@ def test_the_commands_parse(line):
 
 
 def test_there_are_commands_to_check():
-    assert len(COMMANDS) == 16
+    assert len(COMMANDS) == 19
 
 
 def test_make_has_the_targets():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"`make (?:\w+=\S+ )?(\w+)`", TEXT):
+    for target in re.findall(r"`make (?:\w+=\S+ )?([\w-]+)`", TEXT):
         assert f"\n{target}:" in makefile
 
 
