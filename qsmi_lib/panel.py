@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import ipywidgets
 from PIL import Image
 
-from qsmi_lib.search import Answer, Collection, opened
+from qsmi_lib.own_pictures import opened
+from qsmi_lib.search import Answer, Collection
 
 SIDE = 72  # pixels of a thumbnail
 STYLE = """\

@@ -1,7 +1,6 @@
 """Search by picture: what makes a code of any picture, what is searched, and the answers with the bits that differ."""
 
-import io
-import warnings
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,10 +15,12 @@ from torch import nn
 from qsmi_lib import backbones, datasets, models, paths, runner, training
 from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import digits, fashion_mnist
-from qsmi_lib.datasets.pictures import UNREADABLE
 from qsmi_lib.indexes import CodeIndex
 from qsmi_lib.inspection import codes_of
+from qsmi_lib.own_pictures import opened
 from qsmi_lib.progress import bar
+from qsmi_lib.records import write_arrays
+from qsmi_lib.weights import checksum
 
 GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
@@ -88,39 +89,6 @@ class Hasher:
     @cached_property
     def _backbone(self) -> nn.Module:
         return backbones.load(self.config.backbone)
-
-
-def opened(content: bytes, name: str) -> Image.Image:
-    """The picture in a file's `content`, RGB, turned as its camera noted.
-
-    Raises:
-        ValueError: no picture, a damaged one, one of more than `MOST_PIXELS`, an animation, or one of more than 8 bits
-            a channel; the message names it, says what came and what was expected.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow about what is refused here, or harmless in a picture
-            with Image.open(io.BytesIO(content)) as image:
-                if (n_pixels := image.width * image.height) > MOST_PIXELS:
-                    raise ValueError(
-                        f"it has {n_pixels / 1e6:.0f} million pixels, expected at most {MOST_PIXELS // 10**6}"
-                    )
-                if getattr(image, "n_frames", 1) > 1:
-                    raise ValueError(f"it is an animation of {image.n_frames} frames, expected one picture")
-                if image.mode.startswith(("I", "F")) or _deep(image):
-                    raise ValueError("it has more than 8 bits a channel, expected 8: save it as PNG or JPEG of 8 bits")
-                return ImageOps.exif_transpose(image).convert("RGB")
-    except Image.UnidentifiedImageError as error:  # its own text names but an address in memory
-        raise ValueError(
-            f"{name} is no picture of a known format: expected PNG, JPEG, WebP, BMP, GIF or TIFF"
-        ) from error
-    except (*UNREADABLE, EOFError) as error:
-        raise ValueError(f"{name} cannot be searched for: {error}") from error
-
-
-def _deep(image: Image.Image) -> bool:
-    """Whether a file has 16 bits a channel, of which Pillow would keep eight without a word."""
-    return any("16" in str(argument) for tile in image.tile for argument in np.atleast_1d(np.asarray(tile[3], object)))
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:
@@ -197,6 +165,8 @@ def of_run(config: RunConfig, profile: str, *, part: str = "database", kind: str
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
     """The pictures below a folder, by path; links out of it are passed over, and `faults` names what cannot be read.
 
+    The codes are kept in the cache of the results, until a file or the network changes.
+
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: it holds no picture that can be read; the message names the first fault.
@@ -205,7 +175,23 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder: expected one with pictures")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _inside(path, folder))
-    codes, names, faults = [], [], []
+    kept = paths.results("cache") / "folders" / f"{_mark(folder, files, hasher)}.npz"
+    if not kept.exists():
+        write_arrays(kept, **_hashed(folder, files, hasher))
+    with np.load(kept) as found:
+        codes, names, faults = found["codes"], found["names"].tolist(), found["faults"].tolist()
+    if not names:
+        raise ValueError(f"{folder} holds no picture to search: {faults[0] if faults else f'expected {_suffixes()}'}")
+
+    def picture(item: int) -> Image.Image:
+        return opened((folder / names[item]).read_bytes(), names[item])
+
+    return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults))
+
+
+def _hashed(folder: Path, files: Sequence[Path], hasher: Hasher) -> dict[str, np.ndarray]:
+    """The `codes` of the pictures among `files`, their `names`, and the `faults` of the others."""
+    codes, names, faults = [np.empty((0, hasher.config.bits), np.int8)], [], []
     for start in bar(range(0, len(files), BATCH), f"hashing {folder.name}", unit="batch"):
         images = []
         for path in files[start : start + BATCH]:
@@ -216,13 +202,14 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
             except (OSError, ValueError) as error:
                 faults.append(str(error))
         codes += [hasher.codes(images)] if images else []
-    if not names:
-        raise ValueError(f"{folder} holds no picture to search: {faults[0] if faults else f'expected {_suffixes()}'}")
+    return {"codes": np.concatenate(codes), "names": np.array(names, str), "faults": np.array(faults, str)}
 
-    def picture(item: int) -> Image.Image:
-        return opened((folder / names[item]).read_bytes(), names[item])
 
-    return Collection(folder.name, hasher, np.concatenate(codes), names, picture, kind, tuple(faults))
+def _mark(folder: Path, files: Sequence[Path], hasher: Hasher) -> str:
+    """What the codes of a folder hang on: the network, and of each file its name, size and time of change."""
+    states = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    own = f"{hasher.config} {checksum(hasher.model)} {hasher.precision} {states}"
+    return hashlib.sha256(own.encode()).hexdigest()[:16]
 
 
 def _inside(path: Path, folder: Path) -> bool:

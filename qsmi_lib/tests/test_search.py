@@ -10,6 +10,7 @@ from PIL import Image
 
 from qsmi_lib import search
 from qsmi_lib.configuring import configure
+from qsmi_lib.own_pictures import opened
 
 pytest.importorskip("faiss")
 CONFIG = configure("digits", "qsmi", 12, epochs=2)
@@ -57,20 +58,20 @@ REFUSED = {
 def test_what_is_no_plain_picture_is_refused_by_name(kind):
     content, message = REFUSED[kind]
     with pytest.raises(ValueError, match=f"mine.png .*{message}"):
-        search.opened(content, "mine.png")
+        opened(content, "mine.png")
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 def test_every_plain_mode_becomes_rgb(mode):
     kind = "TIFF" if mode == "CMYK" else "PNG"
-    image = search.opened(encoded(RED.convert(mode), kind), "red")
+    image = opened(encoded(RED.convert(mode), kind), "red")
     assert image.mode == "RGB" and image.size == (8, 6)
 
 
 def test_a_picture_is_turned_as_its_camera_noted():
     exif = Image.Exif()
     exif[0x0112] = 6  # a quarter turn
-    assert search.opened(encoded(RED, "JPEG", exif=exif), "red").size == (6, 8)
+    assert opened(encoded(RED, "JPEG", exif=exif), "red").size == (6, 8)
 
 
 def test_answers_are_the_nearest_and_name_the_bits(run):
@@ -124,6 +125,23 @@ def test_nothing_outside_the_folder_is_searched(run, tmp_path):
     (inside / "link.png").symlink_to(outside / "outside.png")
     (inside / "folder").symlink_to(outside)
     assert list(search.of_folder(inside, query.hasher).names) == ["inside.png"]
+
+
+def test_a_folder_is_hashed_again_only_where_it_changed(run, tmp_path, monkeypatch):
+    _, query = run
+    calls = []
+    codes = search.Hasher.codes
+    monkeypatch.setattr(search.Hasher, "codes", lambda self, images: calls.append(len(images)) or codes(self, images))
+    for item in range(3):
+        query.picture(item).save(tmp_path / f"{item}.png")
+    first = search.of_folder(tmp_path, query.hasher)
+    again = search.of_folder(tmp_path, query.hasher)
+    assert calls == [3] and (first.codes == again.codes).all() and first.names == again.names
+    query.picture(7).save(tmp_path / "1.png")
+    changed = search.of_folder(tmp_path, query.hasher)
+    assert calls == [3, 3] and (changed.codes[1] == query.codes[7]).mean() > 0.9
+    other = search.of_run(configure("digits", "itq", 12), "digits").hasher
+    assert (search.of_folder(tmp_path, other).codes != changed.codes).any()
 
 
 def test_a_folder_without_pictures(run, tmp_path):
