@@ -1,5 +1,6 @@
 """What every benchmark needs: time, memory, the machine in words, and a table that is kept."""
 
+import ctypes
 import gc
 import platform
 import time
@@ -26,16 +27,22 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_megabytes(work: Callable[[], object]) -> float | None:
-    """Most memory that `work` holds beyond what the process holds anyway, in 10^6 bytes; None where it is not told."""
-    gc.collect()
+    """Most memory that `work` holds beyond what the process held before, in 10^6 bytes; None where it is not told."""
+    _give_back()
     try:
         CLEAR.write_text("5")  # the peak starts again from what is held now
         before = _kilobytes("VmRSS")
         work()
-        peak, after = _kilobytes("VmHWM"), _kilobytes("VmRSS")
+        return (_kilobytes("VmHWM") - before) * 1024 / 1e6
     except OSError:
         return None
-    return (peak - min(before, after)) * 1024 / 1e6  # what others gave back meanwhile would hide as much of `work`'s
+
+
+def _give_back() -> None:
+    """Have glibc give freed memory back: after a training it keeps it, and `work` would take it without a trace."""
+    gc.collect()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _kilobytes(name: str) -> int:

@@ -15,6 +15,13 @@ def cycle_style(index: int) -> dict:
     return list(plt.rcParams["axes.prop_cycle"])[index % len(plt.rcParams["axes.prop_cycle"])]
 
 
+def distinct_style(index: int) -> dict:
+    """As `cycle_style`, with two more than the cycle has: up to eight curves that nothing else tells apart."""
+    further = [{"marker": "x", "linestyle": ":", "color": "0.4"}, {"marker": "*", "linestyle": "-", "color": "black"}]
+    n = len(plt.rcParams["axes.prop_cycle"])
+    return cycle_style(index) if index < n else further[index - n]
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, undated, so that equal figures are equal."""
     written = []

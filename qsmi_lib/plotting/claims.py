@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.plotting import cycle_style
+from qsmi_lib.plotting import cycle_style, distinct_style
 from qsmi_lib.plotting.results import MAP_LABEL
 
 
@@ -22,7 +22,7 @@ def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     recall = np.linspace(0.0, 1.0, 11)
     for index, (title, seeds) in enumerate(levels.items()):
         mean = np.mean(seeds, axis=0)
-        axes.plot(recall, mean, label=f"{title} (mean {mean.mean():.3f})", **cycle_style(index))
+        axes.plot(recall, mean, label=f"{title} (mean {mean.mean():.3f})", **distinct_style(index))
     axes.set(xlabel="recall", ylabel="precision", ylim=(0.0, 1.0), xticks=recall[::2])
     axes.legend(loc="lower left", fontsize="x-small")
     return figure

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.methods import METHODS
-from qsmi_lib.plotting import cycle_style
+from qsmi_lib.plotting import distinct_style
 from qsmi_lib.plotting.captions import DPI
 from qsmi_lib.plotting.results import MAP_LABEL
 from qsmi_lib.titles import PROTOCOL_TITLES
@@ -115,7 +115,7 @@ def _curves(
 ) -> None:
     """A curve a method with its deviation, each `step` bits further; the paper's hollow, `gap` bits further."""
     for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
-        style = _distinct(index)
+        style = distinct_style(index)
         place = own["bits"] + step * index
         axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
         paper = published[published["method"] == method]
@@ -130,12 +130,6 @@ def _legend(figure: Figure, axes: Axes, hollow: str) -> None:
         handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
         labels.append(hollow)
     figure.legend(handles, labels, loc="outside lower center", ncols=6)
-
-
-def _distinct(index: int) -> dict:
-    """Style number `index`, with two more than the cycle has."""
-    further = [{"marker": "x", "linestyle": ":", "color": "0.4"}, {"marker": "*", "linestyle": "-", "color": "black"}]
-    return cycle_style(index) if index < 6 else further[index - 6]
 
 
 def _of_paper(method: str) -> str:

@@ -154,3 +154,8 @@ def test_what_is_astray_is_counted_by_step_and_kept(trainings):
     assert found["step"].tolist() == [claims.step_title(vars(run)) for run in grid("steps", "digits") if run.seed == 0]
     assert found["database"].between(0, 1).all() and (found["worst_share"] >= found["database"]).all()
     assert (paths.results("digits") / "artefacts" / claims.ASTRAY).read_text() == found.to_csv(index=False)
+
+
+def test_eight_curves_are_told_apart():
+    lines = plots.at_recall({str(step): [[0.5] * 11] for step in range(8)}).axes[0].lines
+    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 8
