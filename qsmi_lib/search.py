@@ -25,7 +25,6 @@ from qsmi_lib.weights import checksum
 GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
-MOST_PIXELS = 50_000_000  # of a picture; one of 100 million takes 300 MB decoded
 BATCH = 100  # pictures decoded at a time
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.methods import METHODS
@@ -15,6 +16,11 @@ from qsmi_lib.plotting.captions import DPI
 from qsmi_lib.plotting.results import MAP_LABEL
 from qsmi_lib.titles import PROTOCOL_TITLES
 from qsmi_lib.tsne import Points
+
+NUMERAL = {
+    "ha": "center", "va": "center", "fontsize": 8, "weight": "bold", "annotation_clip": True,
+    "path_effects": [withStroke(linewidth=2.5, foreground="white")],
+}  # fmt: skip
 
 
 def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
@@ -62,7 +68,8 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
     """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
 
     Items that coincide are one disc, its area in proportion to their number, in the colour of one of them; it is drawn
-    so that small discs lie on large ones. The two permille farthest out on each side are cut off.
+    so that small discs lie on large ones, and the class's number stands in its middle, for who sees no colour. The two
+    permille farthest out on each side are cut off.
 
     Args:
         found: title -> places in the plane, and labels.
@@ -86,10 +93,18 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
             axes.scatter(*spots[order].T, linewidths=0, rasterized=True, **looks)
             axes.set(title=f"{title}: {len(places):,} {part}", xticks=[], yticks=[])
             axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+            for label in np.unique(labels):
+                axes.annotate(str(label), _middle(places[labels == label]), **NUMERAL)
     for index, name in enumerate(classes):
-        panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=name)
+        numbered = name if name == str(index) else f"{index}: {name}"
+        panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=numbered)
     figure.legend(loc="outside lower center", ncols=5)
     return figure
+
+
+def _middle(places: np.ndarray) -> np.ndarray:
+    """The item nearest to the medians, (2,) of (n, 2): among the class, also where it lies in two heaps."""
+    return places[np.abs(places - np.median(places, axis=0)).sum(axis=1).argmin()]
 
 
 def costs(times: pd.DataFrame) -> Figure:

@@ -57,9 +57,10 @@ def indexes(rows: pd.DataFrame) -> Figure:
         2, len(sizes), figsize=(2.5 * len(sizes), 4.0), dpi=DPI, squeeze=False, sharex="col", sharey="row"
     )
     for column, size in enumerate(sizes):
-        for place, (kind, own) in enumerate(rows[rows["items"] == size].groupby("index", sort=False)):
-            panels[0, column].plot(own["milliseconds"], own["recall"], label=TITLES[kind], **cycle_style(place))
-            panels[1, column].plot(own["milliseconds"], own["megabytes"], **cycle_style(place))
+        for kind, own in rows[rows["items"] == size].groupby("index", sort=False):
+            style = cycle_style(list(TITLES).index(kind))  # the same in every panel, also where a kind is missing
+            panels[0, column].plot(own["milliseconds"], own["recall"], label=TITLES[kind], **style)
+            panels[1, column].plot(own["milliseconds"], own["megabytes"], **style)
         panels[0, column].set(title=f"{size:,} codes", xscale="log")
         panels[1, column].set(xlabel="a query [ms]", yscale="log")
     panels[0, 0].set_ylabel("recall of 10")

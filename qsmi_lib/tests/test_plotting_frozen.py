@@ -87,7 +87,17 @@ def test_a_map_has_two_panels_on_the_same_axes(n_maps):
             colors = [drawn[tuple(place)] for place in places]
             assert len(colors) == labels and colors[0] == colors[3] and len(set(colors)) == 3
             assert set(discs.get_sizes()) == {0.5}
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "c"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0: a", "1: b", "2: c"]
+
+
+def test_the_number_of_a_class_stands_on_one_of_its_items():
+    heaps = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 1.0], [5.0, 5.0]])  # class 0 in two heaps
+    points = Points(heaps, heaps[:1], np.array([0, 0, 0, 0, 1]), np.array([0]))
+    figure = frozen.maps({"toy": points}, ("0", "one"))
+    numbers = {text.get_text(): text.xy for text in figure.axes[0].texts}
+    assert sorted(numbers) == ["0", "1"] and tuple(numbers["1"]) == (5.0, 5.0)
+    assert tuple(numbers["0"]) in set(map(tuple, heaps[:4]))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["0", "1: one"]
 
 
 def test_costs_are_bars_from_dear_to_cheap():

@@ -43,3 +43,13 @@ def test_every_index_is_a_curve_at_each_size():
     assert [axes.get_title() for axes in figure.axes[:2]] == ["10 codes", "1,000 codes"]
     assert all(len(axes.lines) == 2 for axes in figure.axes)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["flat", "multi-hash"]
+
+
+def test_an_index_that_is_missing_at_a_size_lends_nobody_its_style():
+    rows = [
+        {"items": items, "index": kind, "milliseconds": 1.0, "recall": 1.0, "megabytes": 1.0}
+        for items, kind in ((10, "flat"), (10, "hnsw"), (10, "multihash"), (1000, "flat"), (1000, "multihash"))
+    ]
+    all_three, two = search.indexes(pd.DataFrame(rows)).axes[:2]
+    styles = [[line.get_color() for line in axes.lines] for axes in (all_three, two)]
+    assert styles[1] == [styles[0][0], styles[0][2]]

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
@@ -28,7 +29,12 @@ HTMLInputElement.prototype.click = function () {
   this.setAttribute("data-upload", "");
   document.body.appendChild(this);
 };"""
-WITHOUT_NETWORK = ("cdn.jsdelivr.net", "ERR_NAME_NOT_RESOLVED", "ERR_INTERNET_DISCONNECTED")
+FROM_OUTSIDE = (  # what the console says of this machine and of these tests, not of a page
+    "cdn.jsdelivr.net",  # Voila asks it for icons, and there may be no network
+    "ERR_NAME_NOT_RESOLVED",
+    "ERR_INTERNET_DISCONNECTED",
+    "beforeunload",  # a notebook is left without saving
+)
 
 
 @pytest.fixture(scope="session")
@@ -51,11 +57,11 @@ def chromium():
 
 @pytest.fixture
 def page(chromium):
-    """The browser, and after the test no error in its console beyond what has no network."""
+    """The browser, and after the test no error in its console."""
     chromium.get_log("browser")
     yield chromium
     errors = [entry["message"] for entry in chromium.get_log("browser")]
-    assert not [error for error in errors if not any(known in error for known in WITHOUT_NETWORK)]
+    assert not [error for error in errors if not any(known in error for known in FROM_OUTSIDE)]
 
 
 @pytest.fixture
@@ -73,26 +79,29 @@ def wait(page) -> Callable:
 @contextmanager
 def served(command: list[str], port: int, **environment: str):
     """The address of a server that runs `command`, once it answers; it ends with the block."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", *command],
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
     address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(PATIENCE):
-            if server.poll() is not None:
-                raise RuntimeError(f"{command} ended: {server.stderr.read().decode()[-2000:]}")
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except OSError:
-                time.sleep(1)
-        yield address
-    finally:
-        server.terminate()
-        server.communicate(timeout=60)
+    environment = {name: value for name, value in os.environ.items() if name != "QSMI_HEADLESS"} | environment
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads would fill, and hold the server
+        server = subprocess.Popen([sys.executable, "-m", *command], env=environment, stdout=said, stderr=said)
+        try:
+            _await(server, address, said)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+
+
+def _await(server: subprocess.Popen, address: str, said) -> None:
+    """Until `address` answers; a RuntimeError shows what the server said if it ended, or did not answer in time."""
+    for _ in range(PATIENCE):
+        if server.poll() is not None:
+            break
+        try:
+            return urllib.request.urlopen(address, timeout=5).close()
+        except OSError:
+            time.sleep(1)
+    said.seek(0)
+    raise RuntimeError(f"no answer from {server.args}: {said.read().decode()[-2000:]}")
 
 
 def free_port() -> int:

@@ -2,6 +2,7 @@
 
 import http.client
 import io
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -119,8 +120,7 @@ def test_every_picture_has_words(opened):
     "path", ["voila/files/search.ipynb", "voila/files/../../../../../etc/passwd", "files/etc/passwd"]
 )
 def test_no_file_is_served(path, app):
-
-    connection = http.client.HTTPConnection(urlsplit(app).netloc)
-    connection.request("GET", f"/{path}")
-    answer = connection.getresponse()
-    assert answer.status != 200 and b"root:" not in answer.read()
+    with closing(http.client.HTTPConnection(urlsplit(app).netloc)) as connection:
+        connection.request("GET", f"/{path}")
+        answer = connection.getresponse()
+        assert answer.status != 200 and b"root:" not in answer.read()

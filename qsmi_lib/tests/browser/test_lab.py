@@ -42,13 +42,18 @@ def run_all(browser, wait):
     )[0]
     ActionChains(browser).move_to_element(item).click().perform()
 
-    def done(own):
+    def ended(own):
         prompts = [e.text for e in own.find_elements(By.CSS_SELECTOR, ".jp-CodeCell .jp-InputPrompt")]
-        return prompts and not any("*" in text or text.strip() in ("[ ]:", "[]:", "") for text in prompts)
+        return errors(own) or (prompts and all(any(map(str.isdigit, text)) for text in prompts))
 
-    wait(done, "all cells")
-    errors = browser.find_elements(By.CSS_SELECTOR, "[data-mime-type='application/vnd.jupyter.error']")
-    assert not [own.text for own in errors]
+    wait(ended, "all cells")
+    assert not errors(browser)
+
+
+def errors(browser):
+    """What cells raised."""
+    found = browser.find_elements(By.CSS_SELECTOR, "[data-mime-type='application/vnd.jupyter.error']")
+    return [own.text for own in found]
 
 
 def pictures(browser):

@@ -1,0 +1,44 @@
+"""Curves can be told apart without colour, and their colours by people who see fewer of them."""
+
+import itertools
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from skimage.color import rgb2lab
+
+from qsmi_lib import plotting  # noqa: F401, sets the style
+
+CYCLE = list(plt.rcParams["axes.prop_cycle"])
+# What is left of red, green and blue, linear, without a kind of cone: Machado, Oliveira & Fernandes, 2009
+WITHOUT = {
+    "red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def seen(color: str, cone: str | None) -> np.ndarray:
+    """CIELAB of a colour as somebody without a kind of cone sees it."""
+    rgb = np.array(plt.matplotlib.colors.to_rgb(color))
+    if cone:
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        linear = np.clip(np.array(WITHOUT[cone]) @ linear, 0.0, 1.0)
+        rgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return rgb2lab(rgb)
+
+
+def test_no_two_curves_share_a_marker_and_few_a_line():
+    assert len({look["marker"] for look in CYCLE}) == len(CYCLE)
+    assert all(one["linestyle"] != other["linestyle"] for one, other in itertools.pairwise(CYCLE))
+
+
+@pytest.mark.parametrize("cone", [None, *WITHOUT])
+def test_no_two_colours_look_alike(cone):
+    for one, other in itertools.combinations(CYCLE, 2):
+        difference = np.linalg.norm(seen(one["color"], cone) - seen(other["color"], cone))
+        assert difference > 15.0, f"{one['color']} and {other['color']} without {cone}"
+
+
+def test_red_and_green_of_one_lightness_would_fail():
+    assert np.linalg.norm(seen("#9c8000", "green") - seen("#b57800", "green")) < 15.0
