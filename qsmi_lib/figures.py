@@ -122,7 +122,7 @@ def learning_curves(profile: str, where: Path | None = None) -> Figure | ipywidg
         histories.setdefault(record["config"]["method"], record["history"])
     draw = functools.partial(plots.learning_curves, histories)
     titles = [METHODS[method].title for method in histories]
-    return widgets.explore(draw, chosen=widgets.Choice("", [("all", ""), *titles], "variant"))
+    return widgets.explore(draw, chosen=widgets.Choice("all", ["all", *titles], "variant"))
 
 
 def write(name: str, profile: str) -> list[Path]:

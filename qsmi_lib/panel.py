@@ -14,8 +14,8 @@ from qsmi_lib.search import Answer, Collection
 SIDE = 72  # pixels of a thumbnail
 STYLE = """\
 <style>
-.qsmi-row {display: flex; flex-wrap: wrap; gap: 8px; list-style: none; margin: 4px 0 16px; padding: 0}
-.qsmi-row figure {margin: 0; width: 84px; text-align: center; font-size: 12px; line-height: 1.3}
+.qsmi-row {display: flex; flex-wrap: wrap; gap: 4px; list-style: none; margin: 4px 0 16px; padding: 0}
+.qsmi-row figure {margin: 0; width: 77px; text-align: center; font-size: 11px; line-height: 1.3}
 .qsmi-row img {width: 72px; height: 72px; object-fit: cover; image-rendering: pixelated; border: 1px solid #767676}
 .qsmi-bits {display: grid; grid-template-columns: repeat(12, 5px); gap: 1px; justify-content: center; margin-top: 2px}
 .qsmi-bits i {height: 5px; background: #d5d5d5}
@@ -60,7 +60,7 @@ def panel(
         examples: name -> picture, the first of which is searched for at once.
         k: answers at first.
     """
-    most = min(map(len, collections.values()))
+    named, most = list(collections.items()), min(map(len, collections.values()))
     upload = ipywidgets.FileUpload(accept="image/*", description="Own picture", tooltip="PNG, JPEG, WebP, BMP or TIFF")
     example = ipywidgets.Dropdown(options=[NONE, *examples], description="Example")
     count = ipywidgets.IntSlider(
@@ -69,36 +69,49 @@ def panel(
     message, page = ipywidgets.HTML(), ipywidgets.HTML(EMPTY)
     state: dict[str, Image.Image] = {}
 
-    def show(*_) -> None:
-        if image := state.get("query"):
-            found = {title: (own, own.search(image, count.value)) for title, own in collections.items()}
-            page.value = answers_page(image, found)
-
-    def take(read: Callable[[], Image.Image]) -> None:
+    def search(read: Callable[[], Image.Image]) -> None:
         try:
-            state["query"], message.value = read(), ""
-        except ValueError as error:
+            image = read()
+            page.value = answers_page(image, {name: (own, own.search(image, count.value)) for name, own in named})
+        except (OSError, ValueError) as error:  # also of a folder's file that has gone since
             message.value = f'<p role="alert"><b>Not searched:</b> {html.escape(str(error))}</p>'
-            return
-        show()
+        else:
+            state["query"], message.value = image, ""
 
     def uploaded(change) -> None:
         for file in change["new"]:
             example.value = NONE
-            take(lambda file=file: opened(bytes(file["content"]), file["name"]))
+            search(lambda file=file: opened(bytes(file["content"]), file["name"]))
         if change["new"]:
             upload.value = ()  # else the same file cannot be chosen again
 
     def exemplified(change) -> None:
         if change["new"] != NONE:
-            take(lambda: examples[change["new"]])
+            search(lambda: examples[change["new"]])
+
+    def counted(_) -> None:
+        if "query" in state:
+            search(lambda: state["query"])
 
     upload.observe(uploaded, "value")
     example.observe(exemplified, "value")
-    count.observe(show, "value")
+    count.observe(counted, "value")
     if examples:
         example.value = next(iter(examples))
-    return ipywidgets.VBox([ipywidgets.HBox([upload, example, count]), message, page])
+    about = ipywidgets.HTML(_about(named[0][1]))
+    return ipywidgets.VBox([about, ipywidgets.HBox([upload, example, count]), message, page])
+
+
+def _about(collection: Collection) -> str:
+    """What is searched, how the answers are read, and, folded, the files that are left out."""
+    words = (
+        f"<h3>Search by picture</h3><p>{len(collection):,} pictures: {html.escape(collection.title)}. Below each "
+        "answer stand the bits of its code, a square each, dark where they differ from the query's.</p>"
+    )
+    if not collection.faults:
+        return words
+    faults = "".join(f"<li>{html.escape(fault)}</li>" for fault in collection.faults)
+    return f"{words}<details><summary>Left out: {len(collection.faults):,}</summary><ul>{faults}</ul></details>"
 
 
 def _figure(image: Image.Image, name: str, below: str, more: str = "") -> str:

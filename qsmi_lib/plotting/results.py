@@ -98,19 +98,19 @@ def measures(history: list[dict]) -> Figure:
     return figure
 
 
-def learning_curves(histories: dict[str, list[dict]], chosen: str = "") -> Figure:
+def learning_curves(histories: dict[str, list[dict]], chosen: str = "all") -> Figure:
     """QSMI and QMI over the epochs, a curve a method.
 
     Args:
         histories: method -> history of one record.
-        chosen: title of a method that stands out, the others being grey; none: every one in its own colour.
+        chosen: title of a method that stands out, the others being grey; "all": every one in its own colour.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
     for axes, (name, title) in zip(panels, {"qsmi": "QSMI (Eq. 13)", "qmi": "QMI (sigma = 10)"}.items(), strict=True):
         for index, (method, history) in enumerate(histories.items()):
             frame = pd.DataFrame(history)
             every = max(1, len(frame) // 8)
-            grey = {"color": "0.8"} if chosen and METHODS[method].title != chosen else {}
+            grey = {"color": "0.8"} if chosen not in ("all", METHODS[method].title) else {}
             style = cycle_style(index) | grey
             axes.plot(frame["epoch"], frame[name], label=METHODS[method].title, markevery=every, **style)
         axes.set(xlabel="epoch", ylabel=title)

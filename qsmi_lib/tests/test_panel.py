@@ -1,5 +1,6 @@
 """The panel without a browser: what a person does is a value that changes, what they see is the page's HTML."""
 
+import dataclasses
 import io
 import re
 from datetime import datetime
@@ -33,8 +34,9 @@ def collection():
 def shown(collection):
     """The panel's parts by name."""
     box = panel({"first": collection, "second": collection}, {"a red one": PICTURES[2]}, k=2)
-    (upload, example, count), message, page = box.children[0].children, *box.children[1:]
-    return SimpleNamespace(upload=upload, example=example, count=count, message=message, page=page)
+    about, controls, message, page = box.children
+    upload, example, count = controls.children
+    return SimpleNamespace(about=about, upload=upload, example=example, count=count, message=message, page=page)
 
 
 def file(content, name="mine.png"):
@@ -76,6 +78,20 @@ def test_a_wrong_file_leaves_the_answers_and_says_why(shown):
     assert shown.message.value == "" and shown.page.value != before
 
 
+def test_a_file_that_has_gone_since_gives_a_message(collection):
+    def gone(item):
+        raise FileNotFoundError("red.png has gone")
+
+    box = panel({"first": dataclasses.replace(collection, picture=gone)}, {"a red one": PICTURES[2]})
+    assert "red.png has gone" in box.children[2].value and 'role="alert"' in box.children[2].value
+
+
+def test_it_says_what_is_searched_and_what_was_left_out(shown, collection):
+    assert "3 pictures: reds" in shown.about.value and "Left out" not in shown.about.value
+    box = panel({"first": dataclasses.replace(collection, faults=("<a>.png is no picture",))}, {})
+    assert "Left out: 1" in box.children[0].value and "&lt;a&gt;.png is no picture" in box.children[0].value
+
+
 def test_the_slider_says_how_many(shown):
     assert (shown.count.min, shown.count.value, shown.count.max) == (1, 2, 3)
     shown.count.value = 3
@@ -84,7 +100,7 @@ def test_the_slider_says_how_many(shown):
 
 def test_without_an_example_it_waits(collection):
     box = panel({"first": collection}, {})
-    assert "Choose a picture" in box.children[2].value and isinstance(box, ipywidgets.VBox)
+    assert "Choose a picture" in box.children[-1].value and isinstance(box, ipywidgets.VBox)
 
 
 def test_the_bits_that_differ_are_dark_and_named(collection):

@@ -277,3 +277,14 @@ def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch
     monkeypatch.setattr(paths, "COMMITTED", paths.results("digits"))
     kept = inspection.committed_agreement()
     assert all((kept[name] == shares[name]).all() and kept[name].shape == (10, 10) for name in shares)
+
+
+def test_a_variant_stands_out_where_a_person_looks_on(monkeypatch, capsys):
+    monkeypatch.setattr("qsmi_lib.progress.watched", lambda: True)
+    panel = figures.learning_curves("paper", paths.COMMITTED / "runs")
+    [variant] = panel.kwargs_widgets
+    assert variant.value == "all" and "QSMI" in variant.options
+    monkeypatch.setattr(panel, "f", lambda chosen: drawn.append(chosen))
+    drawn = []
+    variant.value = "QSMI"
+    assert drawn == ["QSMI"]

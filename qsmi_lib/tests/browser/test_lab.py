@@ -9,6 +9,12 @@ from qsmi_lib import paths
 
 NOTEBOOKS = sorted(path.name for path in (paths.ROOT / "notebooks").glob("*.ipynb"))
 CELLS = ".jp-Notebook .jp-Cell"
+# Without a screen Chromium begins no drag of its own: the events of one, from the first element to the second.
+DRAG = """
+const dataTransfer = new DataTransfer();
+const say = (element, kind) => element.dispatchEvent(new DragEvent(kind, {dataTransfer, bubbles: true}));
+say(arguments[0], "dragstart"); say(arguments[1], "dragenter"); say(arguments[1], "dragover"); say(arguments[1], "drop");
+"""
 
 
 @pytest.fixture
@@ -69,6 +75,25 @@ def test_a_slider_of_01_changes_its_picture(opened, wait):
     handle = panels[0].find_element(By.CSS_SELECTOR, ".noUi-handle")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
+    wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
+
+
+def test_tied_items_of_02_are_dragged(opened, wait):
+    browser = opened("02_evaluation_protocol.ipynb")
+    run_all(browser, wait)
+    second, third = browser.find_elements(By.CSS_SELECTOR, ".widget-interact .jupyter-widget-tag")[1:3]
+    before = pictures(browser)
+    browser.execute_script(DRAG, third, second)
+    wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
+
+
+def test_a_variant_of_03_stands_out(opened, wait):
+    browser = opened("03_ablation_clamp_spherical.ipynb")
+    run_all(browser, wait)
+    variant = browser.find_elements(By.CSS_SELECTOR, ".widget-interact .widget-toggle-button")[1]
+    before = pictures(browser)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", variant)
+    variant.click()
     wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
 
 
