@@ -21,9 +21,7 @@ def tags(cell):
 
 
 def test_the_lessons_are_here():
-    assert [path.stem[:2] for path in PATHS] == [
-        *("00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "16", "17", "18"),
-    ]
+    assert [path.stem[:2] for path in PATHS] == [f"{number:02}" for number in range(19)]
     assert {entry.notebook for entry in EXPERIMENTS.values()} <= {path.stem[:2] for path in PATHS}
 
 

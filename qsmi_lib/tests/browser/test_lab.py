@@ -13,7 +13,8 @@ CELLS = ".jp-Notebook .jp-Cell"
 DRAG = """
 const dataTransfer = new DataTransfer();
 const say = (element, kind) => element.dispatchEvent(new DragEvent(kind, {dataTransfer, bubbles: true}));
-say(arguments[0], "dragstart"); say(arguments[1], "dragenter"); say(arguments[1], "dragover"); say(arguments[1], "drop");
+say(arguments[0], "dragstart");
+for (const kind of ["dragenter", "dragover", "drop"]) say(arguments[1], kind);
 """
 
 
