@@ -18,7 +18,7 @@ test: .venv/ready
 
 # Drives JupyterLab and the app in a headless Chromium: apt-get install chromium chromium-driver.
 test-browser: .venv/ready
-	$(BIN)/python -m pytest qsmi_lib/tests/browser
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) qsmi_lib/tests/browser
 
 # Runs every notebook in place and keeps the outputs of tagged cells alone: after a change of a notebook or of results/paper.
 notebooks: .venv/ready
