@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROFILE ?= digits
+# A picture that is uploaded in 15_search comes as one message; tornado would take 10 MB.
+UPLOADS := {'websocket_max_message_size': 1000000000}
 KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)
 
 .PHONY: reproduce test test-browser notebooks lab clean
@@ -26,7 +28,7 @@ notebooks: .venv/ready
 	$(BIN)/nbstripout --keep-count --extra-keys "$(KERNEL_KEYS)" notebooks/*.ipynb
 
 lab: .venv/ready
-	$(BIN)/jupyter lab $(LABFLAGS) notebooks
+	$(BIN)/jupyter lab --ServerApp.tornado_settings="$(UPLOADS)" $(LABFLAGS) notebooks
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

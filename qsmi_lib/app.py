@@ -1,6 +1,7 @@
 """The search as a web page: a notebook of one cell, served by Voila, on this machine alone unless told otherwise."""
 
 import importlib.util
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
 
     from qsmi_lib import search
 
-MEGABYTES = 200  # of a message to the page's kernel: an upload comes as one, and tornado closes on more than 10
-N_EXAMPLES = 20
+MEGABYTES = 1000  # of a message to the page's kernel: an upload comes as one, and tornado closes on more than 10
+IDLE = 600  # seconds after which the kernel of a page that was left is ended
 CELL = """\
 from qsmi_lib.app import page
 page({arguments})"""
@@ -26,8 +27,10 @@ page({arguments})"""
 @click.option("--bits", default=48, show_default=True, type=click.IntRange(min=1), help="Code length.")
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Search the pictures below this folder instead of the data set's.")  # fmt: skip
+@click.option("--index", "kind", default="flat", show_default=True, type=click.Choice(["flat", "hnsw", "multihash"]),
+              help="Every code compared, a graph of neighbours, or tables of substrings.")  # fmt: skip
 @click.option(
-    "--port", default=8866, show_default=True, type=click.IntRange(0, 65535), help="Where the page is served."
+    "--port", default=8866, show_default=True, type=click.IntRange(1, 65535), help="Where the page is served."
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: every one.")
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page.")
@@ -37,6 +40,7 @@ def app(
     methods: tuple[str, ...],
     bits: int,
     folder: Path | None,
+    kind: str,
     port: int,
     host: str,
     browser: bool,
@@ -48,13 +52,16 @@ def app(
     """
     if importlib.util.find_spec("voila") is None:
         raise ImportError('the app needs Voila: pip install "qsmi-lib[app]"')
-    arguments = {"dataset": dataset, "methods": methods, "bits": bits, "profile": profile}
+    arguments = {"dataset": dataset, "methods": methods, "bits": bits, "profile": profile, "kind": kind}
     arguments["folder"] = None if folder is None else str(folder.resolve())
     collections(**arguments)  # trains and hashes here, where a progress bar is seen, and errors are one line
-    serve(written(arguments), port, host, browser)
+    with tempfile.TemporaryDirectory() as own:
+        serve(written(arguments, Path(own)), port, host, browser)
 
 
-def collections(dataset: str, methods: Sequence[str], bits: int, profile: str | None, folder: str | None) -> dict:
+def collections(
+    dataset: str, methods: Sequence[str], bits: int, profile: str | None, folder: str | None = None, kind: str = "flat"
+) -> dict:
     """Method's title -> what it searches: the data set's database, or the pictures below `folder`."""
     from qsmi_lib import configuring, search
     from qsmi_lib.methods import METHODS
@@ -63,9 +70,9 @@ def collections(dataset: str, methods: Sequence[str], bits: int, profile: str | 
     for method in dict.fromkeys(methods):
         config, name = configuring.of_profile(dataset, method, bits, profile)
         if folder is None:
-            found[METHODS[method].title] = search.of_run(config, name)
+            found[METHODS[method].title] = search.of_run(config, name, kind=kind)
         else:
-            found[METHODS[method].title] = search.of_folder(folder, search.Hasher.of(config, name))
+            found[METHODS[method].title] = search.of_folder(folder, search.Hasher.of(config, name), kind=kind)
     return found
 
 
@@ -81,25 +88,20 @@ def page(**arguments) -> "ipywidgets.VBox":
     from qsmi_lib.panel import panel
 
     found = collections(**arguments)
-    first = next(iter(found.values()))
-    if arguments["folder"] is None:
-        first = queries(arguments["dataset"], arguments["methods"][0], arguments["bits"], arguments["profile"])
-    examples = {f"{item + 1}: {first.names[item]}": first.picture(item) for item in range(min(N_EXAMPLES, len(first)))}
-    return panel(found, examples)
+    if arguments["folder"] is not None:
+        return panel(found, next(iter(found.values())))
+    return panel(found, queries(arguments["dataset"], arguments["methods"][0], arguments["bits"], arguments["profile"]))
 
 
-def written(arguments: Mapping[str, object]) -> Path:
-    """A notebook of one cell that shows `page(**arguments)`, in a folder of its own: Voila serves nothing beside it."""
+def written(arguments: Mapping[str, object], folder: Path) -> Path:
+    """A notebook of one cell that shows `page(**arguments)`, in a `folder` that no other app shares."""
     import nbformat
-
-    from qsmi_lib import paths, records
 
     given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.format(arguments=given))])
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook.metadata["title"] = "Search by picture"
-    path = paths.results("cache") / "app" / "search.ipynb"
-    records.write(path, nbformat.writes(notebook))
+    nbformat.write(notebook, path := folder / "search.ipynb")
     return path
 
 
@@ -112,6 +114,8 @@ def serve(notebook: Path, port: int, host: str, browser: bool) -> None:
     settings.Voila.port, settings.Voila.ip, settings.Voila.open_browser = port, host, browser
     # A page that is left tells the server to end its kernel, and sends no token with it: Voila would refuse that.
     settings.Voila.tornado_settings = {"websocket_max_message_size": MEGABYTES * 10**6, "disable_check_xsrf": True}
+    settings.Voila.port_retries = 0  # a port in use is an error, not a page somewhere else
+    settings.MappingKernelManager.cull_idle_timeout, settings.MappingKernelManager.cull_interval = IDLE, IDLE // 10
     settings.VoilaConfiguration.strip_sources = True
     settings.VoilaConfiguration.file_allowlist, settings.VoilaConfiguration.file_denylist = [], [".*"]
     Voila.launch_instance([str(notebook)], config=settings)

@@ -1,6 +1,8 @@
 """QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, neighbours."""
 
+import hashlib
 import json
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import ArrayLike
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
@@ -41,11 +44,12 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         batch_size: items a batch; a batch has `batch_size` ** 2 pairs.
         learning_rate: Adam's step.
         hidden: width of the hidden layer, for vectors.
-        random_state: of weights and batches, a whole number: the same numbers give the same codes.
+        random_state: of weights and batches; a whole number gives the same codes again, None others every time.
 
     Attributes:
         classes_: the labels, sorted; for several labels an item the numbers of the columns of y.
-        n_features_in_: d, for vectors.
+        n_features_in_: d; for vectors alone.
+        shape_: of an item, (d,) or (1, 28, 28).
         n_iter_: epochs passed.
         history_: a dict an epoch, as `training.Trained` has it.
         codes_: the codes of the training items, int8 (n, bits) of -1 and +1: the database of `kneighbors`.
@@ -70,7 +74,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         batch_size: int = 128,
         learning_rate: float = 1e-3,
         hidden: int = 64,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ):
         self.bits = bits
         self.method = method
@@ -92,9 +96,9 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         split = Split(config.dataset, part, part, part, "", tuple(map(str, self.classes_)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            model = to_device(self._network(), torch.device("cpu"))
+            model = to_device(self._network(X.shape[1:]), torch.device("cpu"))
             self.history_ = training.descend(model, METHODS[config.method], config, split, config.precision)
-        self.model_, self.n_iter_ = model.eval(), config.epochs
+        self.model_, self.shape_, self.n_iter_ = model.eval(), X.shape[1:], config.epochs
         self.codes_, self.labels_ = self._encode(X), labels
         return self
 
@@ -120,7 +124,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         own = X is None
         most = len(self.codes_) - own
-        if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, int) or not 1 <= n_neighbors <= most:
+        if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors <= most:
             raise ValueError(f"n_neighbors must be a whole number from 1 to {most}, got {n_neighbors!r}")
         asked = self.codes_ if own else self.transform(X)
         indices = nearest(asked, self.codes_, n_neighbors + own)
@@ -140,14 +144,21 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """Write everything that is fitted to `path`, a safetensors file; whole or not at all, and without pickle.
 
         Raises:
-            TypeError: classes that JSON does not hold.
+            TypeError: classes, or a `random_state`, that JSON does not hold.
+            ValueError: parameters were set after `fit` that need another network.
         """
         check_is_fitted(self)
+        try:
+            self._network(self.shape_).load_state_dict(self.model_.state_dict())
+        except RuntimeError as error:
+            raise ValueError("the parameters were set to others since fit, which the network does not have") from error
         fitted = {"classes": self.classes_.tolist(), "shape": list(self.shape_), "history": self.history_}
+        fitted["dtype"] = self.classes_.dtype.str
         fitted |= {name: getattr(self, name).tolist() for name in ("feature_names_in_",) if hasattr(self, name)}
         tensors = {f"model.{name}": value.contiguous() for name, value in self.model_.state_dict().items()}
         tensors |= {"codes": torch.from_numpy(self.codes_), "labels": torch.from_numpy(self.labels_)}
-        header = {"parameters": json.dumps(self.get_params()), "fitted": json.dumps(fitted)}
+        parameters = {name: _plain(value) for name, value in self.get_params().items()}
+        header = {"parameters": json.dumps(parameters), "fitted": json.dumps(fitted), "checksum": _checksum(tensors)}
         with whole(Path(path)) as partial:
             save_file(tensors, str(partial), metadata=header)
 
@@ -157,18 +168,21 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         try:
             with safe_open(path, framework="pt") as file:
                 header = file.metadata() or {}
-            if not {"parameters", "fitted"} <= header.keys():
+            if not {"parameters", "fitted", "checksum"} <= header.keys():
                 raise ValueError("it carries no fitted QSMIHasher")
             hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
             tensors = load_file(path)
+            if _checksum(tensors) != header["checksum"]:
+                raise ValueError("its numbers are not those that were written")
             hasher.codes_, hasher.labels_ = tensors.pop("codes").numpy(), tensors.pop("labels").numpy()
             hasher.shape_, hasher.history_ = tuple(fitted["shape"]), fitted["history"]
-            hasher.classes_, hasher.n_iter_ = np.asarray(fitted["classes"]), len(hasher.history_)
+            hasher.classes_ = np.asarray(fitted["classes"], dtype=np.dtype(fitted["dtype"]))
+            hasher.n_iter_ = len(hasher.history_)
             if len(hasher.shape_) == 1:
                 [hasher.n_features_in_] = hasher.shape_
             if "feature_names_in_" in fitted:
                 hasher.feature_names_in_ = np.asarray(fitted["feature_names_in_"], dtype=object)
-            hasher.model_ = hasher._network().eval()
+            hasher.model_ = hasher._network(hasher.shape_).eval()
             hasher.model_.load_state_dict({name.removeprefix("model."): own for name, own in tensors.items()})
         except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged, or not a QSMIHasher that was saved: {error}") from error
@@ -176,7 +190,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @property
     def _n_features_out(self) -> int:
-        return self.bits
+        return self.codes_.shape[1]
 
     def __sklearn_tags__(self):
         """What scikit-learn may assume: labels are needed, several an item are welcome."""
@@ -189,33 +203,42 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _config(self) -> RunConfig:
         """The parameters as the training loop takes them; a ValueError says which one is out of its range."""
         known("method of pairs", METHODS_OF_PAIRS, self.method)
-        if isinstance(self.hidden, bool) or not isinstance(self.hidden, int) or self.hidden < 1:
+        if isinstance(self.hidden, bool) or not isinstance(self.hidden, Integral) or self.hidden < 1:
             raise ValueError(f"hidden must be a whole number of at least 1, got {self.hidden!r}")
-        own = {} if self.alpha is None else {"alpha": self.alpha}
-        own |= {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        return configure("own", self.method, self.bits, seed=self.random_state, precision="float32", **own)
+        own = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate", "alpha")}
+        own = {name: value for name, value in own.items() if value is not None}
+        seed = _plain(self.random_state)
+        if seed is None or isinstance(seed, np.random.RandomState):
+            seed = check_random_state(seed).randint(2**31)
+        return configure("own", self.method, _plain(self.bits), seed=seed, precision="float32", **own)
 
-    def _network(self) -> nn.Module:
-        """A network for inputs of the fitted shape, at random."""
-        if self.shape_ == PICTURE:
-            return FashionCNN(self.bits)
-        return HashHead(self.shape_[0], self.bits, self.hidden)
+    def _network(self, shape: tuple[int, ...]) -> nn.Module:
+        """A network for items of `shape`, at random."""
+        if shape == PICTURE:
+            return FashionCNN(int(self.bits))
+        return HashHead(shape[0], int(self.bits), int(self.hidden))
 
     def _encode(self, inputs: np.ndarray) -> np.ndarray:
         return training.encode(self.model_, torch.from_numpy(inputs)).numpy()
 
     def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
         """`X` as float32, and `y` beside it where that is given, by scikit-learn's own checks and those of shapes."""
-        pictures = getattr(X, "ndim", 2) == 4
-        expected = PICTURE if reset and pictures else getattr(self, "shape_", None)
-        if pictures and X.shape[1:] != expected:
-            raise ValueError(f"X must be of items of shape {expected}, got {X.shape[1:]}")
-        options = {"dtype": np.float32, "order": "C", "force_writeable": True, "allow_nd": pictures, "reset": reset}
-        if y is None:
-            X = validate_data(self, X, **options)
+        options = {"dtype": np.float32, "order": "C", "force_writeable": True}
+        n_axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
+        if pictures := n_axes == 4:  # scikit-learn checks items of one axis alone
+            X = check_array(X, allow_nd=True, **options)
+            y = y if y is None else check_array(y, ensure_2d=False, dtype=None)
+            check_consistent_length(X, y)
+        elif y is None:
+            X = validate_data(self, X, reset=reset, **options)
         else:
-            X, y = validate_data(self, X, y, multi_output=True, **options)
-        self.shape_ = X.shape[1:]
+            X, y = validate_data(self, X, y, multi_output=True, reset=reset, **options)
+        expected = X.shape[1:] if reset and not pictures else PICTURE if reset else self.shape_
+        if X.shape[1:] != expected:
+            raise ValueError(f"X must be of items of shape {expected}, got {X.shape[1:]}")
+        if reset and pictures:
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)  # of an earlier fit to vectors
         return X if y is None else (X, y)
 
     def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
@@ -233,6 +256,19 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if strange := sorted(set(y.tolist()) - set(self.classes_.tolist())):
             raise ValueError(f"y holds labels that fit did not see: {strange[:5]}")
         return np.searchsorted(self.classes_, y).astype(np.int64)
+
+
+def _plain(value):
+    """A NumPy number as Python's, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _checksum(tensors: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of names and numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _without_self(indices: np.ndarray) -> np.ndarray:

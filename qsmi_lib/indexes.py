@@ -1,6 +1,7 @@
 """Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
 
 import inspect
+import numbers
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -33,8 +34,8 @@ class CodeIndex:
         codes: the database, (n, bits) of -1 and +1, at least one.
         kind: "flat" compares with every item; "hnsw" walks a graph of neighbours; "multihash" looks up substrings of
             the code in as many tables.
-        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40); of "multihash": `tables` (4) and
-            `substring` bits of each (the bits over the tables, at most 16); and those of `tuned`.
+        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40); of "multihash": `tables` (4, at
+                most the bits) and `substring` bits of each (the bits over the tables, at most 16); those of `tuned`.
 
     Raises:
         ImportError: faiss is not installed; the message says how.
@@ -67,19 +68,14 @@ class CodeIndex:
             change(self._index, _whole(name, value, 0))
         return self
 
-    @property
-    def megabytes(self) -> float:
-        """What the index would take as a file, in 10^6 bytes."""
-        return _faiss().serialize_index_binary(self._index).nbytes / 1e6
-
     def search(self, codes: np.ndarray, k: int = 10) -> Answers:
         """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError where they or `k` do not fit."""
         codes = _checked(codes, "query codes")
         if codes.shape[1] != self.bits:
             raise ValueError(f"query codes must have {self.bits} bits as the database has, got {codes.shape[1]}")
-        if not 1 <= k <= self.n_items:
+        if _whole("k", k, 1) > self.n_items:
             raise ValueError(f"k must be from 1 to {self.n_items}, the items of the database, got {k}")
-        distances, items = self._index.search(octets(codes), k)
+        distances, items = self._index.search(octets(codes), int(k))
         lost = items < 0
         return Answers(np.where(lost, OUTSIDE, distances), np.where(lost, OUTSIDE, items))
 
@@ -90,16 +86,16 @@ def octets(codes: np.ndarray) -> np.ndarray:
 
 
 def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return value
+    return int(value)
 
 
 def _checked(codes: np.ndarray, name: str) -> np.ndarray:
     codes = np.asarray(codes)
     if codes.ndim != 2 or not codes.size:
         raise ValueError(f"{name} must have shape (n, bits), at least one item and one bit, got {codes.shape}")
-    if not (np.abs(codes) == 1).all():
+    if codes.dtype == bool or not (np.abs(codes) == 1).all():
         raise ValueError(f"{name} must be -1 and +1, got values from {codes.min()} to {codes.max()}")
     return codes
 
@@ -117,12 +113,14 @@ def _flat(width: int, bits: int):
 
 
 def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40):
+    neighbours = _whole("neighbours", neighbours, 2)  # with one faiss ends the whole process
     index = _faiss().IndexBinaryHNSW(width, neighbours)
     index.hnsw.efConstruction = effort
     return index
 
 
-def _multihash(width: int, bits: int, *, tables: int = 4, substring: int | None = None):
+def _multihash(width: int, bits: int, *, tables: int | None = None, substring: int | None = None):
+    tables = min(4, bits) if tables is None else tables
     substring = max(1, min(16, bits // tables)) if substring is None else substring
     if tables * substring > bits:
         raise ValueError(f"{tables} tables of {substring} bits need a code of {tables * substring}, got {bits} bits")

@@ -14,6 +14,7 @@ from qsmi_lib.records import write_arrays
 from qsmi_lib.runner import record_path
 
 AGREEMENT = "class_agreement.npz"
+ROWS = 500  # queries that are ranked at a time
 
 
 class SavedCodes(NamedTuple):
@@ -81,5 +82,9 @@ def committed_agreement() -> dict[str, np.ndarray]:
 
 def nearest(query: np.ndarray, database: np.ndarray, k: int) -> np.ndarray:
     """The first `k` items of `database` for each code of `query`, by distance, then by index: int64 (n_query, k)."""
-    distance = (query.shape[1] - query.astype(np.float32) @ database.astype(np.float32).T) / 2  # whole numbers, exact
-    return np.argsort(distance, axis=1, kind="stable")[:, :k]
+    bits, found = query.shape[1], []
+    for rows in np.array_split(query, max(1, -(-len(query) // ROWS))):  # all distances at once may not fit into memory
+        distance = (bits - rows.astype(np.float32) @ database.astype(np.float32).T) / 2  # whole numbers, exact
+        ranking = np.argsort(distance.astype(np.uint16), axis=1, kind="stable")  # 16 bits are sorted by radix
+        found.append(ranking[:, :k].copy())  # a view would keep the whole
+    return np.concatenate(found)

@@ -1,6 +1,7 @@
 """The search as a page: a picture of one's own or an example, and what each method answers, in notebook and app."""
 
 import base64
+import functools
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +22,7 @@ STYLE = """\
 .qsmi-bits i {height: 5px; background: #d5d5d5}
 .qsmi-bits i.other {background: #b30000; outline: 1px solid #000}
 </style>"""
-NONE = "none"
-EMPTY = '<p role="status">Choose a picture, or take an example.</p>'
+NONE, N_EXAMPLES = "none", 20
 
 
 def answers_page(query: Image.Image, found: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
@@ -32,11 +32,11 @@ def answers_page(query: Image.Image, found: Mapping[str, tuple[Collection, Seque
         query: the picture that was searched for.
         found: method -> its collection, and its answers.
     """
-    parts = [STYLE, f'<ul class="qsmi-row"><li>{_figure(query, "query", "searched for")}</li></ul>']
+    parts = [STYLE, f'<ul class="qsmi-row"><li>{_figure(_source(query), "query", "searched for")}</li></ul>']
     for title, (collection, answers) in found.items():
         shown = (
             _figure(
-                collection.picture(answer.item),
+                _thumbnail(collection, answer.item),
                 answer.name,
                 f"{answer.distance} of {collection.codes.shape[1]} bits",
                 _bits(answer.differing, collection.codes.shape[1]),
@@ -48,25 +48,24 @@ def answers_page(query: Image.Image, found: Mapping[str, tuple[Collection, Seque
     return "".join(parts)
 
 
-def panel(
-    collections: Mapping[str, Collection], examples: Mapping[str, Image.Image], *, k: int = 10
-) -> ipywidgets.VBox:
+def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int = 10) -> ipywidgets.VBox:
     """An upload, examples, a slider for how many answers, and below the answers of each method, side by side.
 
     A file that is no picture, or not one to be searched for, gives a message in the page.
 
     Args:
         collections: method -> what it searches.
-        examples: name -> picture, the first of which is searched for at once.
+        examples: of whose first pictures one can be taken; the very first is searched for at once.
         k: answers at first.
     """
     named, most = list(collections.items()), min(map(len, collections.values()))
     upload = ipywidgets.FileUpload(accept="image/*", description="Own picture", tooltip="PNG, JPEG, WebP, BMP or TIFF")
-    example = ipywidgets.Dropdown(options=[NONE, *examples], description="Example")
+    offered = [(f"{item + 1}: {examples.names[item]}", item) for item in range(min(N_EXAMPLES, len(examples)))]
+    example = ipywidgets.Dropdown(options=[(NONE, None), *offered], description="Example")
     count = ipywidgets.IntSlider(
         value=min(k, most), min=1, max=min(50, most), description="Answers", continuous_update=False
     )
-    message, page = ipywidgets.HTML(), ipywidgets.HTML(EMPTY)
+    message, page = ipywidgets.HTML(), ipywidgets.HTML()
     state: dict[str, Image.Image] = {}
 
     def search(read: Callable[[], Image.Image]) -> None:
@@ -80,14 +79,14 @@ def panel(
 
     def uploaded(change) -> None:
         for file in change["new"]:
-            example.value = NONE
+            example.value = None
             search(lambda file=file: opened(bytes(file["content"]), file["name"]))
         if change["new"]:
             upload.value = ()  # else the same file cannot be chosen again
 
     def exemplified(change) -> None:
-        if change["new"] != NONE:
-            search(lambda: examples[change["new"]])
+        if change["new"] is not None:
+            search(lambda: examples.picture(change["new"]))
 
     def counted(_) -> None:
         if "query" in state:
@@ -96,8 +95,7 @@ def panel(
     upload.observe(uploaded, "value")
     example.observe(exemplified, "value")
     count.observe(counted, "value")
-    if examples:
-        example.value = next(iter(examples))
+    example.value = 0
     about = ipywidgets.HTML(_about(named[0][1]))
     return ipywidgets.VBox([about, ipywidgets.HBox([upload, example, count]), message, page])
 
@@ -114,18 +112,29 @@ def _about(collection: Collection) -> str:
     return f"{words}<details><summary>Left out: {len(collection.faults):,}</summary><ul>{faults}</ul></details>"
 
 
-def _figure(image: Image.Image, name: str, below: str, more: str = "") -> str:
-    """A thumbnail with its name and what stands below it."""
-    thumbnail = image.copy()
-    thumbnail.thumbnail((2 * SIDE, 2 * SIDE))
-    buffer = io.BytesIO()
-    thumbnail.save(buffer, "PNG")
-    source = base64.b64encode(buffer.getvalue()).decode()
+def _figure(source: str, name: str, below: str, more: str = "") -> str:
+    """A thumbnail, or words where there is none, with its name and what stands below it."""
     name = html.escape(name)
-    return (
-        f'<figure><img alt="{name}, {below}" src="data:image/png;base64,{source}"/>'
-        f"<figcaption>{name}<br/>{below}{more}</figcaption></figure>"
-    )
+    shown = f'<img alt="{name}, {below}" src="{source}"/>' if source else "<p>The file cannot be read any more.</p>"
+    return f"<figure>{shown}<figcaption>{name}<br/>{below}{more}</figcaption></figure>"
+
+
+@functools.lru_cache(maxsize=2000)
+def _thumbnail(collection: Collection, item: int) -> str:
+    """The picture of an answer, as `_source`; nothing where its file has gone or changed since it was hashed."""
+    try:
+        return _source(collection.picture(item))
+    except (OSError, ValueError):
+        return ""
+
+
+def _source(image: Image.Image) -> str:
+    """A small copy of `image` as the source of an HTML image."""
+    small = image.copy()
+    small.thumbnail((2 * SIDE, 2 * SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _bits(differing: Sequence[int], bits: int) -> str:

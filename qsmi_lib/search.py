@@ -1,6 +1,8 @@
 """Search by picture: what makes a code of any picture, what is searched, and the answers with the bits that differ."""
 
 import hashlib
+import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +14,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from qsmi_lib import backbones, datasets, models, paths, runner, training
+from qsmi_lib import backbones, datasets, models, own_pictures, paths, runner, training
 from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import digits, fashion_mnist
 from qsmi_lib.indexes import CodeIndex
@@ -20,12 +22,13 @@ from qsmi_lib.inspection import codes_of
 from qsmi_lib.own_pictures import opened
 from qsmi_lib.progress import bar
 from qsmi_lib.records import write_arrays
+from qsmi_lib.sources import hash_of
 from qsmi_lib.weights import checksum
 
 GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
-BATCH = 100  # pictures decoded at a time
+BATCH = 100  # pictures hashed at a time
 
 
 class Answer(NamedTuple):
@@ -71,17 +74,22 @@ class Hasher:
         model, config = models.load(path)
         return cls(model, config, record["provenance"]["precision"])
 
+    def fitted(self, image: Image.Image) -> Image.Image:
+        """`image` as small as the network takes it: scaled, bilinear and antialiased, and cut to its centre."""
+        mode, side = ("RGB", CIFAR_SIDE) if self.config.backbone else ("L", GREY[self.config.dataset][0])
+        if self.config.backbone:
+            side = getattr(datasets.named(self.config.dataset), "side", side)  # as what it learned from
+        return ImageOps.fit(image.convert(mode), (side, side), Image.Resampling.BILINEAR)
+
     def codes(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1."""
         return training.encode(self.model, self._inputs(images), precision=self.precision).cpu().numpy()
 
     def _inputs(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        pixels = np.stack([np.asarray(self.fitted(image)) for image in images])
         if not self.config.backbone:
-            side, own = GREY[self.config.dataset]
-            grey = np.stack([np.asarray(_fitted(image.convert("L"), side)) for image in images])
-            return torch.from_numpy((grey[:, None] / 255.0 - own.MEAN) / own.STD).float()
-        side = getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE)  # as what it learned from
-        pixels = np.stack([np.asarray(_fitted(image.convert("RGB"), side)) for image in images])
+            _, own = GREY[self.config.dataset]
+            return torch.from_numpy((pixels[:, None] / 255.0 - own.MEAN) / own.STD).float()
         with torch.no_grad():
             return self._backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
 
@@ -90,12 +98,7 @@ class Hasher:
         return backbones.load(self.config.backbone)
 
 
-def _fitted(image: Image.Image, side: int) -> Image.Image:
-    """`image` scaled, bilinear and antialiased, and cut to its centre: `side` pixels each way."""
-    return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared and hashed as the object that it is
 class Collection:
     """What is searched: pictures by number, what each is called, their codes, and an index over these.
 
@@ -164,7 +167,7 @@ def of_run(config: RunConfig, profile: str, *, part: str = "database", kind: str
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
     """The pictures below a folder, by path; links out of it are passed over, and `faults` names what cannot be read.
 
-    The codes are kept in the cache of the results, until a file or the network changes.
+    The codes are kept in the cache of the results, until a file, the network or the code that reads pictures changes.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -175,39 +178,57 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
         raise FileNotFoundError(f"{folder} is no folder: expected one with pictures")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _inside(path, folder))
     kept = paths.results("cache") / "folders" / f"{_mark(folder, files, hasher)}.npz"
-    if not kept.exists():
-        write_arrays(kept, **_hashed(folder, files, hasher))
-    with np.load(kept) as found:
-        codes, names, faults = found["codes"], found["names"].tolist(), found["faults"].tolist()
+    found = _kept(kept)
+    if found is None:
+        found, lasting = _hashed(folder, files, hasher)
+        if lasting:
+            write_arrays(kept, **found)
+    codes, names, faults = found["codes"], found["names"].tolist(), found["faults"].tolist()
     if not names:
         raise ValueError(f"{folder} holds no picture to search: {faults[0] if faults else f'expected {_suffixes()}'}")
 
     def picture(item: int) -> Image.Image:
-        return opened((folder / names[item]).read_bytes(), names[item])
+        if not _inside(path := folder / names[item], folder):  # it may have become a link since
+            raise FileNotFoundError(f"{names[item]} is no longer a file of {folder.name}")
+        return opened(path.read_bytes(), names[item])
 
     return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults))
 
 
-def _hashed(folder: Path, files: Sequence[Path], hasher: Hasher) -> dict[str, np.ndarray]:
-    """The `codes` of the pictures among `files`, their `names`, and the `faults` of the others."""
-    codes, names, faults = [np.empty((0, hasher.config.bits), np.int8)], [], []
+def _kept(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays that were kept, or None where there are none, or damaged ones."""
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:  # of a damaged file NumPy closes nothing
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _hashed(folder: Path, files: Sequence[Path], hasher: Hasher) -> tuple[dict[str, np.ndarray], bool]:
+    """The `codes` of the pictures among `files`, their `names`, the `faults` of the others; and whether these last."""
+    codes, names, faults, lasting = [np.empty((0, hasher.config.bits), np.int8)], [], [], True
     for start in bar(range(0, len(files), BATCH), f"hashing {folder.name}", unit="batch"):
         images = []
         for path in files[start : start + BATCH]:
             name = path.relative_to(folder).as_posix()
             try:
-                images.append(opened(path.read_bytes(), name))
+                images.append(hasher.fitted(opened(path.read_bytes(), name)))  # a large picture is let go at once
                 names.append(name)
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                faults.append(f"{name} cannot be read: {error.strerror}")
+                lasting = False  # who may read it changes without a trace in the file
+            except ValueError as error:
                 faults.append(str(error))
         codes += [hasher.codes(images)] if images else []
-    return {"codes": np.concatenate(codes), "names": np.array(names, str), "faults": np.array(faults, str)}
+    arrays = {"codes": np.concatenate(codes), "names": np.array(names, str), "faults": np.array(faults, str)}
+    return arrays, lasting
 
 
 def _mark(folder: Path, files: Sequence[Path], hasher: Hasher) -> str:
-    """What the codes of a folder hang on: the network, and of each file its name, size and time of change."""
+    """What the codes of a folder hang on: sources, network, and of each file its name, size and time of change."""
     states = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    own = f"{hasher.config} {checksum(hasher.model)} {hasher.precision} {states}"
+    sources = hash_of([own_pictures, sys.modules[__name__]])
+    own = f"{sources} {hasher.config} {checksum(hasher.model)} {hasher.precision} {states}"
     return hashlib.sha256(own.encode()).hexdigest()[:16]
 
 

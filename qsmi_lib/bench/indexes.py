@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 
 from qsmi_lib import paths, records
-from qsmi_lib.bench.measure import machine, save, table
+from qsmi_lib.bench.measure import held_megabytes, machine, save, table
 from qsmi_lib.indexes import Answers, CodeIndex
 from qsmi_lib.progress import bar
 
 CPU = torch.device("cpu")
-BITS, N_QUERY, K = 48, 1000, 10
+BITS, N_QUERY, N_ALONE, K = 48, 1000, 50, 10
 N_WORDS, FLIPPED = 1000, 0.08  # of the generated codes: classes, and the share of bits in which an item leaves its word
 SIZES = {"10 thousand": 10_000, "1 million": 1_000_000, "10 million": 10_000_000}
 LARGEST_GRAPH = 1_000_000  # codes: building a graph takes more than a second per ten thousand
@@ -36,7 +36,9 @@ CASES = (
 HOW = f"""\
 {N_QUERY:,} queries, {BITS} bits, the first {K} answers. Codes are generated, seeded: an item is the random word of one
 of {N_WORDS:,} classes with each bit flipped with probability {FLIPPED:g}. Recall: the share of the answers that are no
-farther than the {K}th nearest, so that no order of ties counts. Megabytes: what the index would take as a file."""
+farther than the {K}th nearest, so that no order of ties counts. Milliseconds a query: the median of {N_ALONE} that
+are asked one by one; then of all, asked together on all threads. Megabytes: by how much the process grows with the
+index."""
 
 
 def generated(n: int, seed: int) -> np.ndarray:
@@ -57,7 +59,8 @@ def recall(distances: np.ndarray, exact: np.ndarray) -> float:
 def indexes(sizes: Sequence[str] = tuple(SIZES)) -> str:
     """Build each index over codes of each size, search it under several settings; returns the table, which is kept.
 
-    A CSV lies beside: `items`, `index`, `settings`, `seconds_build`, `milliseconds` a query, `megabytes`, `recall`.
+    A CSV lies beside: `items`, `index`, `settings`, `seconds_build`, `milliseconds` of a query alone, `together` of one
+    among many, `megabytes`, `recall`.
     """
     query, rows = generated(N_QUERY, -1), []
     for size, name in enumerate(sizes):
@@ -72,28 +75,32 @@ def indexes(sizes: Sequence[str] = tuple(SIZES)) -> str:
             row["index"],
             row["settings"],
             f"{row['seconds_build']:.2f}",
-            f"{row['milliseconds']:.4f}",
+            f"{row['milliseconds']:.3f}",
+            f"{row['together']:.4f}",
             f"{row['megabytes']:.1f}",
             f"{row['recall']:.3f}",
         ]
         for row in rows
     ]
-    headers = ["codes", "index", "settings", "build, s", "a query, ms", "megabytes", f"recall of {K}"]
+    headers = ["codes", "index", "settings", "build, s", "a query, ms", "among many", "megabytes", f"recall of {K}"]
     return save("indexes", HOW, machine(CPU, "faiss-cpu", "numpy"), table(headers, shown))
 
 
 def measured(case: Case, database: np.ndarray, query: np.ndarray, exact: Answers) -> Iterator[dict]:
     """A row of `indexes` for each setting of the search."""
-    built, index = _timed(CodeIndex, database, case.kind, **case.build)
+    built, (index, megabytes) = _timed(held_megabytes, lambda: CodeIndex(database, case.kind, **case.build))
     for settings in case.search:
-        took, answers = _timed(index.tuned(**settings).search, query, K)
+        index.tuned(**settings)
+        alone = [_timed(index.search, one[None], K)[0] for one in query[:N_ALONE]]
+        together, answers = _timed(index.search, query, K)
         yield {
             "items": len(database),
             "index": case.kind,
             "settings": ", ".join(f"{name} {value}" for name, value in (case.build | settings).items()),
             "seconds_build": round(built, 3),
-            "milliseconds": round(1000 * took / len(query), 4),
-            "megabytes": round(index.megabytes, 1),
+            "milliseconds": round(1000 * float(np.median(alone)), 4),
+            "together": round(1000 * together / len(query), 4),
+            "megabytes": round(megabytes, 1),
             "recall": round(recall(answers.distances, exact.distances), 4),
         }
 

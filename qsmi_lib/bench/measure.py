@@ -2,17 +2,20 @@
 
 import ctypes
 import gc
+import math
 import platform
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from tabulate import tabulate
 
 from qsmi_lib import paths, records, training
 
+T = TypeVar("T")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux alone has them
 
 
@@ -36,6 +39,16 @@ def peak_megabytes(work: Callable[[], object]) -> float | None:
         return (_kilobytes("VmHWM") - before) * 1024 / 1e6
     except OSError:
         return None
+
+
+def held_megabytes(make: Callable[[], T]) -> tuple[T, float]:
+    """What `make` gives, and by how much the process has grown with it, in 10^6 bytes; NaN where it is not told."""
+    _give_back()
+    before = _kilobytes("VmRSS") if STATUS.exists() else math.nan
+    made = make()
+    _give_back()
+    after = _kilobytes("VmRSS") if STATUS.exists() else math.nan
+    return made, max(0.0, after - before) * 1024 / 1e6
 
 
 def _give_back() -> None:

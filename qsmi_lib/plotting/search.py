@@ -47,24 +47,23 @@ def answered(query: np.ndarray, found: Mapping[str, tuple[Collection, Sequence[A
 
 
 def indexes(rows: pd.DataFrame) -> Figure:
-    """Recall of each index over the time of a query, and its size beside it, a column of panels a number of codes.
+    """Recall of each index over the time of a query and over its memory, a column of panels a number of codes.
 
     Args:
         rows: results/benchmarks/indexes.csv.
     """
     sizes = list(rows["items"].unique())
-    figure, panels = plt.subplots(
-        2, len(sizes), figsize=(2.5 * len(sizes), 4.0), dpi=DPI, squeeze=False, sharex="col", sharey="row"
-    )
+    figure, panels = plt.subplots(2, len(sizes), figsize=(2.5 * len(sizes), 4.2), dpi=DPI, squeeze=False, sharey=True)
+    costs = {"milliseconds": "a query alone [ms]", "megabytes": "memory [megabytes]"}
     for column, size in enumerate(sizes):
         for kind, own in rows[rows["items"] == size].groupby("index", sort=False):
             style = cycle_style(list(TITLES).index(kind))  # the same in every panel, also where a kind is missing
-            panels[0, column].plot(own["milliseconds"], own["recall"], label=TITLES[kind], **style)
-            panels[1, column].plot(own["milliseconds"], own["megabytes"], **style)
-        panels[0, column].set(title=f"{size:,} codes", xscale="log")
-        panels[1, column].set(xlabel="a query [ms]", yscale="log")
-    panels[0, 0].set_ylabel("recall of 10")
-    panels[1, 0].set_ylabel("megabytes")
+            for axes, (cost, title) in zip(panels[:, column], costs.items(), strict=True):
+                axes.plot(own[cost], own["recall"], label=TITLES[kind], **style)
+                axes.set(xlabel=title, xscale="log")
+        panels[0, column].set_title(f"{size:,} codes")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("recall of 10")
     panels[0, 0].legend(loc="lower right")
     return figure
 

@@ -15,9 +15,14 @@ GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "
 
 @pytest.fixture
 def served(monkeypatch):
-    """What was to be served."""
+    """What was to be served: the cells of each notebook with what lies beside it, and the settings."""
     calls = []
-    monkeypatch.setattr(app, "serve", lambda *arguments: calls.append(arguments))
+
+    def serve(notebook, *settings):
+        beside = sorted(notebook.parent.iterdir())
+        calls.append((nbformat.read(notebook, as_version=4).cells, beside == [notebook], notebook, *settings))
+
+    monkeypatch.setattr(app, "serve", serve)
     return calls
 
 
@@ -28,15 +33,23 @@ def call(*arguments):
 def test_the_app_trains_what_it_needs_and_serves_one_notebook_to_this_machine(served):
     result = call("--method", "lsh", "--method", "itq", "--bits", "8", "--no-browser")
     assert result.exit_code == 0, result.output
-    [(notebook, port, host, browser)] = served
+    [([cell], alone, notebook, port, host, browser)] = served
     assert (port, host, browser) == (8866, "127.0.0.1", False)
     assert len(list(paths.runs("digits").glob("*.json"))) == 2
-    [cell] = nbformat.read(notebook, as_version=4).cells
-    assert "bits=8" in cell.source and list(notebook.parent.iterdir()) == [notebook]
+    assert "bits=8" in cell.source and "kind='flat'" in cell.source and alone and not notebook.parent.exists()
 
 
-def test_the_written_cell_shows_the_panel(capsys):
-    notebook = app.written(GIVEN)
+def test_two_apps_share_no_notebook(tmp_path, served):
+    Image.new("L", (20, 20), 255).save(tmp_path / "white.png")
+    call("--method", "lsh", "--bits", "8", "--no-browser")
+    call("--method", "lsh", "--bits", "8", "--no-browser", "--folder", str(tmp_path), "--index", "hnsw")
+    (first, *_), (second, *_) = served
+    assert served[0][2] != served[1][2] and "folder=None" in first[0].source
+    assert "white" not in first[0].source and f"folder='{tmp_path}'" in second[0].source and "hnsw" in second[0].source
+
+
+def test_the_written_cell_shows_the_panel(capsys, tmp_path):
+    notebook = app.written(GIVEN, tmp_path)
     space = {}
     exec(nbformat.read(notebook, as_version=4).cells[0].source.replace("page(", "shown = page(", 1).replace(
         "import shown = page(", "import page("), space)  # fmt: skip
@@ -59,6 +72,8 @@ def test_a_folder_is_searched_by_each_method(tmp_path, served):
         (["--bits", "0"], "0 is not in the range"),
         (["--folder", "missing"], "'missing' does not exist"),
         (["--port", "70000"], "70000 is not in the range"),
+        (["--port", "0"], "0 is not in the range"),
+        (["--index", "tree"], "'tree' is not one of"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, served):
@@ -87,4 +102,5 @@ def test_the_server_serves_no_file_and_takes_large_uploads(monkeypatch, tmp_path
     assert calls["argv"] == [str(tmp_path / "a.ipynb")] and config.Voila.ip == "127.0.0.1" and config.Voila.port == 1234
     assert config.VoilaConfiguration.file_allowlist == [] and config.VoilaConfiguration.file_denylist == [".*"]
     assert config.VoilaConfiguration.strip_sources and not config.Voila.open_browser
-    assert config.Voila.tornado_settings["websocket_max_message_size"] >= 100_000_000
+    assert config.Voila.tornado_settings["websocket_max_message_size"] >= 800_000_000
+    assert config.Voila.port_retries == 0 and config.MappingKernelManager.cull_idle_timeout > 0

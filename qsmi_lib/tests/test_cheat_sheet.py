@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from qsmi_lib import losses, paths
-from qsmi_lib.config import PROFILES
 from qsmi_lib.configuring import configure
-from qsmi_lib.grids import ABLATION, runs
+from qsmi_lib.experiments import grid
 
 SHEET = (paths.ROOT / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8")
 
@@ -18,12 +17,14 @@ def test_it_is_one_page():
 
 
 def test_the_defaults_are_those_of_the_paper_profile():
-    run = configure("fashion_mnist", "qsmi", runs(PROFILES["paper"], ABLATION, [48])[0].bits)
+    run = next(run for run in grid("table_1", "paper") if run.method == "qsmi")
     rows = dict(re.findall(r"^\| `(\w+)`.* \| ([\d.]+) \|$", SHEET, re.MULTILINE))
     assert {name: float(rows.pop(name)) for name in ("bits", "epochs", "batch_size", "learning_rate", "alpha")} == {
         name: getattr(run, name) for name in ("bits", "epochs", "batch_size", "learning_rate", "alpha")
     }
-    assert rows == {"sigma": "10"}
+    assert {name: float(value) for name, value in rows.items()} == {
+        "sigma": configure("digits", "qmi", 8).options["sigma"]
+    }
 
 
 def test_the_equations_are_those_of_the_losses():

@@ -125,8 +125,31 @@ def test_pictures_take_the_papers_network():
     assert type(hasher.model_).__name__ == "FashionCNN" and hasher.transform(pictures[:3]).shape == (3, 12)
     with pytest.raises(ValueError, match=r"of shape \(1, 28, 28\), got \(3, 28, 28\)"):
         hasher.fit(np.zeros((4, 3, 28, 28)), [0, 1, 0, 1])
-    with pytest.raises(ValueError, match="784 features"):
-        hasher.transform(np.zeros((4, 784)))
+    before = hasher.transform(pictures)
+    for wrong in (np.zeros((4, 784)), np.zeros((4, 1)), np.zeros((4, 1, 8, 8))):
+        with pytest.raises(ValueError, match=r"of shape \(1, 28, 28\), got"):
+            hasher.transform(wrong)
+    assert (hasher.transform(pictures.tolist()) == before).all() and not hasattr(hasher, "n_features_in_")
+    hasher.fit(np.eye(4), [0, 1, 0, 1])
+    assert hasher.n_features_in_ == 4 and hasher.transform(np.eye(4)).shape == (4, 12)
+
+
+def test_numbers_of_numpy(digits):
+    x, query, y, _ = digits
+    given = {"bits": np.int64(8), "epochs": np.int32(1), "alpha": np.float64(0.1), "random_state": np.int64(3)}
+    hasher = QSMIHasher(**given, hidden=np.int64(16)).fit(x, y)
+    plain = QSMIHasher(bits=8, epochs=1, alpha=0.1, random_state=3, hidden=16).fit(x, y)
+    assert (hasher.transform(query) == plain.transform(query)).all()
+    assert hasher.kneighbors(query[:2], np.int64(3))[1].shape == (2, 3)
+
+
+def test_random_state_as_scikit_learn_has_it(digits):
+    x, query, y, _ = digits
+    codes = [
+        QSMIHasher(bits=8, epochs=1, random_state=state).fit(x, y).transform(query)
+        for state in (None, None, np.random.RandomState(5), np.random.RandomState(5))
+    ]
+    assert (codes[0] != codes[1]).any() and (codes[2] == codes[3]).all()
 
 
 def test_saved_and_loaded_without_pickle(digits, fitted, tmp_path):
@@ -153,6 +176,25 @@ def test_a_damaged_file_is_named(content, fitted, tmp_path):
         QSMIHasher.load(path)
 
 
+def test_changed_numbers_are_noticed(fitted, tmp_path):
+    path = tmp_path / "hasher.safetensors"
+    fitted.save(path)
+    content = bytearray(path.read_bytes())
+    content[-200] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"is damaged.* not those that were written"):
+        QSMIHasher.load(path)
+
+
+def test_parameters_set_since_fit_are_not_saved(tmp_path):
+    hasher = QSMIHasher(bits=4, epochs=1).fit(np.eye(4), np.array(["a", "b", "a", "b"], dtype=object))
+    assert len(hasher.set_params(bits=8).get_feature_names_out()) == 4
+    with pytest.raises(ValueError, match="were set to others since fit"):
+        hasher.save(tmp_path / "hasher.safetensors")
+    hasher.set_params(bits=4).save(tmp_path / "hasher.safetensors")
+    assert QSMIHasher.load(tmp_path / "hasher.safetensors").classes_.dtype == object
+
+
 def test_what_is_not_fitted_is_not_saved(tmp_path):
     with pytest.raises(NotFittedError):
         QSMIHasher().save(tmp_path / "hasher.safetensors")
@@ -169,7 +211,7 @@ def test_what_is_not_fitted_is_not_saved(tmp_path):
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be a finite number of at least 0"),
         ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
-        ({"random_state": None}, "seed must be a whole number of at least 0, got None"),
+        ({"random_state": -1}, "seed must be a whole number of at least 0, got -1"),
     ],
 )
 def test_wrong_parameters_are_named(parameters, message):

@@ -100,7 +100,19 @@ def test_one_item_and_all_alike():
         (lambda: CodeIndex(np.zeros((3, 8))), "codes must be -1 and .1, got values from 0"),
         (lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 16))), "must have 8 bits as the database has, got 16"),
         (lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 8)), 4), "k must be from 1 to 3, .* got 4"),
-        (lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 8)), 0), "k must be from 1 to 3, .* got 0"),
+        (
+            lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 8)), 0),
+            "k must be a whole number of at least 1, got 0",
+        ),
+        (
+            lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 8)), 2.0),
+            "k must be a whole number of at least 1, got 2.0",
+        ),
+        (lambda: CodeIndex(np.ones((3, 8), bool)), "codes must be -1 and .1"),
+        (
+            lambda: CodeIndex(np.ones((3, 8)), "hnsw", neighbours=1),
+            "neighbours must be a whole number of at least 2, got 1",
+        ),
     ],
 )
 def test_bad_input_is_one_clear_error(make, message):
@@ -116,8 +128,8 @@ def test_the_benchmark_compares_with_the_flat_index(monkeypatch, tmp_path):
     monkeypatch.setattr(bench, "SIZES", {"small": 300})
     text = bench.indexes(["small"])
     rows = (paths.results("benchmarks") / "indexes.csv").read_text().splitlines()
-    assert rows[0] == "items,index,settings,seconds_build,milliseconds,megabytes,recall"
-    assert len(rows) == 1 + 1 + 4 + 4 and rows[1].endswith(",1.0") and "| 300 " in text
+    assert rows[0] == "items,index,settings,seconds_build,milliseconds,together,megabytes,recall"
+    assert len(rows) == 1 + 1 + 4 + 3 and rows[1].endswith(",1.0") and "| 300 " in text
     assert (paths.results("benchmarks") / "indexes.md").read_text() == text
 
 

@@ -6,7 +6,6 @@ import re
 from datetime import datetime
 from types import SimpleNamespace
 
-import ipywidgets
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,7 +32,8 @@ def collection():
 @pytest.fixture
 def shown(collection):
     """The panel's parts by name."""
-    box = panel({"first": collection, "second": collection}, {"a red one": PICTURES[2]}, k=2)
+    examples = Collection("asked", collection.hasher, red(PICTURES[2:]), ["a red one"], PICTURES[2:].__getitem__)
+    box = panel({"first": collection, "second": collection}, examples, k=2)
     about, controls, message, page = box.children
     upload, example, count = controls.children
     return SimpleNamespace(about=about, upload=upload, example=example, count=count, message=message, page=page)
@@ -55,7 +55,7 @@ def alts(page):
 
 
 def test_the_first_example_is_searched_for_at_once(shown):
-    assert shown.example.value == "a red one"
+    assert shown.example.value == 0 and shown.example.options[1] == ("1: a red one", 0)
     one = ["red, 0 of 14 bits", "dark &lt;b&gt;, 6 of 14 bits"]
     assert alts(shown.page) == ["query, searched for", *one, *one]
     assert shown.page.value.count("<h4>") == 2 and "<h4>second</h4>" in shown.page.value
@@ -64,7 +64,7 @@ def test_the_first_example_is_searched_for_at_once(shown):
 def test_an_upload_takes_the_place_of_the_example(shown):
     shown.upload.value = (file(png(PICTURES[0])),)
     assert alts(shown.page)[1] == "black, 0 of 14 bits"
-    assert shown.example.value == "none" and shown.upload.value == () and shown.message.value == ""
+    assert shown.example.value is None and shown.upload.value == () and shown.message.value == ""
     shown.upload.value = (file(png(PICTURES[0])),)  # the same file once more
     assert alts(shown.page)[1] == "black, 0 of 14 bits"
 
@@ -78,17 +78,28 @@ def test_a_wrong_file_leaves_the_answers_and_says_why(shown):
     assert shown.message.value == "" and shown.page.value != before
 
 
-def test_a_file_that_has_gone_since_gives_a_message(collection):
-    def gone(item):
-        raise FileNotFoundError("red.png has gone")
+def test_a_file_that_has_gone_since_leaves_the_other_answers(collection):
+    def picture(item):
+        if item == 1:
+            raise FileNotFoundError("dark.png has gone")
+        return PICTURES[item]
 
-    box = panel({"first": dataclasses.replace(collection, picture=gone)}, {"a red one": PICTURES[2]})
-    assert "red.png has gone" in box.children[2].value and 'role="alert"' in box.children[2].value
+    box = panel({"first": dataclasses.replace(collection, picture=picture)}, collection)
+    message, page = box.children[2:]
+    assert message.value == "" and page.value.count("cannot be read any more") == 1 and page.value.count("<img") == 3
+
+
+def test_an_example_that_has_gone_gives_a_message(collection):
+    def gone(item):
+        raise FileNotFoundError("black.png has gone")
+
+    box = panel({"first": collection}, dataclasses.replace(collection, picture=gone))
+    assert "black.png has gone" in box.children[2].value and 'role="alert"' in box.children[2].value
 
 
 def test_it_says_what_is_searched_and_what_was_left_out(shown, collection):
     assert "3 pictures: reds" in shown.about.value and "Left out" not in shown.about.value
-    box = panel({"first": dataclasses.replace(collection, faults=("<a>.png is no picture",))}, {})
+    box = panel({"first": dataclasses.replace(collection, faults=("<a>.png is no picture",))}, collection)
     assert "Left out: 1" in box.children[0].value and "&lt;a&gt;.png is no picture" in box.children[0].value
 
 
@@ -96,11 +107,6 @@ def test_the_slider_says_how_many(shown):
     assert (shown.count.min, shown.count.value, shown.count.max) == (1, 2, 3)
     shown.count.value = 3
     assert len(alts(shown.page)) == 1 + 2 * 3
-
-
-def test_without_an_example_it_waits(collection):
-    box = panel({"first": collection}, {})
-    assert "Choose a picture" in box.children[-1].value and isinstance(box, ipywidgets.VBox)
 
 
 def test_the_bits_that_differ_are_dark_and_named(collection):

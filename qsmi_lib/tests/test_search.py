@@ -3,12 +3,13 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from qsmi_lib import search
+from qsmi_lib import paths, search
 from qsmi_lib.configuring import configure
 from qsmi_lib.own_pictures import opened
 
@@ -48,6 +49,12 @@ REFUSED = {
     "cut": (encoded(Image.effect_noise((64, 64), 50))[:-200], "cannot be searched for: .*truncated"),
     "huge": (encoded(Image.new("1", (10_000, 10_000))), "100 million pixels, expected at most 50"),
     "animated": (encoded(RED, "GIF", save_all=True, append_images=[Image.new("RGB", (8, 6))]), "animation of 2 frames"),
+    "pages": (encoded(RED, "TIFF", save_all=True, append_images=[RED]), "it has 2 pages"),
+    "bomb": (
+        encoded(Image.new("1", (20_000, 20_000))),
+        "179 million pixels, expected at most 50",
+    ),
+    "another format": (b"P6 1 1 65535 " + bytes(6), "is no picture of a known format"),
     "16 bits": (png_of_16_bits(), "more than 8 bits a channel"),
     "16 bits, grey": (encoded(Image.fromarray(np.ones((4, 4), np.uint16))), "more than 8 bits a channel"),
     "float": (encoded(Image.new("F", (4, 4)), "TIFF"), "more than 8 bits a channel"),
@@ -66,6 +73,26 @@ def test_every_plain_mode_becomes_rgb(mode):
     kind = "TIFF" if mode == "CMYK" else "PNG"
     image = opened(encoded(RED.convert(mode), kind), "red")
     assert image.mode == "RGB" and image.size == (8, 6)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_no_width_of_eight_bits_is_taken_for_sixteen(kind, mode):
+    more = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
+    for width in [*range(1, 60), 160, 541, 720]:
+        assert opened(encoded(Image.new(mode, (width, 7)), kind, **more), "plain").size == (width, 7)
+
+
+def test_the_first_picture_of_a_phones_jpeg():
+    content = encoded(RED, "MPO", save_all=True, append_images=[Image.new("RGB", (4, 3))])
+    assert opened(content, "phone.jpg").size == (8, 6)
+
+
+def test_what_is_transparent_is_white():
+    drawing = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    drawing.putpixel((1, 2), (10, 20, 30, 255))
+    image = opened(encoded(drawing), "drawing")
+    assert image.getpixel((0, 0)) == (255, 255, 255) and image.getpixel((1, 2)) == (10, 20, 30)
 
 
 def test_a_picture_is_turned_as_its_camera_noted():
@@ -125,6 +152,46 @@ def test_nothing_outside_the_folder_is_searched(run, tmp_path):
     (inside / "link.png").symlink_to(outside / "outside.png")
     (inside / "folder").symlink_to(outside)
     assert list(search.of_folder(inside, query.hasher).names) == ["inside.png"]
+
+
+def test_a_file_that_became_a_link_is_not_followed(run, tmp_path):
+    _, query = run
+    (tmp_path / "inside").mkdir()
+    for place in ("inside/a.png", "outside.png"):
+        query.picture(0).save(tmp_path / place)
+    folder = search.of_folder(tmp_path / "inside", query.hasher)
+    (tmp_path / "inside" / "a.png").unlink()
+    (tmp_path / "inside" / "a.png").symlink_to(tmp_path / "outside.png")
+    with pytest.raises(FileNotFoundError, match=r"a\.png is no longer a file of inside"):
+        folder.picture(0)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no archive"])
+def test_damaged_codes_are_made_again(content, run, tmp_path):
+    _, query = run
+    query.picture(0).save(tmp_path / "a.png")
+    first = search.of_folder(tmp_path, query.hasher)
+    for kept in (paths.results("cache") / "folders").glob("*.npz"):
+        kept.write_bytes(content)
+    assert (search.of_folder(tmp_path, query.hasher).codes == first.codes).all()
+
+
+def test_what_may_be_readable_tomorrow_is_asked_again(run, tmp_path, monkeypatch):
+    _, query = run
+    for item in range(2):
+        query.picture(item).save(tmp_path / f"{item}.png")
+    read = Path.read_bytes
+
+    def denied(path):
+        if path.name == "1.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr(Path, "read_bytes", denied)
+        folder = search.of_folder(tmp_path, query.hasher)
+    assert folder.faults == ("1.png cannot be read: Permission denied",) and len(folder) == 1
+    assert len(search.of_folder(tmp_path, query.hasher)) == 2
 
 
 def test_a_folder_is_hashed_again_only_where_it_changed(run, tmp_path, monkeypatch):

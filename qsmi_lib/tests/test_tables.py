@@ -266,6 +266,9 @@ def test_nearest_ranks_by_distance_then_index():
 
     database = np.array([[1, -1], [1, 1], [-1, -1], [1, 1]], np.int8)
     assert inspection.nearest(np.array([[1, 1]], np.int8), database, 4).tolist() == [[1, 3, 0, 2]]
+    queries = np.resize(database, (2 * inspection.ROWS + 1, 2))  # more than are ranked at a time
+    expected = inspection.nearest(database, database, 3)[np.arange(len(queries)) % 4]
+    assert (inspection.nearest(queries, database, 3) == expected).all()
 
 
 def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch):

@@ -76,6 +76,12 @@ def deep() -> bytes:
     return buffer.getvalue()
 
 
+def uncompressed(width, height) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height)).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -83,9 +89,10 @@ def deep() -> bytes:
         (animated, "animation of 2 frames"),
         (huge, "100 million pixels"),
         (deep, "more than 8 bits a channel"),
+        (lambda: uncompressed(8500, 8500), "72 million pixels"),
         (lambda: np.random.default_rng(0).bytes(20_000_000), "is no picture of a known format"),
     ],
-    ids=["text", "animated", "huge", "16 bits", "20 MB"],
+    ids=["text", "animated", "huge", "16 bits", "huge and 217 MB", "20 MB"],
 )
 def test_a_wrong_file_gives_a_message_and_the_app_goes_on(content, message, opened, upload, wait, tmp_path):
     (tmp_path / "wrong.png").write_bytes(content())

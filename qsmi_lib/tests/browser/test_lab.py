@@ -3,7 +3,6 @@
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
 
 from qsmi_lib import paths
 
@@ -105,5 +104,5 @@ def test_15_searches_by_the_mouse(opened, wait):
     handle = browser.find_element(By.CSS_SELECTOR, ".noUi-handle")
     n_answers = len(browser.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li"))
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
-    handle.send_keys(Keys.ARROW_LEFT)
+    ActionChains(browser).drag_and_drop_by_offset(handle, -15, 0).perform()
     wait(lambda own: len(own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li")) < n_answers, "fewer answers")
