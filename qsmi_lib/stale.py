@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from qsmi_lib import paths, records, rotated, tables, tsne, tuning
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
-from qsmi_lib.configuring import configure
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.rotated import ROTATIONS
 from qsmi_lib.sources import is_current, source_hash
@@ -48,8 +47,5 @@ def _rotations(profile: str) -> Iterator[tuple[str, bool]]:
 def _searches(profile: str) -> Iterator[tuple[str, bool]]:
     """The same of the line searches."""
     for path in sorted(paths.tuning(profile).glob("*.json")):
-        search = tuning.read(path)
-        common = {name: search[name] for name in ("seed", "epochs", "protocol", "backbone") if name in search}
-        for trial in search["trials"]:
-            config = configure(search["dataset"], search["method"], search["bits"], **common, **trial["settings"])
+        for trial, config in tuning.tried(tuning.read(path)):
             yield path.stem, is_current(trial.get("source_hash"), source_hash(config), profile)

@@ -1,6 +1,7 @@
 """Hyper-parameters by line search on held-out training items: the queries are never asked."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +127,13 @@ def read(path: Path) -> dict:
     except ValueError as error:
         raise ValueError(f"{path} is not the record of a search: {error}; delete it and tune again") from error
     return search
+
+
+def tried(search: dict) -> Iterator[tuple[dict, RunConfig]]:
+    """The trials of a search, each with the run that it was."""
+    common = {name: search[name] for name in ("seed", "epochs", "protocol", "backbone") if name in search}
+    for trial in search["trials"]:
+        yield trial, configure(search["dataset"], search["method"], search["bits"], **common, **trial["settings"])
 
 
 def chosen(method: str, dataset: str, backbone: str = "", epochs: int | None = None) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from qsmi_lib import paths, records, rotated, runner, sources, tables
+from qsmi_lib import paths, records, rotated, runner, sources, tables, tuning
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
@@ -24,7 +24,8 @@ def verify(profile: str) -> list[str]:
     Of the runs that share an older hash, one of each protocol and backbone is run again, the one that was quickest. A
     run of at most `WHOLE` seconds is repeated whole, and every score must be the record's; of a longer one the first
     epoch is trained, and the loss and the measures after it must be the record's, to the six digits that it holds. A
-    search for a rotation is repeated whole. Other machines may round otherwise and find fewer equal.
+    search for a rotation is repeated whole, and so is one trial of a line search whose sources made no run. Other
+    machines may round otherwise and find fewer equal.
 
     Returns:
         A line a comparison: the record, and whether it came out equal.
@@ -58,7 +59,18 @@ def _kinds(profile: str) -> Iterator[tuple]:
     for (older, today, *_), own_runs in kinds.items():
         record, config = min(own_runs, key=lambda run: run[0]["provenance"]["seconds_train"])
         yield runner.run_id(config), older, today, lambda config=config, record=record: _same_run(config, record)
-    seen = set()
+    seen = {(older, today) for older, today, *_ in kinds}
+    for path in sorted(paths.tuning(profile).glob("*.json")):
+        for trial, config in tuning.tried(tuning.read(path)):
+            older, today = trial.get("source_hash"), sources.source_hash(config)
+            if older and (older, today) not in seen and not sources.is_current(older, today, profile):
+                seen.add((older, today))
+                yield (
+                    f"trial {trial['run']}",
+                    older,
+                    today,
+                    lambda config=config, trial=trial: _same_trial(config, trial),
+                )
     for config in [run for turned in rotated.ROTATIONS.values() for run in turned(own)]:
         path = rotated.file_of(config, profile, n_steps=own.rotation_steps)
         record = records.load(path) if path.exists() else {"provenance": {}}
@@ -82,6 +94,13 @@ def _same_run(config: RunConfig, record: dict) -> bool:
     finally:
         torch.set_num_threads(threads)
     return {name: runner.rounded(value) for name, value in trained.history[0].items()} == record["history"][0]
+
+
+def _same_trial(config: RunConfig, trial: dict) -> bool:
+    """Whether today's sources give the scores of a `trial` of a line search."""
+    with tempfile.TemporaryDirectory() as folder:
+        metrics = runner.run(config, str(Path(folder) / "again"))["metrics"]
+    return all(metrics[name] == trial[name] for name in tuning.SHOWN)
 
 
 def _digits(part: dict | list) -> dict | list:

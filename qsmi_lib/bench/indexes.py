@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 BITS, N_QUERY, N_ALONE, K = 48, 1000, 50, 10
 N_WORDS, FLIPPED = 1000, 0.08  # of the generated codes: classes, and the share of bits in which an item leaves its word
 SIZES = {"10 thousand": 10_000, "1 million": 1_000_000, "10 million": 10_000_000}
-LARGEST_GRAPH = 1_000_000  # codes: building a graph takes more than a second per ten thousand
+LARGEST_GRAPH = 1_000_000  # codes: building a graph of more takes minutes
 
 
 class Case(NamedTuple):

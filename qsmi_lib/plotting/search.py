@@ -53,7 +53,8 @@ def indexes(rows: pd.DataFrame) -> Figure:
         rows: results/benchmarks/indexes.csv.
     """
     sizes = list(rows["items"].unique())
-    figure, panels = plt.subplots(2, len(sizes), figsize=(2.5 * len(sizes), 4.2), dpi=DPI, squeeze=False, sharey=True)
+    shape = {"figsize": (2.5 * len(sizes), 4.2), "sharex": "row", "sharey": True, "squeeze": False}
+    figure, panels = plt.subplots(2, len(sizes), dpi=DPI, **shape)
     costs = {"milliseconds": "a query alone [ms]", "megabytes": "memory [megabytes]"}
     for column, size in enumerate(sizes):
         for kind, own in rows[rows["items"] == size].groupby("index", sort=False):

@@ -61,7 +61,7 @@ def test_the_commands_parse(line):
 
 
 def test_there_are_commands_to_check():
-    assert len(COMMANDS) == 19
+    assert len(COMMANDS) == 20
 
 
 def test_make_has_the_targets():

@@ -146,6 +146,20 @@ def test_a_search_is_compared_whole(here, changed):
     assert stale("digits") == ([f"rotations/{path.stem}"] if changed else [])
 
 
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_trial_whose_sources_made_no_run_is_repeated(results, changed):
+    tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)
+    [path] = paths.tuning("digits").glob("*.json")
+    search = json.loads(path.read_text())
+    search["trials"] = search["trials"][:1]
+    search["trials"][0] |= {"source_hash": "old"} | ({"map": 0.5} if changed else {})
+    path.write_text(json.dumps(search))
+    assert stale("digits") == [f"tuning/{path.stem}"]
+    lines = verification.verify("digits")
+    assert lines == [f"trial {search['trials'][0]['run']}: {'differs' if changed else 'equal'}"]
+    assert stale("digits") == ([f"tuning/{path.stem}"] if changed else [])
+
+
 def test_what_was_shown_equal_is_not_run_again(here):
     aged(runner.record_path(RUN, "digits"))
     verification.verify("digits")
