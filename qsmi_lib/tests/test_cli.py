@@ -213,7 +213,7 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     assert "download failed (no route)" in result.output and "apt-get install" in result.output
     for name in ("CIFAR-10", "miml_scenes", "tiny_imagenet_32"):
         assert result.output.count(f"{name} is not on this machine") == 1
-    assert ran == ["00_start_here", "01_derivation", "10_timing", "16_paper_beside_ours"]
+    assert ran == ["00_start_here", "01_derivation", "10_timing", "15_search", "16_paper_beside_ours"]
 
 
 def test_notebooks_whose_pictures_are_not_here_run_on_the_digits(monkeypatch, tmp_path):
