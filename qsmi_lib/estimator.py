@@ -1,6 +1,5 @@
 """QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, neighbours."""
 
-import hashlib
 import json
 from numbers import Integral
 from pathlib import Path
@@ -8,21 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from qsmi_lib import training
+from qsmi_lib import tensor_files, training
 from qsmi_lib.config import RunConfig, known
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets.splits import Part, Split
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.files import whole
-from qsmi_lib.inspection import nearest
+from qsmi_lib.inspection import nearest, nearest_others
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import FashionCNN, HashHead, to_device
 
@@ -127,8 +124,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors <= most:
             raise ValueError(f"n_neighbors must be a whole number from 1 to {most}, got {n_neighbors!r}")
         asked = self.codes_ if own else self.transform(X)
-        indices = nearest(asked, self.codes_, n_neighbors + own)
-        indices = _without_self(indices) if own else indices
+        indices = nearest_others(asked, n_neighbors) if own else nearest(asked, self.codes_, n_neighbors)
         if not return_distance:
             return indices
         return (asked[:, None, :] != self.codes_[indices]).sum(axis=2), indices
@@ -137,8 +133,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """mAP of `X` with labels `y` asking the training items, the mean over all orders of ties; for GridSearchCV."""
         check_is_fitted(self)
         X, y = self._checked(X, y)
-        scored = evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_)
-        return float(scored.map_expected)
+        return float(evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_).map_expected)
 
     def save(self, path: Path | str) -> None:
         """Write everything that is fitted to `path`, a safetensors file; whole or not at all, and without pickle.
@@ -152,28 +147,20 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             self._network(self.shape_).load_state_dict(self.model_.state_dict())
         except RuntimeError as error:
             raise ValueError("the parameters were set to others since fit, which the network does not have") from error
-        fitted = {"classes": self.classes_.tolist(), "shape": list(self.shape_), "history": self.history_}
-        fitted["dtype"] = self.classes_.dtype.str
+        fitted = {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+        fitted |= {"shape": list(self.shape_), "history": self.history_}
         fitted |= {name: getattr(self, name).tolist() for name in ("feature_names_in_",) if hasattr(self, name)}
         tensors = {f"model.{name}": value.contiguous() for name, value in self.model_.state_dict().items()}
         tensors |= {"codes": torch.from_numpy(self.codes_), "labels": torch.from_numpy(self.labels_)}
         parameters = {name: _plain(value) for name, value in self.get_params().items()}
-        header = {"parameters": json.dumps(parameters), "fitted": json.dumps(fitted), "checksum": _checksum(tensors)}
-        with whole(Path(path)) as partial:
-            save_file(tensors, str(partial), metadata=header)
+        tensor_files.write(Path(path), tensors, {"parameters": json.dumps(parameters), "fitted": json.dumps(fitted)})
 
     @classmethod
     def load(cls, path: Path | str) -> "QSMIHasher":
         """What `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
         try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-            if not {"parameters", "fitted", "checksum"} <= header.keys():
-                raise ValueError("it carries no fitted QSMIHasher")
+            tensors, header = tensor_files.read(Path(path))
             hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
-            tensors = load_file(path)
-            if _checksum(tensors) != header["checksum"]:
-                raise ValueError("its numbers are not those that were written")
             hasher.codes_, hasher.labels_ = tensors.pop("codes").numpy(), tensors.pop("labels").numpy()
             hasher.shape_, hasher.history_ = tuple(fitted["shape"]), fitted["history"]
             hasher.classes_ = np.asarray(fitted["classes"], dtype=np.dtype(fitted["dtype"]))
@@ -205,8 +192,8 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         known("method of pairs", METHODS_OF_PAIRS, self.method)
         if isinstance(self.hidden, bool) or not isinstance(self.hidden, Integral) or self.hidden < 1:
             raise ValueError(f"hidden must be a whole number of at least 1, got {self.hidden!r}")
-        own = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate", "alpha")}
-        own = {name: value for name, value in own.items() if value is not None}
+        own = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate")}
+        own |= {} if self.alpha is None else {"alpha": _plain(self.alpha)}
         seed = _plain(self.random_state)
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = check_random_state(seed).randint(2**31)
@@ -261,18 +248,3 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 def _plain(value):
     """A NumPy number as Python's, anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _checksum(tensors: dict[str, torch.Tensor]) -> str:
-    """SHA-256 of names and numbers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(tensors.items()):
-        digest.update(name.encode() + value.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _without_self(indices: np.ndarray) -> np.ndarray:
-    """Row i without i, or, where i is not in it for the ties before it, without its last: (n, k) of (n, k + 1)."""
-    own = indices == np.arange(len(indices))[:, None]
-    own[~own.any(axis=1), -1] = True
-    return indices[~own].reshape(len(indices), -1)

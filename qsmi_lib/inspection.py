@@ -88,3 +88,11 @@ def nearest(query: np.ndarray, database: np.ndarray, k: int) -> np.ndarray:
         ranking = np.argsort(distance.astype(np.uint16), axis=1, kind="stable")  # 16 bits are sorted by radix
         found.append(ranking[:, :k].copy())  # a view would keep the whole
     return np.concatenate(found)
+
+
+def nearest_others(codes: np.ndarray, k: int) -> np.ndarray:
+    """`nearest` of each code among all, without itself: int64 (n, k), where k is at most n - 1."""
+    found = nearest(codes, codes, k + 1)
+    own = found == np.arange(len(codes))[:, None]
+    own[~own.any(axis=1), -1] = True  # it is not among them for the ties before it: the last is one too many
+    return found[~own].reshape(len(codes), k)
