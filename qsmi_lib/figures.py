@@ -39,7 +39,8 @@ def drawn_maps(kept: list[dict], profile: str) -> Figure | None:
     folder = paths.results(profile) / "artefacts"
     if not (folder / "tsne.json").exists():
         return None
-    maps = {f"{space}, perplexity 2": tsne.recorded(space, 2, folder) for space in tsne.SPACES}
+    titles = {space: METHODS[space].title if space in METHODS else space for space in tsne.SPACES}
+    maps = {f"{title}, perplexity 2": tsne.recorded(space, 2, folder) for space, title in titles.items()}
     return frozen.maps(maps, DATASETS[kept[0]["config"]["dataset"]].CLASSES)
 
 

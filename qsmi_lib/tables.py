@@ -18,6 +18,7 @@ from qsmi_lib.titles import CONVENTIONS, HEAD_TITLES, PROTOCOL_TITLES
 
 # What a caption says of the paper's numbers, where it is not after how many epochs they were made.
 QUOTED = {
+    "table_3": ": through a DenseNet-BC-190, after 5 epochs",
     "table_5": ": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
     "table_9": "; it does not say which classes, nor how 7.5 of 10 are taken",
 }

@@ -5,9 +5,10 @@ import itertools
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.color import rgb2lab
 
-from qsmi_lib import plotting  # noqa: F401, sets the style
+from qsmi_lib import plotting
 
 CYCLE = list(plt.rcParams["axes.prop_cycle"])
 # What is left of red, green and blue, linear, without a kind of cone: Machado, Oliveira & Fernandes, 2009
@@ -42,3 +43,22 @@ def test_no_two_colours_look_alike(cone):
 
 def test_red_and_green_of_one_lightness_would_fail():
     assert np.linalg.norm(seen("#9c8000", "green") - seen("#b57800", "green")) < 15.0
+
+
+def test_a_figure_is_saved_small_and_equal_and_keeps_its_colours(tmp_path):
+    figure, axis = plt.subplots()
+    rng = np.random.default_rng(0)
+    for look in CYCLE:
+        axis.scatter(*rng.normal(size=(2, 200)), color=look["color"], marker=look["marker"])
+    first, again = (plotting.save(figure, tmp_path / name, "points") for name in "ab")
+    plain = tmp_path / "plain.png"
+    figure.savefig(plain)
+    plt.close(figure)
+    assert [path.name for path in first] == ["points.png", "points.pdf"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    assert first[0].stat().st_size < 0.6 * plain.stat().st_size
+    saved, drawn = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (first[0], plain))
+    assert np.abs(saved - drawn).mean() < 1.0 and (saved[0, 0] == 255).all()
+    for look in CYCLE:
+        color = 255 * np.array(plt.matplotlib.colors.to_rgb(look["color"]))
+        assert (np.abs(saved - color).max(axis=2) <= 4).any(), look["color"]
