@@ -33,8 +33,7 @@ REMARKS = {
     "table_8": "All are tuned at 48 bits on the head of 2,048 hidden units, by batches of 128, for 50 epochs; CSQ's "
     "own head has the settings found there.",
 }
-# What the paper quotes from others stands beside the convention that comes nearest.
-NEAREST = {"map_literature": "map"}
+NEAREST = {"map_literature": "map"}  # beside what the paper quotes from others stands the nearest convention
 
 
 def found(configs: list[RunConfig], where: Path) -> list[dict]:
