@@ -55,8 +55,8 @@ def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.
     Returns:
         A row a method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of the
         mean variance over them, `freedom`, of how many degrees that is an estimate, and its 95 % interval, `low` to
-        `high`, by the chi-square distribution. Protocols that differ in the database alone share their trainings: the
-        first one counts.
+        `high`, by the chi-square distribution. Of several protocols the first one counts: Table
+        5's differ in the database alone and share their trainings.
     """
     rows = []
     for name in names:

@@ -72,6 +72,8 @@ class RunConfig:
         known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
         if self.augmentation != "none" and self.backbone and not self.backbone_learning_rate:
             raise ValueError(f"augmentation {self.augmentation!r} needs pictures, got the features of {self.backbone}")
+        if self.head != "narrow" and not self.backbone:
+            raise ValueError(f"head {self.head!r} needs the features of a backbone, got none")
         if self.backbone_learning_rate and not self.backbone:
             raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
 

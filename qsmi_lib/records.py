@@ -68,10 +68,11 @@ def provenance(device: str, precision: str) -> dict:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of the repository; None where there is no git, or the package lies in no repository of its own."""
+    """What git says of the repository; None where there is no git or it refuses, or the package has no repository."""
     if not (paths.ROOT / ".git").exists():
         return None
     try:
-        return subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True).stdout.strip()
-    except OSError:
+        git = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+        return git.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
         return None

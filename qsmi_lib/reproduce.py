@@ -76,22 +76,20 @@ def reproduce(
     """
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
-    known = get_profile(profile).seeds
-    if unknown := sorted(set(seeds) - set(known)):
-        raise ValueError(f"profile {profile} has the seeds {', '.join(map(str, known))}, got {unknown[0]}")
-    paths.export()
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
+    known = sorted({config.seed for name in names for config in grid(name, profile)})
+    if unknown := sorted(set(seeds) - set(known)):
+        raise ValueError(f"profile {profile} has the seeds {', '.join(map(str, known))} there, got {unknown[0]}")
+    paths.export()
     configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
-    turned = [
-        run
-        for n in sorted(numbers & rotated.ROTATIONS.keys())
-        for run in rotated.ROTATIONS[n](get_profile(profile))
-        if not seeds
-    ]
-    steps = get_profile(profile).rotation_steps
+    own = get_profile(profile)
+    rotations = {n: rotated.ROTATIONS[n](own) for n in sorted(numbers & rotated.ROTATIONS.keys()) if not seeds}
+    steps = own.rotation_steps
+    searches = {rotated.file_of(run, profile, n_steps=steps): run for runs in rotations.values() for run in runs}
+    turned = list(searches.values())
     older = older_records(profile) if stale == "rerun" else []
     wanting, total = [], {runner.record_path(config, profile): config for config in configs}
-    total |= {rotated.file_of(config, profile, n_steps=steps): config for config in turned}
+    total |= searches
     for path, config in total.items():
         if fresh or not path.exists() or f"{path.parent.name}/{path.stem}" in older:
             wanting.append(config)
@@ -102,17 +100,15 @@ def reproduce(
     absent = [config for config in wanting if _needs(config) in lacking]
     if absent:
         lessons = {EXPERIMENTS[n].notebook for n in names if any(config in absent for config in grid(n, profile))}
-        lessons |= {n for n in numbers & rotated.ROTATIONS.keys() if any(config in absent for config in turned)}
+        lessons |= {n for n, runs in rotations.items() if any(config in absent for config in runs)}
         print(f"skipped: {len(absent)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
-        blind -= lessons
         chosen = [path for path in chosen if path.stem[:2] not in lessons]
-        names = [name for name in names if EXPERIMENTS[name].notebook not in lessons]
+        names = [name for name in names if not any(config in absent for config in grid(name, profile))]
         configs, turned, wanting = (
-            [config for config in own if _needs(config) not in lacking] for own in (configs, turned, wanting)
+            [config for config in some if _needs(config) not in lacking] for some in (configs, turned, wanting)
         )
-    if blind:
-        lessons = ", ".join(sorted(blind))
-        print(f"on the digits, but for what they show of the records, for the data are not here: notebooks {lessons}")
+    if poorer := ", ".join(sorted(blind & {path.stem[:2] for path in chosen})):
+        print(f"on the digits, but for what they show of the records, for the data are not here: notebooks {poorer}")
     if wanting:
         print(f"training {len(wanting)} of {len(total)} runs", flush=True)
     runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale, stacked=stacked)

@@ -72,14 +72,17 @@ def source_hash(config: RunConfig) -> str:
 
 
 def equalities_of(profile: str) -> Path:
-    """File of what `verification.verify` has shown."""
-    return paths.results(profile) / "equal_sources.json"
+    """File of what `verification.verify` has shown; trials, see `tuning.trials_of`, share that of their profile."""
+    return paths.results(profile.removesuffix("/tuning")) / "equal_sources.json"
 
 
 def equalities(profile: str) -> dict[str, list[str]]:
     """Hash -> the older ones whose sources gave the same, as `verification.verify` noted under `profile`."""
     path = equalities_of(profile)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}; restore it, or delete it and `tables --verify` again") from error
 
 
 def is_current(recorded: str | None, today: str, profile: str) -> bool:

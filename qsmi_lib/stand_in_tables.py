@@ -34,7 +34,7 @@ def pairs(name: str, where: Path, profile: str = "paper") -> pd.DataFrame:
     theirs = tables.published(name).rename(columns={"mean": "paper", "std": "paper_std"})
     keys = ["method", "bits"]
     columns = ["dataset", *keys, "paper", "paper_std", "mean", "std"]
-    return theirs.merge(ours[[*keys, "mean", "std"]], on=keys)[columns]
+    return theirs.merge(ours[[*keys, "mean", "std"]], on=keys, how="left")[columns]
 
 
 def markdown(name: str, where: Path, profile: str = "paper") -> str:

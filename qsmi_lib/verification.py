@@ -3,7 +3,10 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -25,7 +28,7 @@ def verify(profile: str) -> list[str]:
     run of at most `WHOLE` seconds is repeated whole, and every score must be the record's; of a longer one the first
     epoch is trained, and the loss and the measures after it must be the record's, to the six digits that it holds. A
     search for a rotation is repeated whole, and so is one trial of a line search whose sources made no run. Other
-    machines may round otherwise and find fewer equal.
+    machines may round otherwise and find fewer equal. What a pair of hashes has shown is written before the next pair.
 
     Returns:
         A line a comparison: the record, and whether it came out equal.
@@ -34,17 +37,14 @@ def verify(profile: str) -> list[str]:
         FileNotFoundError: data or weights are not on this machine.
     """
     path = sources.equalities_of(profile)
-    held, lines, same = sources.equalities(profile), [], {}
-    wanting = [own for own in _kinds(profile) if own[1] not in held.get(own[2], ())]
-    for name, older, today, compare in bar(wanting, "comparing", unit="record"):
-        equal = compare()
-        lines.append(f"{name}: {'equal' if equal else 'differs'}")
-        same.setdefault((older, today), []).append(equal)
-    for (older, today), found in same.items():
-        if all(found):
+    held, lines, hashes = sources.equalities(profile), [], itemgetter(1, 2)
+    wanting = sorted((own for own in _kinds(profile) if own[1] not in held.get(own[2], ())), key=hashes)
+    for (older, today), kinds in groupby(bar(wanting, "comparing", unit="record"), hashes):
+        found = [(name, compare()) for name, *_, compare in kinds]
+        lines += [f"{name}: {'equal' if equal else 'differs'}" for name, equal in found]
+        if all(equal for _, equal in found):
             held.setdefault(today, []).append(older)
-    if any(map(all, same.values())):
-        records.write(path, json.dumps({key: sorted(held[key]) for key in sorted(held)}, indent=1) + "\n")
+            records.write(path, json.dumps({key: sorted(held[key]) for key in sorted(held)}, indent=1) + "\n")
     return lines
 
 
@@ -82,18 +82,25 @@ def _kinds(profile: str) -> Iterator[tuple]:
 
 def _same_run(config: RunConfig, record: dict) -> bool:
     """Whether today's sources give all scores of `record`, or, where that takes long, its first epoch."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(record["provenance"]["threads"])  # more threads add up in another order
-    try:
+    with _threads_of(record):
         if record["provenance"]["seconds_train"] <= WHOLE or METHODS[config.method].loss is None:
             with tempfile.TemporaryDirectory() as folder:
                 again = json.loads(json.dumps(runner.run(config, str(Path(folder) / "again"))))
             parts = [part for part in ("metrics", "metrics_share_one", "history") if part in record]
             return all(_digits(again[part]) == _digits(record[part]) for part in parts)
         trained, _ = runner.train(replace(config, epochs=1), runner.split_of(config))
+    return {name: runner.rounded(value) for name, value in trained.history[0].items()} == record["history"][0]
+
+
+@contextmanager
+def _threads_of(record: dict) -> Iterator[None]:
+    """As many threads as made `record`: more of them add up in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(record["provenance"]["threads"])
+    try:
+        yield
     finally:
         torch.set_num_threads(threads)
-    return {name: runner.rounded(value) for name, value in trained.history[0].items()} == record["history"][0]
 
 
 def _same_trial(config: RunConfig, trial: dict) -> bool:
@@ -113,6 +120,6 @@ def _digits(part: dict | list) -> dict | list:
 def _same_search(config: RunConfig, record: dict) -> bool:
     """Whether today's sources give the search and the scores of `record`."""
     settings = {name: record["search"][name] for name in ("start", "n_steps", "seed")}
-    with tempfile.TemporaryDirectory() as folder:
+    with _threads_of(record), tempfile.TemporaryDirectory() as folder:
         again = rotated.rotate(config, str(Path(folder) / "again"), **settings)
     return all(again[part] == record[part] for part in ("search", "before", "at_start", "metrics"))

@@ -10,7 +10,7 @@ def bench() -> None:
 
 @bench.command()
 @click.option("--epochs", default=2, show_default=True, type=click.IntRange(min=1), help="Timed epochs of each loop.")
-@click.option("--dataset", default="fashion_mnist", show_default=True, help="Data set; `datasets` lists all.")
+@click.option("--dataset", default="fashion_mnist", show_default=True, help="One with a network of its own.")
 def train(epochs: int, dataset: str) -> None:
     """One epoch of 48-bit QSMI: the authors' style of loop, and this library's in float32 and in its own precision."""
     from qsmi_lib.bench.training import train as work
@@ -40,7 +40,7 @@ def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
 
 
 @bench.command()
-@click.option("--size", "sizes", multiple=True, help="Of the database, e.g. '1 million', repeatable.  [default: all]")
+@click.option("--size", "sizes", multiple=True, help="E.g. '1 million', repeatable; none: all, which is kept.")
 def indexes(sizes: tuple[str, ...]) -> None:
     """Recall of faiss's binary indexes against time and memory, over 10 thousand to 10 million generated codes."""
     from qsmi_lib.bench.indexes import SIZES

@@ -8,6 +8,7 @@ from torchvision import transforms
 
 from qsmi_lib import datasets, models, training
 from qsmi_lib.bench.measure import machine, save, seconds, table
+from qsmi_lib.config import known
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import qsmi_objective
@@ -22,14 +23,14 @@ class Pictures(Dataset):
     def __init__(self, split: Split):
         module = datasets.DATASETS[split.name]
         pixels = (split.train.inputs.cpu() * module.STD + module.MEAN).clamp(0.0, 1.0) * 255.0
-        self.pixels, self.labels = pixels.round().to(torch.uint8).numpy(), split.train.labels.tolist()
+        self.pixels, self.labels = pixels.round().to(torch.uint8).numpy(), split.train.labels.cpu()
         steps = [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((module.MEAN,), (module.STD,))]
         self.transform = transforms.Compose(steps)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self.transform(self.pixels[index].transpose(1, 2, 0)), self.labels[index]
 
 
@@ -54,8 +55,10 @@ def train(dataset: str, epochs: int) -> str:
     """Time an epoch of each loop on `dataset`; returns the table, which is also written to results/benchmarks.
 
     Raises:
+        ValueError: a data set without a network of its own; those that have one are listed.
         FileNotFoundError: the data are not on this machine.
     """
+    known("data set with a network of its own", models.NETWORKS, dataset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     split = datasets.load(dataset, device=device)
     own = training.resolve_precision("auto", device)

@@ -27,6 +27,17 @@ def test_train_prints_a_table_of_ratios():
     assert (paths.results("benchmarks") / "train-digits.md").read_text() == result.output
 
 
+def test_train_takes_several_labels():
+    result = call("bench", "train", "--dataset", "digit_pairs", "--epochs", "1")
+    assert result.exit_code == 0, result.output
+
+
+def test_train_needs_a_network():
+    result = call("bench", "train", "--dataset", "cifar10")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: unknown data set with a network of its own 'cifar10'; known: digit_pairs,")
+
+
 def test_the_authors_style_sees_the_same_pictures():
     split = datasets.load("digits")
     pictures = Pictures(split)

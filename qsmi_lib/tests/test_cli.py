@@ -110,6 +110,7 @@ def test_a_wrong_word_is_one_line_that_lists_the_known_ones(change, message):
     [
         (["--method=csq", "--memory=2"], "memory 2 needs a loss of pairs, got csq, which has targets"),
         (["--method=qsmi", "--backbone=digits_pixels", "--augmentation=flip"], "augmentation 'flip' needs pictures"),
+        (["--method=csq", "--head=csq"], "head 'csq' needs the features of a backbone, got none"),
     ],
 )
 def test_what_training_refuses_is_one_line_and_leaves_no_record(beyond, message):
@@ -216,6 +217,24 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     assert ran == ["00_start_here", "01_derivation", "10_timing", "15_search", "16_paper_beside_ours"]
 
 
+def test_what_one_data_set_lacks_skips_only_what_needs_it(monkeypatch):
+    for what in ("runner.run_all", "comparison.collect_all"):
+        monkeypatch.setattr(f"qsmi_lib.{what}", lambda *_args, **_kwargs: None)
+    turned, wrote, ran = [], [], []
+    monkeypatch.setattr("qsmi_lib.rotated.rotate_all", lambda configs, *_args, **_kwargs: turned.extend(configs))
+    monkeypatch.setattr(module, "write_all", lambda _profile, names: wrote.extend(names))
+    monkeypatch.setattr(module, "execute", lambda notebook, *_args, **_kwargs: ran.append(notebook.stem[:2]))
+    lacking = {run.backbone for name in ("table_3", "table_9") for run in grid(name, "quick")}
+    monkeypatch.setattr(module, "_not_here", lambda _configs: {("cifar10", name): "no CIFAR-10" for name in lacking})
+    monkeypatch.setattr(module, "_found", lambda _config: True)
+    result = call("reproduce", "--profile", "quick")
+    assert result.exit_code == 0, result.output
+    assert not {"04", "06", "12", "14"} & set(ran) and {"05", "07", "17", "18"} <= set(ran)
+    assert {"fig_3", "methods", "steps"} <= set(wrote) and not {"fig_3_cifar10", "table_3"} & set(wrote)
+    files = [rotated.file_of(run, "quick", n_steps=400) for run in turned]
+    assert {run.dataset for run in turned} == {"fashion_mnist", "miml_scenes"} and len(set(files)) == len(files)
+
+
 def test_notebooks_whose_pictures_are_not_here_run_on_the_digits(monkeypatch, tmp_path):
     recorded = tmp_path / "recorded.json"
     recorded.touch()
@@ -237,7 +256,16 @@ def test_notebooks_whose_pictures_are_not_here_run_on_the_digits(monkeypatch, tm
 def test_seeds_that_a_profile_lacks_are_an_error():
     result = call("reproduce", "--profile", "digits", "--seed", "7")
     assert result.exit_code == 1
-    assert "profile digits has the seeds 0, 1, got 7" in result.output
+    assert "profile digits has the seeds 0, 1 there, got 7" in result.output
+
+
+def test_a_seed_of_a_draw_can_be_asked_for(monkeypatch):
+    trained = []
+    monkeypatch.setattr("qsmi_lib.runner.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
+    monkeypatch.setattr(module, "_not_here", lambda _configs: {})
+    monkeypatch.setattr(module, "write_all", lambda *_args: [])
+    assert module.reproduce("paper", only=("09",), seeds=(17,)) == []
+    assert {run.draw for run in trained} == {17}
 
 
 def test_one_seed_trains_and_leaves_the_notebooks(monkeypatch):

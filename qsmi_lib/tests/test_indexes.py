@@ -133,6 +133,21 @@ def test_the_benchmark_compares_with_the_flat_index(monkeypatch, tmp_path):
     assert (paths.results("benchmarks") / "indexes.md").read_text() == text
 
 
+def test_a_part_of_the_benchmark_has_the_same_codes_and_is_not_kept(monkeypatch):
+    from qsmi_lib import paths
+    from qsmi_lib.bench import indexes as bench
+
+    made = []
+    monkeypatch.setattr(bench, "N_QUERY", 20)
+    monkeypatch.setattr(bench, "SIZES", {"small": 300, "large": 400})
+    monkeypatch.setattr(bench, "measured", lambda case, database, query, exact: made.append(database[0]) or [])
+    monkeypatch.setattr(bench, "table", lambda headers, rows: "")
+    for sizes in (["large"], ["small", "large"]):
+        bench.indexes(sizes)
+        assert (paths.results("benchmarks") / "indexes.csv").exists() == (sizes == ["small", "large"])
+    assert (made[0] == made[-1]).all() and (made[0] != made[3]).any()
+
+
 def test_recall_counts_ties_and_what_is_lost():
     from qsmi_lib.bench.indexes import recall
 

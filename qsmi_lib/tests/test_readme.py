@@ -7,8 +7,10 @@ import subprocess
 import pytest
 
 from qsmi_lib.cli import main
+from qsmi_lib.config import PROFILES
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import load
+from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import METHODS
 from qsmi_lib.paths import ROOT
 from qsmi_lib.together import can_stack
@@ -62,6 +64,14 @@ def test_the_commands_parse(line):
 
 def test_there_are_commands_to_check():
     assert len(COMMANDS) == 20
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_epochs_of_a_profile_are_those_of_its_runs(profile):
+    runs = [run for name in EXPERIMENTS for run in grid(name, profile) if METHODS[run.method].loss]
+    epochs = [run.epochs for run in runs]
+    [row] = re.findall(rf"^\| `{profile}` .*", TEXT, flags=re.MULTILINE)
+    assert f"{len(PROFILES[profile].seeds)} seed" in row and f" {min(epochs)} to {max(epochs)} epochs" in row
 
 
 def test_make_has_the_targets():

@@ -367,6 +367,14 @@ def test_without_a_repository_nothing_is_said_of_one(tmp_path, monkeypatch):
     assert made["commit"] is made["dirty"] is None
 
 
+def test_a_git_that_refuses_says_nothing(tmp_path, monkeypatch):
+    (tmp_path / ".git").mkdir()  # no repository that git would take
+    monkeypatch.setattr("qsmi_lib.paths.ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    made = records.provenance("cpu", "float32")
+    assert made["commit"] is made["dirty"] is None
+
+
 def test_denormal_numbers_are_flushed_while_a_network_trains_and_only_then(monkeypatch):
     denormal, seen, train = torch.tensor([1e-40]), [], training.train
 

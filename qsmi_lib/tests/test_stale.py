@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from qsmi_lib import datasets, paths, records, rotated, runner, sources, training, tsne, tuning, verification
@@ -164,6 +165,45 @@ def test_what_was_shown_equal_is_not_run_again(here):
     aged(runner.record_path(RUN, "digits"))
     verification.verify("digits")
     assert runner.run(RUN, "digits", stale="rerun")["provenance"]["source_hash"] == "old"
+
+
+def test_a_trial_of_sources_shown_equal_is_not_run_again(results):
+    search = tuning.tune("dhn", "digits", "digits", bits=4, epochs=1)
+    path = paths.runs(tuning.trials_of("digits")) / f"{search['trials'][0]['run']}.json"
+    aged(path)
+    records.write(sources.equalities_of("digits"), json.dumps({search["trials"][0]["source_hash"]: ["old"]}))
+    again = tuning.tune("dhn", "digits", "digits", bits=4, epochs=1, stale="rerun")
+    assert again["trials"][0]["source_hash"] == "old" and stale("digits") == []
+
+
+def test_what_was_shown_before_an_interrupt_is_kept(here, monkeypatch):
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    aged(runner.record_path(RUN, "digits"))
+    second = rotated.file_of(TURNED, "digits", n_steps=50)
+    aged(second, change=lambda record: record["provenance"].update(source_hash="x", search_hash="older"))
+    monkeypatch.setattr(verification, "_same_search", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        verification.verify("digits")
+    assert sources.equalities("digits") == {sources.source_hash(RUN): ["old"]}
+
+
+def test_a_search_is_repeated_on_as_many_threads(here, monkeypatch):
+    path = rotated.file_of(TURNED, "digits", n_steps=50)
+    aged(path, name="search_hash", change=lambda record: record["provenance"].update(threads=3))
+    threads, rotate = [], rotated.rotate
+    monkeypatch.setattr(rotated, "rotate", lambda *a, **k: threads.append(torch.get_num_threads()) or rotate(*a, **k))
+    own = torch.get_num_threads()
+    verification.verify("digits")
+    assert threads == [3] and torch.get_num_threads() == own
+
+
+def test_a_damaged_list_of_equal_sources_is_named(here):
+    aged(runner.record_path(RUN, "digits"))
+    sources.equalities_of("digits").write_text("<<<<<<< ours")
+    output = CliRunner().invoke(main, ["tables"]).output
+    assert "equal_sources.json is damaged: Expecting value" in output and "restore it" in output
 
 
 def test_the_command_says_what_came_out_equal(here):

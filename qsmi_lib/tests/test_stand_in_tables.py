@@ -63,3 +63,8 @@ def test_what_is_not_run_has_no_order(tmp_path):
 def test_table_8_has_both_data_sets_of_the_paper(tmp_path):
     rows = stand_in_tables.pairs("table_8", tmp_path)
     assert rows.groupby("dataset", sort=False).size().to_dict() == {"ms_coco": 14, "nus_wide": 14}
+
+
+def test_a_grid_of_fewer_lengths_leaves_dashes(tmp_path):
+    rows = stand_in_tables.pairs("table_6", tmp_path, "quick")
+    assert len(rows) == 15 and rows["mean"].isna().all()
