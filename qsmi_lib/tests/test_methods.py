@@ -136,7 +136,11 @@ def test_backbones_and_the_width_of_heads_are_those_of_the_data(dataset, backbon
     config = configure(dataset, "qsmi", 48)
     assert (config.backbone, config.head) == (backbone, head)
     assert configure(dataset, "itq", 48).head == "narrow"
-    assert configure(dataset, "csq", 48, head="csq").head == "csq"
+    if backbone:
+        assert configure(dataset, "csq", 48, head="csq").head == "csq"
+    else:
+        with pytest.raises(ValueError, match="head 'csq' needs the features of a backbone, got none"):
+            configure(dataset, "csq", 48, head="csq")
 
 
 @pytest.mark.parametrize("method", LEARNT)
@@ -311,7 +315,8 @@ def test_run_id_is_the_same_in_every_process():
 
 @pytest.mark.parametrize("setting", [field.name for field in dataclasses.fields(RunConfig)])
 def test_run_id_differs_with_every_setting(setting):
-    base = dataclasses.replace(CONFIG, backbone="digits_pixels") if setting == "backbone_learning_rate" else CONFIG
+    of_backbones = setting in ("backbone_learning_rate", "head")
+    base = dataclasses.replace(CONFIG, backbone="digits_pixels") if of_backbones else CONFIG
     other = dataclasses.replace(base, **{setting: OTHER[setting]})
     assert other.run_id("fingerprint") != base.run_id("fingerprint")
 

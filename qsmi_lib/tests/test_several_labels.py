@@ -158,6 +158,7 @@ def test_a_saved_model_keeps_its_head(tmp_path):
 def test_the_usual_head_is_left_out_so_that_older_names_hold():
     config = RunConfig("digits", "qsmi", 12, alpha=0.01, options={"information_needs": None})
     assert "head" not in config.to_dict() and config.run_id("mark") == "digits-qsmi-12b-s0-1f56b01958"
+    config = replace(config, backbone="digits_pixels")
     wide = replace(config, head="wide")
     assert wide.to_dict() == config.to_dict() | {"head": "wide"} and wide.run_id("mark") != config.run_id("mark")
     assert RunConfig.from_dict(config.to_dict()) == config and RunConfig.from_dict(wide.to_dict()) == wide
