@@ -161,6 +161,7 @@ def _commonest(codes: np.ndarray) -> np.ndarray:
 
 
 def step_title(row: Mapping) -> str:
-    """What a run does beyond the paper, out of its `method`, `memory`, `schedule` and `augmentation`."""
-    named = [STEP_TITLES[row[name]] for name in ("method", "schedule", "augmentation") if row[name] in STEP_TITLES]
+    """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`."""
+    found = [STEP_TITLES[row[name]] for name in ("method", "schedule", "augmentation") if row[name] in STEP_TITLES]
+    named = [title.format(epochs=row["epochs"]) for title in found]
     return " + ".join(named + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"

@@ -19,7 +19,8 @@ SIGMAS = (1.0, 3.0, 10.0, 30.0)  # widths of QMI's kernel; the paper's is 10
 SEARCHED = 20  # epochs of the line searches for Table 2
 # What may make QSMI better at the same network, data and code length: each alone, and together.
 MEMORY = {"memory": 4, "alpha": 0.05}  # five times the items to be compared with, so five times Table 10's alpha
-STEPPED = ("method", "memory", "alpha", "schedule", "augmentation")
+LONGER = 3  # times the epochs: a training set that is searched wants to be fitted, which 50 epochs do not do
+STEPPED = ("method", "memory", "alpha", "schedule", "epochs", "augmentation")
 STEPS = (
     ("qsmi", {}),
     ("qsmi_priors", {}),
@@ -197,8 +198,9 @@ def precisions(profile: Profile) -> list[RunConfig]:
 
 
 def steps(profile: Profile) -> list[RunConfig]:
-    """Each step beyond the paper, and the steps together."""
-    return [run for method, settings in STEPS for run in runs(profile, [method], [48], **settings)]
+    """Each step beyond the paper, the steps together, and last the cosine schedule over three times the epochs."""
+    longer = ("qsmi", {"schedule": "cosine", "epochs": LONGER * profile.epochs})
+    return [run for method, settings in (*STEPS, longer) for run in runs(profile, [method], [48], **settings)]
 
 
 def constant_needs(profile: Profile) -> list[RunConfig]:

@@ -1,6 +1,7 @@
 """Figures of notebook 18: where the eleven-point mAP is lost, what steps bring, how far seeds lie apart."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,13 +19,13 @@ def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
     Args:
         levels: title -> eleven precisions for each seed.
     """
-    figure, axes = plt.subplots(figsize=(5.2, 3.4))
+    figure, axes = plt.subplots(figsize=(5.6, 4.6))
     recall = np.linspace(0.0, 1.0, 11)
     for index, (title, seeds) in enumerate(levels.items()):
         mean = np.mean(seeds, axis=0)
         axes.plot(recall, mean, label=f"{title} (mean {mean.mean():.3f})", **distinct_style(index))
     axes.set(xlabel="recall", ylabel="precision", ylim=(0.0, 1.0), xticks=recall[::2])
-    axes.legend(loc="lower left", fontsize="x-small")
+    figure.legend(loc="outside lower center", fontsize="x-small")
     return figure
 
 
@@ -35,12 +36,12 @@ def brought(rows: pd.DataFrame, titles: Sequence[str]) -> Figure:
         rows: `claims.paired`.
         titles: what the rows are called.
     """
-    figure, axes = plt.subplots(figsize=(5.2, 0.4 * len(rows) + 1.0))
+    figure, axes = plt.subplots(figsize=(5.6, 0.45 * len(rows) + 1.0))
     place = np.arange(len(rows))
     axes.errorbar(rows["gain"], place, xerr=rows["error"], **cycle_style(0) | {"linestyle": "none"})
     axes.axvline(0.0, color="black", linewidth=0.8, linestyle="-", marker="")
     axes.set(xlabel=f"gain in {MAP_LABEL}: mean and standard error over seeds", yticks=place)
-    axes.set_yticklabels(titles)
+    axes.set_yticklabels([fill(title, 42) for title in titles])
     axes.invert_yaxis()
     return figure
 

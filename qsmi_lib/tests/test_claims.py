@@ -95,8 +95,9 @@ def test_one_seed_has_no_error(tmp_path):
 
 def test_steps_have_titles_of_their_own():
     titles = [claims.step_title(vars(run)) for run in grid("steps", "paper")]
-    assert len(set(titles)) == len(STEPS) and titles[0] == "as the paper"
-    assert titles[-1] == "true priors + cosine schedule + shifts by a pixel + memory of 4 batches"
+    assert len(set(titles)) == len(STEPS) + 1 and titles[0] == "as the paper"
+    assert titles[-6] == "true priors + cosine over 50 epochs + shifts by a pixel + memory of 4 batches"
+    assert titles[-1] == "cosine over 150 epochs"
 
 
 def test_levels_keep_the_seeds_apart(tmp_path):
@@ -104,14 +105,14 @@ def test_levels_keep_the_seeds_apart(tmp_path):
         if run.seed < 2 and run.schedule == "cosine":
             invent(run, tmp_path, precision_at_recall=[0.1 * run.seed] * 11)
     found = claims.levels("steps", "paper", tmp_path)
-    assert found["cosine schedule"] == [[0.0] * 11, [0.1] * 11] and len(found) == 3
+    assert found["cosine over 50 epochs"] == [[0.0] * 11, [0.1] * 11] and len(found) == 4
 
 
 def test_figures_draw_what_they_are_given(where, tmp_path):
     levels = plots.at_recall({"plain": [[1.0] * 10 + [0.2], [0.8] * 10 + [0.4]]})
     (line,) = levels.axes[0].lines
     assert line.get_ydata()[[0, -1]].tolist() == pytest.approx([0.9, 0.3])
-    assert "mean 0.845" in levels.axes[0].get_legend().get_texts()[0].get_text()
+    assert "mean 0.845" in levels.legends[0].get_texts()[0].get_text()
     rows = pd.DataFrame({"gain": [0.01, -0.02], "error": [0.001, math.nan]})
     drawn = plots.brought(rows, ["one", "two"])
     assert [tick.get_text() for tick in drawn.axes[0].get_yticklabels()] == ["one", "two"]
