@@ -136,7 +136,7 @@ def poster_rotations_scenes(profile: Profile) -> list[RunConfig]:
 
 
 def step_rotations(profile: Profile) -> list[RunConfig]:
-    """QSMI as in the paper and with all steps beyond it, each turned after training on nine tenths."""
+    """QSMI as in the paper and with all other `STEPS` together, each turned after training on nine tenths."""
     cells = (grids.STEPS[0], grids.STEPS[-1])
     own = {"protocol": "held_out"}
     return [run for method, settings in cells for run in grids.runs(profile, [method], [48], **settings, **own)]
