@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PROFILE ?= digits
+JOBS ?= 2
 # A picture that is uploaded in 15_search comes as one message; tornado would take 10 MB.
 UPLOADS := {'websocket_max_message_size': 1000000000}
 KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)
@@ -9,7 +10,7 @@ KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extensio
 .PHONY: reproduce test test-browser notebooks lab clean
 
 reproduce: .venv/ready
-	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE)
+	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
 
 test: .venv/ready
 	$(BIN)/ruff check .

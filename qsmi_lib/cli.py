@@ -49,7 +49,9 @@ def main() -> None:
 @click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
 @click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
               help="What to do with records that older sources made.")  # fmt: skip
-@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Training runs at a time.")
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs, and then notebooks, at a time."
+)
 @click.option("--stacked", is_flag=True, help="Train the seeds of a cell as one network, for GPUs.")
 def reproduce(profile: str, **options) -> None:
     """Regenerate every table and figure: train what is not recorded, then run the notebooks headless.

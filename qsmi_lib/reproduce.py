@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import papermill
+from joblib import delayed
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
@@ -14,6 +15,7 @@ from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.stale import stale as older_records
+from qsmi_lib.workers import workers
 
 # Notebooks whose own part reads pictures, features or codes, which no repository carries, and an experiment with them.
 LOOKS_AT = {"05": "table_2", "11": "fig_4", "13": "uit_dsh", "14": "spring_forms"}
@@ -40,6 +42,7 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
     if unknown := sorted(parameters.keys() - known.keys()):
         raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
     output.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
     partial = output.with_suffix(".failed.ipynb")
     papermill.execute_notebook(
         str(notebook),
@@ -51,6 +54,18 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
         extra_arguments=["--IPKernelApp.log_level=50"],  # what a kernel says of its own transport is of no use here
     )
     partial.replace(output)
+
+
+def attempt(notebook: Path, output: Path, **parameters) -> tuple[str, float, str]:
+    """`execute`; returns the notebook's name, the seconds that it took, and what failed there, "" where nothing did."""
+    began, failed = time.monotonic(), ""
+    try:
+        execute(notebook, output, **parameters)
+    except PapermillExecutionError as error:
+        failed = f"{notebook.name} failed: {error.ename}: {error.evalue}"
+    except RuntimeError as error:  # nbclient: the kernel died
+        failed = f"{notebook.name} failed: {error}; --jobs 1 needs the least memory"
+    return notebook.stem, time.monotonic() - began, failed
 
 
 def reproduce(
@@ -71,7 +86,7 @@ def reproduce(
         seeds: train these seeds of the profile alone, and leave the notebooks, which would train the others too.
         fresh: run again what is recorded.
         stale: "rerun" replaces records that older sources made.
-        jobs: training runs at a time.
+        jobs: training runs at a time, then notebooks, then tables and figures.
         stacked: as in `runner.run_all`.
     """
     chosen = notebooks(only)
@@ -115,8 +130,7 @@ def reproduce(
     rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
-    os.environ["QSMI_HEADLESS"] = "1"  # kernels inherit it: no bars and sliders in executed copies
-    failures, start = [], time.monotonic()
+    failures = []
     if {"table_3", "table_5"} <= set(names) and not seeds:
         try:
             causes.collect(profile, fresh=fresh)
@@ -128,21 +142,21 @@ def reproduce(
         except (ImportError, ValueError) as error:
             failures.append(f"the maps of Fig. 4 failed: {error}")
     chosen = [] if seeds else chosen
-    with tqdm(chosen, unit="notebook", disable=not sys.stderr.isatty()) as progress:
-        for done, notebook in enumerate(progress):
-            progress.set_description(notebook.stem)
-            began = time.monotonic()
-            try:
-                own = "digits" if notebook.stem[:2] in blind else profile
-                execute(notebook, paths.notebooks(profile) / notebook.name, profile=own)
-            except PapermillExecutionError as error:
-                failures.append(f"{notebook.name} failed: {error.ename}: {error.evalue}")
-            if not sys.stderr.isatty():
-                left = (time.monotonic() - start) / (done + 1) * (len(chosen) - done - 1)
-                took = time.monotonic() - began
-                print(f"{done + 1}/{len(chosen)} {notebook.stem}: {took:.0f} s, about {left:.0f} s left", flush=True)
-    write_all(profile, names)
-    return failures
+    folder, start = paths.notebooks(profile), time.monotonic()
+    with workers(jobs, return_as="generator_unordered") as parallel:
+        work = parallel(
+            delayed(attempt)(path, folder / path.name, profile="digits" if path.stem[:2] in blind else profile)
+            for path in chosen
+        )
+        bar = tqdm(work, "notebooks", len(chosen), unit="notebook", disable=not sys.stderr.isatty())
+        for done, (name, took, failed) in enumerate(bar, 1):
+            bar.set_postfix_str(name)
+            failures += [failed] if failed else []
+            if bar.disable:
+                left = (time.monotonic() - start) / done * (len(chosen) - done)
+                print(f"{done}/{len(chosen)} {name}: {took:.0f} s, about {left:.0f} s left", flush=True)
+    write_all(profile, names, jobs=jobs)
+    return sorted(failures)
 
 
 def _needs(config: RunConfig) -> tuple[str, str]:
@@ -168,10 +182,14 @@ def _not_here(configs: list[RunConfig]) -> dict[tuple[str, str], str]:
     return lacking
 
 
-def write_all(profile: str, names: list[str] | None = None) -> list[Path]:
+def write_all(profile: str, names: list[str] | None = None, *, jobs: int = 1) -> list[Path]:
     """Write the tables and figures of the experiments `names`, or of all, from the records; returns the paths."""
-    written = figures.write("fig_2a", profile)
-    for name in EXPERIMENTS if names is None else names:
-        written += tables.write(name, profile) if EXPERIMENTS[name].metrics else []
-        written += figures.write(name, profile)
-    return written
+    names = list(EXPERIMENTS) if names is None else names
+    with workers(jobs) as parallel:
+        written = parallel(delayed(write)(name, profile) for name in names)
+    return sum(written, figures.write("fig_2a", profile))
+
+
+def write(name: str, profile: str) -> list[Path]:
+    """Write the table and the figure of one experiment, where it has them; returns the paths."""
+    return (tables.write(name, profile) if EXPERIMENTS[name].metrics else []) + figures.write(name, profile)

@@ -2,7 +2,6 @@
 
 import tempfile
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from qsmi_lib import datasets, models, paths, records, together, training
 from qsmi_lib.code_statistics import code_statistics
@@ -19,6 +18,7 @@ from qsmi_lib.config import RunConfig, known
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.progress import bar
 from qsmi_lib.sources import is_current, source_hash
+from qsmi_lib.workers import workers
 
 SMALL = 256  # numbers a picture: a network for so little, or a narrow head, is faster on one thread than on several
 CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
@@ -218,13 +218,8 @@ def run_all(
     files = [record_path(config, profile) for config in configs]
     distinct = dict(zip(files, configs, strict=True))
     groups = grouped(distinct.values(), stacked)
-    with warnings.catch_warnings():
-        # joblib takes the data set that a worker keeps for a leak, and starts another; nothing is lost.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        work = Parallel(n_jobs=jobs, return_as="generator")(
-            delayed(run_group)(group, profile, **options) for group in groups
-        )
-        found = {}
+    with workers(jobs, return_as="generator") as parallel:
+        work, found = parallel(delayed(run_group)(group, profile, **options) for group in groups), {}
         with bar((), f"{profile} runs", total=len(distinct), unit="run") as shown:
             for group, made in zip(groups, work, strict=True):
                 found |= {record_path(config, profile): record for config, record in zip(group, made, strict=True)}

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from joblib.externals.loky import get_reusable_executor
 
 from qsmi_lib import backbones, datasets, paths, report, rotated, runner, tuning
 from qsmi_lib import reproduce as module
@@ -321,12 +322,16 @@ def test_the_readme_is_written_between_its_marks(tmp_path, monkeypatch):
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and "Table 2" in text
 
 
-def test_reproduce_runs_notebooks_and_names_failures(tmp_path, monkeypatch):
+DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_reproduce_runs_notebooks_and_names_failures(tmp_path, monkeypatch, jobs):
     import nbformat
 
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    for name, source in {"00_good": "print(profile)", "01_bad": "1 / 0"}.items():
+    for name, source in {"00_good": "print(profile)", "01_bad": "1 / 0", "02_dies": DIES}.items():
         kernel = {"name": "python3", "display_name": "Python 3"}
         notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
         cell = nbformat.v4.new_code_cell('profile = "digits"')
@@ -334,10 +339,18 @@ def test_reproduce_runs_notebooks_and_names_failures(tmp_path, monkeypatch):
         notebook.cells = [cell, nbformat.v4.new_code_cell(source)]
         nbformat.write(notebook, folder / f"{name}.ipynb")
     monkeypatch.setattr(paths, "NOTEBOOKS", folder)
-    failures = module.reproduce("digits")
+    monkeypatch.setattr(module, "EXPERIMENTS", {"table_1": EXPERIMENTS["table_1"]})
+    try:
+        failures = module.reproduce("digits", jobs=jobs)
+        written = module.write_all("digits", jobs=jobs)
+    finally:
+        get_reusable_executor().shutdown(wait=True)
     executed = paths.results("digits") / "notebooks"
-    assert failures == ["01_bad.ipynb failed: ZeroDivisionError: division by zero"]
-    assert sorted(path.name for path in executed.iterdir()) == ["00_good.ipynb", "01_bad.failed.ipynb"]
+    assert failures[0] == "01_bad.ipynb failed: ZeroDivisionError: division by zero"
+    assert failures[1].startswith("02_dies.ipynb failed: Kernel died; --jobs 1 ") and len(failures) == 2
+    left = sorted(path.name for path in executed.iterdir())
+    assert left == ["00_good.ipynb", "01_bad.failed.ipynb", "02_dies.failed.ipynb"]
+    assert {path.name for path in written} >= {"fig_2a.png", "table_1.csv"} and all(path.exists() for path in written)
     with pytest.raises(ValueError, match="has no parameter alhpa; known: profile"):
         module.execute(folder / "00_good.ipynb", executed / "x.ipynb", alhpa=1)
 

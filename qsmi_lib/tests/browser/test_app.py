@@ -19,7 +19,7 @@ ANSWERS = "ol.qsmi-row li"
 @pytest.fixture
 def opened(page, app, wait):
     page.get(app)
-    wait(lambda browser: browser.find_elements(By.CSS_SELECTOR, ANSWERS), "the answers to the first example")
+    wait(lambda browser: len(browser.find_elements(By.CSS_SELECTOR, ANSWERS)) == 20, "ten answers of each method")
     return page
 
 
@@ -45,7 +45,7 @@ def test_an_uploaded_picture_shows_ten_answers_of_each_method(opened, upload, wa
     before = first_query(opened)
     upload(tmp_path / "mine.png")
     wait(lambda browser: first_query(browser) != before, "the uploaded picture")
-    assert len(opened.find_elements(By.CSS_SELECTOR, ANSWERS)) == 20
+    wait(lambda browser: len(browser.find_elements(By.CSS_SELECTOR, ANSWERS)) == 20, "ten answers of each method")
     titles = [own.text for own in opened.find_elements(By.TAG_NAME, "h4")]
     assert titles == ["QSMI", "ITQ"]
     distances = [own.text.splitlines()[1] for own in opened.find_elements(By.CSS_SELECTOR, ANSWERS)[:10]]
@@ -103,7 +103,7 @@ def test_a_wrong_file_gives_a_message_and_the_app_goes_on(content, message, open
     before = first_query(opened)
     upload(tmp_path / "right.png")
     wait(lambda browser: first_query(browser) != before, "the picture after the message")
-    assert not opened.find_elements(By.CSS_SELECTOR, "[role=alert]")
+    wait(lambda browser: not browser.find_elements(By.CSS_SELECTOR, "[role=alert]"), "the message's end")
 
 
 def test_the_keyboard_reaches_everything(opened, wait):

@@ -31,16 +31,18 @@ def opened(page, lab, wait):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_each_notebook_opens(name, opened):
-    browser = opened(name)
-    heading = browser.find_element(By.CSS_SELECTOR, ".jp-RenderedMarkdown h1").text
+def test_each_notebook_opens(name, opened, wait):
+    opened(name)
+    heading = wait(lambda own: own.find_element(By.CSS_SELECTOR, ".jp-RenderedMarkdown h1").text, "the heading")
     assert heading[:2] == name[:2]
 
 
 def run_all(browser, wait):
     """Run > Run All Cells, by the mouse; waits until no cell is waiting."""
     wait(lambda own: own.find_elements(By.CSS_SELECTOR, "[data-status=idle]"), "the kernel")
-    menu = next(own for own in browser.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-item") if own.text == "Run")
+    menu = wait(
+        lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-item") if e.text == "Run"], "Run"
+    )[0]
     ActionChains(browser).move_to_element(menu).click().perform()
     item = wait(
         lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-Menu-item") if "Run All Cells" in e.text],
@@ -63,16 +65,26 @@ def errors(browser):
 
 
 def pictures(browser):
-    return [own.get_attribute("src") for own in browser.find_elements(By.CSS_SELECTOR, ".jp-OutputArea img")]
+    return [own.get_attribute("src") for own in browser.find_elements(By.CSS_SELECTOR, ".widget-interact img")]
+
+
+def controls(browser, wait, selector):
+    """What `selector` finds in the panels of `interact`, once each panel has drawn its picture."""
+
+    def drawn(own):
+        panels = own.find_elements(By.CSS_SELECTOR, ".widget-interact")
+        return panels and all(panel.find_elements(By.TAG_NAME, "img") for panel in panels)
+
+    wait(drawn, "the pictures of the panels")
+    return wait(lambda own: own.find_elements(By.CSS_SELECTOR, f".widget-interact {selector}"), selector)
 
 
 def test_a_slider_of_01_changes_its_picture(opened, wait):
     browser = opened("01_derivation.ipynb")
     run_all(browser, wait)
-    panels = browser.find_elements(By.CSS_SELECTOR, ".widget-interact")
-    assert len(panels) >= 2
+    handle = controls(browser, wait, ".noUi-handle")[0]
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".widget-interact")) >= 2
     before = pictures(browser)
-    handle = panels[0].find_element(By.CSS_SELECTOR, ".noUi-handle")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
     wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
@@ -81,7 +93,7 @@ def test_a_slider_of_01_changes_its_picture(opened, wait):
 def test_tied_items_of_02_are_dragged(opened, wait):
     browser = opened("02_evaluation_protocol.ipynb")
     run_all(browser, wait)
-    second, third = browser.find_elements(By.CSS_SELECTOR, ".widget-interact .jupyter-widget-tag")[1:3]
+    second, third = controls(browser, wait, ".jupyter-widget-tag")[1:3]
     before = pictures(browser)
     browser.execute_script(DRAG, third, second)
     wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
@@ -90,7 +102,7 @@ def test_tied_items_of_02_are_dragged(opened, wait):
 def test_a_variant_of_03_stands_out(opened, wait):
     browser = opened("03_ablation_clamp_spherical.ipynb")
     run_all(browser, wait)
-    variant = browser.find_elements(By.CSS_SELECTOR, ".widget-interact .widget-toggle-button")[1]
+    variant = controls(browser, wait, ".widget-toggle-button")[1]
     before = pictures(browser)
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", variant)
     variant.click()
