@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from qsmi_lib import paths, records, tables
 from qsmi_lib.config import RunConfig
+from qsmi_lib.config import profile as get_profile
 from qsmi_lib.datasets import named
 from qsmi_lib.experiments import experiment, grid
 from qsmi_lib.inspection import SavedCodes, codes_of
@@ -107,7 +108,7 @@ def levels(name: str, profile: str, where: Path | None = None) -> dict[str, list
     found = {}
     for record in tables.found(grid(name, profile), where or paths.runs(profile)):
         own = vars(RunConfig.from_dict(record["config"]))
-        found.setdefault(step_title(own), []).append(record["metrics"]["precision_at_recall"])
+        found.setdefault(step_title(own, profile), []).append(record["metrics"]["precision_at_recall"])
     return found
 
 
@@ -142,7 +143,7 @@ def astray_by_step(profile: str) -> pd.DataFrame:
         codes = codes_of(run, profile)
         query, database = astray(codes)
         shares = [database[codes.database_labels == name].mean() for name in np.unique(codes.database_labels)]
-        row = {"step": step_title(vars(run)), "query": query.mean(), "database": database.mean()}
+        row = {"step": step_title(vars(run), profile), "query": query.mean(), "database": database.mean()}
         rows.append(row | {"worst": named(run.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
     found = pd.DataFrame(rows).round(4)
     records.write(paths.results(profile) / "artefacts" / ASTRAY, found.to_csv(index=False))
@@ -160,8 +161,12 @@ def _commonest(codes: np.ndarray) -> np.ndarray:
     return distinct[counts.argmax()]
 
 
-def step_title(row: Mapping) -> str:
-    """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`."""
-    found = [STEP_TITLES[row[name]] for name in ("method", "schedule", "augmentation") if row[name] in STEP_TITLES]
-    named = [title.format(epochs=row["epochs"]) for title in found]
+def step_title(row: Mapping, profile: str) -> str:
+    """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
+
+    The epochs of `profile` at a constant rate are the paper's way and go without saying.
+    """
+    usual = row["schedule"] == "constant" and row["epochs"] == get_profile(profile).epochs
+    told = [row["method"], "" if usual else row["schedule"], row["augmentation"]]
+    named = [STEP_TITLES[name].format(epochs=row["epochs"]) for name in told if name in STEP_TITLES]
     return " + ".join(named + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"

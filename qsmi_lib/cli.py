@@ -13,8 +13,8 @@ PROFILE = click.option(
     default="digits",
     show_default=True,
     metavar="{digits,quick,paper,gpu}",
-    help="digits: embedded data, minutes, no network. quick: real data and stand-ins, 1 seed, 10 epochs. "
-    "paper: the same, 5 seeds, 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
+    help="digits: embedded data, minutes, no network. quick: real data and stand-ins, 1 seed, mostly 10 epochs. "
+    "paper: the same, 5 seeds, mostly 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
 )
 
 
@@ -50,7 +50,11 @@ def main() -> None:
 @click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
               help="What to do with records that older sources made.")  # fmt: skip
 @click.option(
-    "--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs, and then notebooks, at a time."
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Runs, then rotations, then notebooks at a time.",
 )
 @click.option("--stacked", is_flag=True, help="Train the seeds of a cell as one network, for GPUs.")
 def reproduce(profile: str, **options) -> None:

@@ -198,9 +198,9 @@ def precisions(profile: Profile) -> list[RunConfig]:
 
 
 def steps(profile: Profile) -> list[RunConfig]:
-    """Each step beyond the paper, the steps together, and last the cosine schedule over three times the epochs."""
-    longer = ("qsmi", {"schedule": "cosine", "epochs": LONGER * profile.epochs})
-    return [run for method, settings in (*STEPS, longer) for run in runs(profile, [method], [48], **settings)]
+    """Each step beyond the paper, the steps together, and last three times the epochs, without and with a schedule."""
+    longer = [("qsmi", {"schedule": name, "epochs": LONGER * profile.epochs}) for name in ("constant", "cosine")]
+    return [run for method, settings in (*STEPS, *longer) for run in runs(profile, [method], [48], **settings)]
 
 
 def constant_needs(profile: Profile) -> list[RunConfig]:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from itertools import chain, starmap
 from pathlib import Path
 
 import papermill
@@ -19,6 +20,7 @@ from qsmi_lib.workers import workers
 
 # Notebooks whose own part reads pictures, features or codes, which no repository carries, and an experiment with them.
 LOOKS_AT = {"05": "table_2", "11": "fig_4", "13": "uit_dsh", "14": "spring_forms"}
+TIMED = {"10"}  # measures times: runs after the others and by itself, also where several run at a time
 
 
 def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
@@ -56,15 +58,15 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
     partial.replace(output)
 
 
-def attempt(notebook: Path, output: Path, **parameters) -> tuple[str, float, str]:
+def attempt(notebook: Path, output: Path, profile: str) -> tuple[str, float, str]:
     """`execute`; returns the notebook's name, the seconds that it took, and what failed there, "" where nothing did."""
     began, failed = time.monotonic(), ""
     try:
-        execute(notebook, output, **parameters)
+        execute(notebook, output, profile=profile)
     except PapermillExecutionError as error:
         failed = f"{notebook.name} failed: {error.ename}: {error.evalue}"
-    except RuntimeError as error:  # nbclient: the kernel died
-        failed = f"{notebook.name} failed: {error}; --jobs 1 needs the least memory"
+    except RuntimeError as error:  # nbclient: the kernel died, or does not answer
+        failed = f"{notebook.name} failed: {error}; if memory is short, fewer --jobs need less"
     return notebook.stem, time.monotonic() - began, failed
 
 
@@ -144,10 +146,9 @@ def reproduce(
     chosen = [] if seeds else chosen
     folder, start = paths.notebooks(profile), time.monotonic()
     with workers(jobs, return_as="generator_unordered") as parallel:
-        work = parallel(
-            delayed(attempt)(path, folder / path.name, profile="digits" if path.stem[:2] in blind else profile)
-            for path in chosen
-        )
+        asked = [(path, folder / path.name, "digits" if path.stem[:2] in blind else profile) for path in chosen]
+        beside, alone = ([one for one in asked if (one[0].stem[:2] in TIMED) == timed] for timed in (False, True))
+        work = chain(parallel(delayed(attempt)(*one) for one in beside), starmap(attempt, alone))
         bar = tqdm(work, "notebooks", len(chosen), unit="notebook", disable=not sys.stderr.isatty())
         for done, (name, took, failed) in enumerate(bar, 1):
             bar.set_postfix_str(name)

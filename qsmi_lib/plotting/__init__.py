@@ -18,8 +18,12 @@ def cycle_style(index: int) -> dict:
 
 
 def distinct_style(index: int) -> dict:
-    """As `cycle_style`, with two more than the cycle has: up to eight curves that nothing else tells apart."""
-    further = [{"marker": "x", "linestyle": ":", "color": "0.4"}, {"marker": "*", "linestyle": "-", "color": "black"}]
+    """As `cycle_style`, with three more than the cycle has: up to nine curves that nothing else tells apart."""
+    further = [
+        {"marker": "x", "linestyle": ":", "color": "0.4"},
+        {"marker": "*", "linestyle": "-", "color": "black"},
+        {"marker": "+", "linestyle": "--", "color": "black"},
+    ]
     n = len(plt.rcParams["axes.prop_cycle"])
     return cycle_style(index) if index < n else further[index - n]
 

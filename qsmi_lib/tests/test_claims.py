@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from qsmi_lib import claims, paths, runner
-from qsmi_lib.config import RunConfig
+from qsmi_lib.config import PROFILES, RunConfig
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import STEPS
 from qsmi_lib.inspection import SavedCodes
@@ -94,10 +94,10 @@ def test_one_seed_has_no_error(tmp_path):
 
 
 def test_steps_have_titles_of_their_own():
-    titles = [claims.step_title(vars(run)) for run in grid("steps", "paper")]
-    assert len(set(titles)) == len(STEPS) + 1 and titles[0] == "as the paper"
-    assert titles[-6] == "true priors + cosine over 50 epochs + shifts by a pixel + memory of 4 batches"
-    assert titles[-1] == "cosine over 150 epochs"
+    titles = [claims.step_title(vars(run), "paper") for run in grid("steps", "paper")]
+    assert len(set(titles)) == len(STEPS) + 2 and titles[0] == "as the paper"
+    assert titles[-11] == "true priors + cosine over 50 epochs + shifts by a pixel + memory of 4 batches"
+    assert titles[-6] == "constant rate over 150 epochs" and titles[-1] == "cosine over 150 epochs"
 
 
 def test_levels_keep_the_seeds_apart(tmp_path):
@@ -132,7 +132,8 @@ def test_the_widths_of_the_kernel_stand_beside_a_method_without_one():
 
 
 def test_a_configuration_is_a_row():
-    assert claims.step_title(vars(RunConfig("digits", "qsmi", 8, memory=2))) == "memory of 2 batches"
+    run = RunConfig("digits", "qsmi", 8, memory=2, epochs=PROFILES["digits"].epochs)
+    assert claims.step_title(vars(run), "digits") == "memory of 2 batches"
 
 
 def test_what_is_astray_is_nearer_to_the_word_of_another_class():
@@ -152,11 +153,13 @@ def test_what_is_astray_is_counted_by_step_and_kept(trainings):
         claims.astray_by_step("digits")
     runner.run_all([run for run in grid("steps", "digits") if run.seed == 0], "digits")
     found = claims.astray_by_step("digits")
-    assert found["step"].tolist() == [claims.step_title(vars(run)) for run in grid("steps", "digits") if run.seed == 0]
+    assert found["step"].tolist() == [
+        claims.step_title(vars(run), "digits") for run in grid("steps", "digits") if run.seed == 0
+    ]
     assert found["database"].between(0, 1).all() and (found["worst_share"] >= found["database"]).all()
     assert (paths.results("digits") / "artefacts" / claims.ASTRAY).read_text() == found.to_csv(index=False)
 
 
-def test_eight_curves_are_told_apart():
-    lines = plots.at_recall({str(step): [[0.5] * 11] for step in range(8)}).axes[0].lines
-    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 8
+def test_nine_curves_are_told_apart():
+    lines = plots.at_recall({str(step): [[0.5] * 11] for step in range(9)}).axes[0].lines
+    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 9

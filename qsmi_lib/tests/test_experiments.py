@@ -206,8 +206,8 @@ def test_the_slides_dsh():
         ("sigmas", "digits", 18),
         ("precisions", "paper", 6),
         ("precisions", "digits", 4),
-        ("steps", "paper", 40),
-        ("steps", "digits", 16),
+        ("steps", "paper", 45),
+        ("steps", "digits", 18),
     ],
 )
 def test_sizes(name, profile, n):
@@ -281,6 +281,7 @@ def test_each_step_is_a_cell_of_its_own_and_the_first_is_table_1s_qsmi(profile):
         ("qsmi", 0, "constant", 1, "shift"),
         ("qsmi_priors", 4, "cosine", 1, "none"),
         ("qsmi_priors", 4, "cosine", 1, "shift"),
+        ("qsmi", 0, "constant", 3, "none"),
         ("qsmi", 0, "cosine", 3, "none"),
     ]
     plain = {"memory": 0, "schedule": "constant", "augmentation": "none", "epochs": own.epochs}

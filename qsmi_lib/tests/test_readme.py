@@ -1,5 +1,6 @@
 """What the READMEs say works: their snippets run, their commands parse, their files are there."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -74,8 +75,17 @@ def test_the_epochs_of_a_profile_are_those_of_its_runs(profile):
     assert f"{len(PROFILES[profile].seeds)} seed" in row and f" {min(epochs)} to {max(epochs)} epochs" in row
 
 
+def test_the_hours_of_the_paper_profile_are_half_of_what_its_records_took():
+    [hours] = re.findall(r"from nothing about (\d+) hours with `--jobs 2`", TEXT)
+    found = [json.loads(path.read_text()) for path in (ROOT / "results" / "paper").glob("r*/*.json")]
+    seconds = sum(n for own in found for name, n in own["provenance"].items() if name.startswith("seconds_"))
+    assert len(found) > 1500 and int(hours) == pytest.approx(seconds / 2 / 3600, abs=1)
+
+
 def test_make_has_the_targets():
     makefile = (ROOT / "Makefile").read_text()
+    for variable in re.findall(r"`make[^`]*\s(\w+)=|`(\w+)=1`", TEXT):
+        assert f"\n{''.join(variable)} ?= " in makefile
     for target in re.findall(r"`make (?:\w+=\S+ )?([\w-]+)`", TEXT):
         assert f"\n{target}:" in makefile
 

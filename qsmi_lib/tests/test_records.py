@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from joblib import delayed
 from joblib.externals.loky import get_reusable_executor
 
 from qsmi_lib import models, records, runner, sources, training
@@ -16,6 +18,7 @@ from qsmi_lib.codes import unpack
 from qsmi_lib.configuring import configure
 from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.methods import METHODS, Method
+from qsmi_lib.workers import workers
 
 PROFILE = "toy"
 CONFIG = configure("digits", "qsmi", 12, epochs=1, precision="float32")
@@ -156,6 +159,12 @@ def test_two_processes_give_the_numbers_of_one():
         assert two["config"] == one["config"]
         assert two["history"][0] == pytest.approx(one["history"][0], rel=1e-4)
         assert two["metrics"]["map"] == pytest.approx(one["metrics"]["map"], rel=1e-3)
+
+
+@pytest.mark.parametrize("return_as", ["list", "generator_unordered"])
+def test_a_process_that_is_killed_is_named(return_as):
+    with pytest.raises(ChildProcessError, match="a process was killed"), workers(2, return_as=return_as) as parallel:
+        list(parallel(delayed(os._exit)(1) for _ in range(2)))
 
 
 @pytest.mark.parametrize(

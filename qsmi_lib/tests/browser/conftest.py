@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
 
+import nbformat
 import pytest
 
 from qsmi_lib import paths
@@ -115,8 +116,11 @@ def free_port() -> int:
 def lab(tmp_path_factory):
     """Address of a JupyterLab over copies of the notebooks, all of whose cells stand in the page."""
     root, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
-    for notebook in (paths.ROOT / "notebooks").glob("*.ipynb"):
-        shutil.copy(notebook, root)
+    for path in (paths.ROOT / "notebooks").glob("*.ipynb"):
+        notebook = nbformat.read(path, 4)
+        for cell in notebook.cells:  # a number at a cell then says that it was run here
+            cell |= {"execution_count": None} if cell.cell_type == "code" else {}
+        nbformat.write(notebook, root / path.name)
     tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     tracker.parent.mkdir(parents=True)
     tracker.write_text(json.dumps({"windowingMode": "none"}))

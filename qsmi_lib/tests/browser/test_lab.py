@@ -65,56 +65,49 @@ def errors(browser):
 
 
 def pictures(browser):
-    return [own.get_attribute("src") for own in browser.find_elements(By.CSS_SELECTOR, ".widget-interact img")]
+    """The picture of each panel of `explore`; none while one of them is not drawn yet."""
+    panels = browser.find_elements(By.CSS_SELECTOR, ".widget-interact")
+    drawn = [panel.find_elements(By.TAG_NAME, "img") for panel in panels]
+    return [own[0].get_attribute("src") for own in drawn] if all(drawn) else []
 
 
-def controls(browser, wait, selector):
-    """What `selector` finds in the panels of `interact`, once each panel has drawn its picture."""
-
-    def drawn(own):
-        panels = own.find_elements(By.CSS_SELECTOR, ".widget-interact")
-        return panels and all(panel.find_elements(By.TAG_NAME, "img") for panel in panels)
-
-    wait(drawn, "the pictures of the panels")
-    return wait(lambda own: own.find_elements(By.CSS_SELECTOR, f".widget-interact {selector}"), selector)
+def panels(wait, n, selector):
+    """The pictures of `n` panels, once all of them are drawn, and what `selector` finds in the first."""
+    before = wait(lambda own: len(found := pictures(own)) == n and found, f"{n} pictures")
+    return before, wait(lambda own: own.find_elements(By.CSS_SELECTOR, f".widget-interact {selector}"), selector)
 
 
 def test_a_slider_of_01_changes_its_picture(opened, wait):
     browser = opened("01_derivation.ipynb")
     run_all(browser, wait)
-    handle = controls(browser, wait, ".noUi-handle")[0]
-    assert len(browser.find_elements(By.CSS_SELECTOR, ".widget-interact")) >= 2
-    before = pictures(browser)
+    before, (handle, *_) = panels(wait, 2, ".noUi-handle")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
-    wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
+    wait(lambda own: (changed := pictures(own)) and changed != before, "another picture")
 
 
 def test_tied_items_of_02_are_dragged(opened, wait):
     browser = opened("02_evaluation_protocol.ipynb")
     run_all(browser, wait)
-    second, third = controls(browser, wait, ".jupyter-widget-tag")[1:3]
-    before = pictures(browser)
+    before, (_, second, third, *_) = panels(wait, 1, ".jupyter-widget-tag")
     browser.execute_script(DRAG, third, second)
-    wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
+    wait(lambda own: (changed := pictures(own)) and changed != before, "another picture")
 
 
 def test_a_variant_of_03_stands_out(opened, wait):
     browser = opened("03_ablation_clamp_spherical.ipynb")
     run_all(browser, wait)
-    variant = controls(browser, wait, ".widget-toggle-button")[1]
-    before = pictures(browser)
+    before, (_, variant, *_) = panels(wait, 2, ".widget-toggle-button")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", variant)
     variant.click()
-    wait(lambda own: len(changed := pictures(own)) == len(before) and changed != before, "another picture")
+    wait(lambda own: (changed := pictures(own)) and changed != before, "another picture")
 
 
 def test_15_searches_by_the_mouse(opened, wait):
     browser = opened("15_search.ipynb")
     run_all(browser, wait)
-    wait(lambda own: own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li"), "the answers")
-    handle = browser.find_element(By.CSS_SELECTOR, ".noUi-handle")
-    n_answers = len(browser.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li"))
+    n_answers = wait(lambda own: len(own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li")), "the answers")
+    handle = wait(lambda own: own.find_element(By.CSS_SELECTOR, ".noUi-handle"), "the slider")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(browser).drag_and_drop_by_offset(handle, -15, 0).perform()
     wait(lambda own: len(own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li")) < n_answers, "fewer answers")
