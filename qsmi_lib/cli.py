@@ -1,5 +1,6 @@
 """The command line, `python -m qsmi_lib`: PyTorch is imported when a command needs it, so that help comes at once."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ class Commands(click.Group):
 
     def invoke(self, context: click.Context):
         """Run the command; expected errors end it with one line and status 1."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as an interrupt: processes of ours end too
         try:
             return super().invoke(context)
         except BrokenPipeError:
@@ -49,13 +51,7 @@ def main() -> None:
 @click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
 @click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
               help="What to do with records that older sources made.")  # fmt: skip
-@click.option(
-    "--jobs",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Runs, then rotations, then notebooks at a time.",
-)
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs or notebooks at a time.")
 @click.option("--stacked", is_flag=True, help="Train the seeds of a cell as one network, for GPUs.")
 def reproduce(profile: str, **options) -> None:
     """Regenerate every table and figure: train what is not recorded, then run the notebooks headless.

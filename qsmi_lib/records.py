@@ -38,7 +38,7 @@ def load(path: Path) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not a record: {error}; delete it and run again") from error
-    if not isinstance(record, dict) or (missing := [key for key in KEYS if key not in record]):
+    if not isinstance(record, dict) or (missing := [key for key in KEYS if record.get(key) is None]):
         lack = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is no JSON object"
         raise ValueError(f"{path} is not a record: {lack}; delete it and run again")
     return record

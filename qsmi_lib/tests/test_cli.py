@@ -1,6 +1,7 @@
 """The command line: help, names, errors in one line, interrupts."""
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -297,12 +298,14 @@ def test_datasets_says_what_is_missing(monkeypatch):
     assert all(f"{name:<21}" in output for name in (*datasets.DATASETS, *backbones.BACKBONES))
 
 
-def test_an_interrupt_says_what_is_safe(monkeypatch):
-    def interrupted(*_args, **_kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("qsmi_lib.runner.run", interrupted)
-    result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: kind.name)
+def test_an_interrupt_says_what_is_safe(monkeypatch, kind):
+    monkeypatch.setattr("qsmi_lib.runner.run", lambda *_args, **_kwargs: signal.raise_signal(kind))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert result.exit_code == 130
     assert "finished runs are recorded" in result.output
 

@@ -228,7 +228,11 @@ def test_what_json_cannot_hold_is_not_written(tmp_path, value):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'{"config": {', b"\xff\xfe", b"null", b"[]", b"3", b'{"config": {}, "metrics": {}, "history": []}'],
+    [
+        *(b"", b'{"config": {', b"\xff\xfe", b"null", b"[]", b"3"),
+        b'{"config": {"bits": 12}, "metrics": {"map": 0.5}}',
+        b'{"config": {"bits": 12}, "metrics": {"map": 0.5}, "provenance": null}',
+    ],
 )
 def test_a_file_that_is_no_record_is_named(content):
     path = runner.record_path(CONFIG, PROFILE)
