@@ -27,6 +27,11 @@ PROTOCOL_TITLES = {
     "unseen_3": "3 unseen classes",
 }
 HEAD_TITLES = {"narrow": "64 hidden", "wide": "2,048 hidden", "csq": "CSQ's own"}
-STEP_TITLES = {"qsmi_priors": "true priors", "cosine": "cosine over {epochs:g} epochs", "shift": "shifts by a pixel"}
-STEP_TITLES |= {"constant": "constant rate over {epochs:g} epochs"}
-STEP_TITLES |= {"flip": "mirrored half the time", "flip_shift": "mirrored, and shifts by a pixel"}
+STEP_TITLES = {
+    "qsmi_priors": "true priors",
+    "constant": "constant rate over {epochs:g} epochs",
+    "cosine": "cosine over {epochs:g} epochs",
+    "shift": "shifts by a pixel",
+    "flip": "mirrored half the time",
+    "flip_shift": "mirrored, and shifts by a pixel",
+}

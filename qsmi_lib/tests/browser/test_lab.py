@@ -41,7 +41,7 @@ def run_all(browser, wait):
     """Run > Run All Cells, by the mouse; waits until no cell is waiting."""
     wait(lambda own: own.find_elements(By.CSS_SELECTOR, "[data-status=idle]"), "the kernel")
     menu = wait(
-        lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-item") if e.text == "Run"], "Run"
+        lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-item") if e.text == "Run"], "the bar"
     )[0]
     ActionChains(browser).move_to_element(menu).click().perform()
     item = wait(
@@ -72,7 +72,7 @@ def pictures(browser):
 
 
 def panels(wait, n, selector):
-    """The pictures of `n` panels, once all of them are drawn, and what `selector` finds in the first."""
+    """The pictures of `n` panels, once all of them are drawn, and what `selector` finds in them."""
     before = wait(lambda own: len(found := pictures(own)) == n and found, f"{n} pictures")
     return before, wait(lambda own: own.find_elements(By.CSS_SELECTOR, f".widget-interact {selector}"), selector)
 
