@@ -49,10 +49,7 @@ def main() -> None:
     "--seed", "seeds", multiple=True, type=int, help="Train these seeds alone and run no notebook; repeat for several."
 )
 @click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
-@click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
-              help="What to do with records that older sources made.")  # fmt: skip
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs or notebooks at a time.")
-@click.option("--stacked", is_flag=True, help="Train the seeds of a cell as one network, for GPUs.")
 def reproduce(profile: str, **options) -> None:
     """Regenerate every table and figure: train what is not recorded, then run the notebooks headless.
 
@@ -132,8 +129,6 @@ def run(
 @click.option(
     "--epochs", type=click.IntRange(min=1), help="Passes over the nine tenths.  [default: 10, or 50 of frozen features]"
 )
-@click.option("--stale", type=click.Choice(["keep", "rerun"]), default="keep", show_default=True,
-              help="Trials that older sources made: keep them, or run them again.")  # fmt: skip
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Trials at a time.")
 @PROFILE
 def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: int | None, **options) -> None:
@@ -164,13 +159,10 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
 @main.command()
 @PROFILE
 @click.option("--rescore", is_flag=True, help="First compute the metrics again from the saved codes.")
-@click.option(
-    "--verify", is_flag=True, help="First show which older sources give the same as today's: trains a little."
-)
 @click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
-def tables(profile: str, rescore: bool, verify: bool, readme: bool) -> None:
-    """Print the tables of the records, and write tables and figures; without --verify no training, no data."""
-    from qsmi_lib import config, report, rescoring, stale, verification
+def tables(profile: str, rescore: bool, readme: bool) -> None:
+    """Print the tables of the records, and write tables and figures; no training, no data."""
+    from qsmi_lib import config, report, rescoring
     from qsmi_lib import tables as table
     from qsmi_lib.experiments import EXPERIMENTS
     from qsmi_lib.reproduce import write_all
@@ -178,14 +170,9 @@ def tables(profile: str, rescore: bool, verify: bool, readme: bool) -> None:
     config.profile(profile)
     if rescore:
         click.echo(f"{rescoring.rescore(profile)} records scored again")
-    for line in verification.verify(profile) if verify else ():
-        click.echo(line)
     for name, entry in EXPERIMENTS.items():
         if entry.metrics:
             click.echo(table.markdown(name, profile))
-    for name in stale.stale(profile):
-        remedy = stale.REMEDY[name.split("/")[0]]
-        click.echo(f"made by sources that have changed since ({remedy} --stale rerun makes it again): {name}")
     for path in write_all(profile):
         click.echo(shown(path))
     if readme:

@@ -34,7 +34,6 @@ class Method:
         network: (data set, bits, width of a backbone's features or None) -> a module with `fit(inputs, seed)`, for a
             method without a loss.
         note: what must stand beside its numbers.
-        stacks: whether `torch.func.vmap` can take its loss, so that `together` trains several seeds as one.
     """
 
     title: str
@@ -49,7 +48,6 @@ class Method:
     head: Callable[[int, int, int], nn.Module] | None = None
     network: Callable[[str, int, int | None], nn.Module] | None = None
     note: str = ""
-    stacks: bool = False
 
 
 def by_dataset(usual: float | None, **special: float) -> Rule:

@@ -31,7 +31,6 @@ METHODS = {
         "Table 1 (not clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
         _ALPHAS,
-        stacks=True,
     ),
     "qmi_clamped": Method(
         "QMI, clamped",
@@ -40,7 +39,6 @@ METHODS = {
         "Table 1 (clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
         _ALPHAS,
-        stacks=True,
     ),
     "qsmi_unclamped": Method(
         "QSMI, not clamped",
@@ -49,7 +47,6 @@ METHODS = {
         "Eq. 17, the combination that Table 1 leaves out; alpha: Table 10",
         _INFORMATION,
         _ALPHAS,
-        stacks=True,
     ),
     "qsmi": Method(
         "QSMI",
@@ -58,7 +55,6 @@ METHODS = {
         "Eqs. 19 to 21; alpha: Table 10",
         _INFORMATION,
         _ALPHAS,
-        stacks=True,
     ),
     "qsmi_priors": Method(
         "QSMI, true priors",
@@ -92,7 +88,6 @@ METHODS = {
         "Liu et al., CVPR 2016, in batches; alpha: Table 10; margin: None is 2 * bits",
         {"margin": None},
         {"alpha": (1e-5, 1e-3, 1e-2)},
-        stacks=True,
     ),
     "dpsh": Method(
         "DPSH",
@@ -100,7 +95,6 @@ METHODS = {
         dpsh_eta,
         "Li et al., IJCAI 2016, in batches; eta: Table 10",
         search={"alpha": (0.3, 3.0, 30.0)},
-        stacks=True,
     ),
     "dch": Method(
         "DCH",
@@ -109,7 +103,6 @@ METHODS = {
         "Cao et al., CVPR 2018; gamma: the authors' code; alpha (lambda): DeepHash-pytorch; form: paper's or code's",
         {"gamma": 20.0, "form": ("paper", "code")},
         {"gamma": (5.0, 10.0, 20.0), "alpha": (0.01, 0.1, 1.0)},
-        stacks=True,
     ),
     "csq": Method(
         "CSQ",
@@ -136,7 +129,6 @@ METHODS = {
         {"class_weight": by_dataset(10.0, ms_coco=1.0), "sharpness": 10.0},
         {"class_weight": (1.0, 3.0, 10.0), "sharpness": (5.0, 10.0, 20.0)},
         on_step=likelihood.hashnet_beta,
-        stacks=True,
     ),
     "dhn": Method(
         "DHN",
@@ -144,7 +136,6 @@ METHODS = {
         0.1,
         "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch's number, on this library's scale",
         search={"alpha": (0.01, 0.1, 1.0)},
-        stacks=True,
     ),
     "mihash": Method(
         "MIHash",
@@ -153,7 +144,6 @@ METHODS = {
         "Cakir et al., ICCV 2017; slope, n_bins (None: bits / 2): the authors' commands",
         {"slope": by_dataset(1.0, ilsvrc=10.0), "n_bins": by_dataset(None, nus_wide=16.0)},
         {"slope": (1.0, 3.0, 10.0)},
-        stacks=True,
     ),
     "dnnh": Method(
         "DNNH†",
@@ -190,7 +180,6 @@ METHODS = {
         {"sharpness": by_dataset(10.0, nus_wide=5.0)},
         {"sharpness": (5.0, 10.0, 20.0)},
         note="reconstructed from its loss alone, without the generator that is half of the method",
-        stacks=True,
     ),
     "spring": Method(
         "Spring",
@@ -206,7 +195,6 @@ METHODS = {
         "cross-entropy; the class scores are hashed: each class has a word, far from the others",
         head=heads.ClassWords,
         note="a baseline of this project; it has nothing to tune",
-        stacks=True,
     ),
     "lsh": Method("LSH", None, None, "random projections", network=untrained.Lsh),
     "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011", network=untrained.Itq),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from qsmi_lib import paths
+from qsmi_lib.config import RunConfig
 from qsmi_lib.files import whole
 
 KEYS = ("config", "metrics", "provenance")  # what a record has at least
@@ -44,13 +45,23 @@ def load(path: Path) -> dict:
     return record
 
 
+def load_run(path: Path, config: RunConfig) -> dict:
+    """The record at `path`; a ValueError where it is not the one of `config`."""
+    record = load(path)
+    if record["config"] != config.to_dict():
+        raise ValueError(
+            f"{path} is not the record of its name: its configuration is another; delete it and run again"
+        )
+    return record
+
+
 def by_any_label(record: dict) -> dict:
     """The metrics by which an item is relevant that shares any label, the field's rule, also with several labels."""
     return record.get("metrics_share_one", record["metrics"])
 
 
 def provenance(device: str, precision: str) -> dict:
-    """What made a record: commit, versions, machine; the run adds its sources and times."""
+    """What made a record: commit, versions, machine; the run adds its times."""
     import torch
 
     return {

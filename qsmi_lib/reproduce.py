@@ -15,7 +15,6 @@ from qsmi_lib import backbones, causes, comparison, datasets, figures, paths, ro
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
-from qsmi_lib.stale import stale as older_records
 from qsmi_lib.workers import workers
 
 # Notebooks whose own part reads pictures, features or codes, which no repository carries, and an experiment with them.
@@ -76,9 +75,7 @@ def reproduce(
     only: tuple[str, ...] = (),
     seeds: tuple[int, ...] = (),
     fresh: bool = False,
-    stale: str = "keep",
     jobs: int = 1,
-    stacked: bool = False,
 ) -> list[str]:
     """Everything the chosen notebooks show, under `profile`; returns what failed, a line each.
 
@@ -87,9 +84,7 @@ def reproduce(
         only: numbers or names of notebooks; all where it is empty.
         seeds: train these seeds of the profile alone, and leave the notebooks, which would train the others too.
         fresh: run again what is recorded.
-        stale: "rerun" replaces records that older sources made.
         jobs: training runs at a time, then notebooks, then tables and figures.
-        stacked: as in `runner.run_all`.
     """
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
@@ -104,11 +99,10 @@ def reproduce(
     steps = own.rotation_steps
     searches = {rotated.file_of(run, profile, n_steps=steps): run for runs in rotations.values() for run in runs}
     turned = list(searches.values())
-    older = older_records(profile) if stale == "rerun" else []
     wanting, total = [], {runner.record_path(config, profile): config for config in configs}
     total |= searches
     for path, config in total.items():
-        if fresh or not path.exists() or f"{path.parent.name}/{path.stem}" in older:
+        if fresh or not path.exists():
             wanting.append(config)
     looks = {n: grid(LOOKS_AT[n], profile)[0] for n in sorted(numbers & LOOKS_AT.keys()) if not seeds}
     lacking = _not_here(wanting)
@@ -128,8 +122,8 @@ def reproduce(
         print(f"on the digits, but for what they show of the records, for the data are not here: notebooks {poorer}")
     if wanting:
         print(f"training {len(wanting)} of {len(total)} runs", flush=True)
-    runner.run_all(configs, profile, jobs=jobs, fresh=fresh, stale=stale, stacked=stacked)
-    rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh, stale=stale)
+    runner.run_all(configs, profile, jobs=jobs, fresh=fresh)
+    rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh)
     if "methods" in names and not seeds:
         comparison.collect_all(profile)
     failures = []
@@ -140,7 +134,7 @@ def reproduce(
             failures.append(f"what the features of Tables 3 and 5 allow is not known: {error}")
     if "fig_4" in names and not seeds and "11" not in blind:
         try:
-            tsne.collect(profile, fresh=fresh, stale=stale)
+            tsne.collect(profile, fresh=fresh)
         except (ImportError, ValueError) as error:
             failures.append(f"the maps of Fig. 4 failed: {error}")
     chosen = [] if seeds else chosen

@@ -1,6 +1,5 @@
 """What a searched rotation brings to a trained method: found on training items held out, scored on the queries."""
 
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import grids, models, paths, records, rotation, runner, sources, training
+from qsmi_lib import grids, models, paths, records, runner, training
 from qsmi_lib.codes import binarize
 from qsmi_lib.config import FULL, Profile, RunConfig, known
 from qsmi_lib.datasets import Part
@@ -37,7 +36,6 @@ def rotate(
     n_steps: int = 800,
     seed: int = 0,
     fresh: bool = False,
-    stale: str = "keep",
 ) -> dict:
     """The record of a search for the best rotation after `config`: the one on disk, or that of a new search.
 
@@ -51,7 +49,6 @@ def rotate(
         n_steps: proposals of the search.
         seed: of the search.
         fresh: search again although a record with these settings is there.
-        stale: as in `runner.run`, of the training and of the search.
 
     Returns:
         `config`; `search`, with its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
@@ -70,10 +67,8 @@ def rotate(
             raise ValueError(f"{name} must be a whole number of at least 0, got {settings[name]!r}")
     path = file_of(config, profile, **settings)
     if path.exists() and not fresh:
-        record = records.load(path)
-        if record["config"] == config.to_dict() and (stale == "keep" or is_current(record, config, profile)):
-            return record
-    trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists(), stale=stale)
+        return records.load_run(path, config)
+    trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists())
     model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
     began = time.perf_counter()
 
@@ -103,7 +98,7 @@ def rotate(
         | {"accepted": [[int(step), runner.rounded(float(found.history[step]))] for step in accepted]},
         **scores,
         "provenance": trained["provenance"]
-        | {"search_hash": made_by(config)["search_hash"], "seconds_search": round(time.perf_counter() - began, 3)},
+        | {"seconds_search": round(time.perf_counter() - began, 3)},
     }
     records.save(record, path)
     return record
@@ -152,14 +147,14 @@ ROTATIONS = {
 
 
 def rotate_all(
-    configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False, stale: str = "keep"
+    configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False
 ) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
     wanting = [config for config in configs if fresh or not file_of(config, profile, n_steps=n_steps).exists()]
-    runner.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh, stale=stale)
+    runner.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh)
     work = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh, stale=stale) for config in configs
+        delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh) for config in configs
     )
     return list(bar(work, f"{profile} rotations", total=len(configs), unit="search"))
 
@@ -203,17 +198,3 @@ def file_of(
     """Where the record of a search lies, or will lie."""
     run = runner.record_path(config, profile).stem
     return (where or paths.rotations(profile)) / f"{run}-{start}-{n_steps}n-s{seed}.json"
-
-
-def is_current(record: dict, config: RunConfig, profile: str) -> bool:
-    """Whether today's sources made the record of a search after `config`, or such as were shown to give the same."""
-    made = record["provenance"]
-    return all(sources.is_current(made.get(name), today, profile) for name, today in made_by(config).items())
-
-
-def made_by(config: RunConfig) -> dict[str, str]:
-    """The sources of a search after `config`, as its provenance names them: of the run, and of the search."""
-    return {
-        "source_hash": sources.source_hash(config),
-        "search_hash": sources.hash_of([rotation, sys.modules[__name__]]),
-    }

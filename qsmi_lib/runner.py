@@ -2,8 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,13 +10,12 @@ import numpy as np
 import torch
 from joblib import delayed
 
-from qsmi_lib import datasets, models, paths, records, together, training
+from qsmi_lib import datasets, models, paths, records, training
 from qsmi_lib.code_statistics import code_statistics
 from qsmi_lib.codes import pack
-from qsmi_lib.config import RunConfig, known
+from qsmi_lib.config import RunConfig
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.progress import bar
-from qsmi_lib.sources import is_current, source_hash
 from qsmi_lib.workers import workers
 
 SMALL = 256  # numbers a picture: a network for so little, or a narrow head, is faster on one thread than on several
@@ -25,53 +23,21 @@ CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the 
 FURTHER_CUTOFF = 500  # with several labels: what Table 8's 5,000 are where the database holds 1,500 items
 
 
-def run(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "keep") -> dict:
+def run(config: RunConfig, profile: str, *, fresh: bool = False) -> dict:
     """The record of `config` under `profile`: the one on disk, or that of a new run.
 
     Args:
         config: what to run.
         profile: whose folder of results.
         fresh: run again although a record is there.
-        stale: "rerun" replaces a record that older sources made; "keep" takes it (`tables` names such records).
     """
-    [record] = run_group([config], profile, fresh=fresh, stale=stale)
-    return record
-
-
-def run_group(configs: Sequence[RunConfig], profile: str, *, fresh: bool = False, stale: str = "keep") -> list[dict]:
-    """The records of `configs`, which differ in nothing but their seeds: those that are wanting are trained together.
-
-    Arguments as in `run`. If it is interrupted the records of this group alone are lost.
-
-    Raises:
-        ValueError: several are to be trained, and `together` cannot.
-    """
-    found = [recorded(config, profile, fresh=fresh, stale=stale) for config in configs]
-    wanting = [config for config, record in zip(configs, found, strict=True) if record is None]
-    if wanting:
-        folder = paths.runs(profile)
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()  # one that cannot be written to fails before the training
-        split = split_of(wanting[0], torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-        trained, provenance = train_group(wanting, split)
-        made = (finish(*own, provenance, split, profile) for own in zip(wanting, trained, strict=True))
-        found = [next(made) if record is None else record for record in found]
-    return found
-
-
-def recorded(config: RunConfig, profile: str, *, fresh: bool = False, stale: str = "keep") -> dict | None:
-    """The record of `config` on disk; None where it shall be run. Arguments as in `run`."""
-    known("way with stale records", {"keep": None, "rerun": None}, stale)
     path = record_path(config, profile)
     if path.exists() and not fresh:
-        record = records.load(path)
-        if record["config"] != config.to_dict():
-            raise ValueError(
-                f"{path} is not the record of its name: its configuration is another; delete it and run again"
-            )
-        if stale == "keep" or is_current(record["provenance"].get("source_hash"), source_hash(config), profile):
-            return record
-    return None
+        return records.load_run(path, config)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training
+    split = split_of(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return finish(config, *train(config, split), split, profile)
 
 
 def finish(config: RunConfig, trained: training.Trained, provenance: dict, split: datasets.Split, profile: str) -> dict:
@@ -91,7 +57,7 @@ def finish(config: RunConfig, trained: training.Trained, provenance: dict, split
         "codes": {name: rounded(value) for name, value in code_statistics(database.cpu().numpy()).items()},
         # Six digits draw a curve; records stay small.
         "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
-        "provenance": provenance | {"source_hash": source_hash(config), "fingerprint": fingerprint(config)},
+        "provenance": provenance | {"fingerprint": fingerprint(config)},
     }
     models.save(trained.model, config, paths.model(profile, path.stem))
     save_codes(paths.codes(profile, path.stem), query, database, split)
@@ -107,14 +73,8 @@ def rounded(value: float | list | None) -> float | list | None:
 
 
 def train(config: RunConfig, split: datasets.Split) -> tuple[training.Trained, dict]:
-    """Train, and say what did it and how long it took."""
-    [trained], provenance = train_group([config], split)
-    return trained, provenance
-
-
-def train_group(configs: Sequence[RunConfig], split: datasets.Split) -> tuple[list[training.Trained], dict]:
-    """Train one configuration, or several together; and say what did it and how long each took, an equal share."""
-    config, device = configs[0], split.train.inputs.device
+    """Train, and say on what machine, in which precision and how long."""
+    device = split.train.inputs.device
     start = time.perf_counter()
     threads = torch.get_num_threads()
     narrow = split.train.inputs.ndim == 2 and config.head == "narrow"
@@ -125,14 +85,12 @@ def train_group(configs: Sequence[RunConfig], split: datasets.Split) -> tuple[li
     torch.set_flush_denormal(True)
     try:
         provenance = records.provenance(device.type, training.resolve_precision(config.precision, device))
-        several = len(configs) > 1
-        trained = together.train_together(configs, split) if several else [training.train(config, split)]
+        trained = training.train(config, split)
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
-    provenance |= {"together": len(configs)} if several else {}
-    seconds = round((time.perf_counter() - start) / len(configs), 3)
-    return trained, provenance | {"precision": trained[0].precision, "seconds_train": seconds}
+    seconds = round(time.perf_counter() - start, 3)
+    return trained, provenance | {"precision": trained.precision, "seconds_train": seconds}
 
 
 def scores(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> dict[str, dict]:
@@ -201,39 +159,23 @@ def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: st
     return _split(config.dataset, config.draw, protocol or config.protocol, frozen, torch.device(device))
 
 
-def run_all(
-    configs: Iterable[RunConfig], profile: str, *, jobs: int = 1, stacked: bool = False, **options
-) -> list[dict]:
+def run_all(configs: Iterable[RunConfig], profile: str, *, jobs: int = 1, fresh: bool = False) -> list[dict]:
     """The records of `configs`, in their order; equal configurations are run once.
 
     Args:
         configs: what to run.
         profile: whose folder of results.
         jobs: processes at a time; joblib gives each its share of the cores.
-        stacked: train those that differ in nothing but their seeds as one stacked network, where that is possible
-            (`together.can_stack`): for GPUs, on a CPU it is slower. An interrupt then loses the group in progress.
-        options: `fresh` and `stale`, as in `run`.
+        fresh: as in `run`.
     """
     configs = list(configs)
     files = [record_path(config, profile) for config in configs]
     distinct = dict(zip(files, configs, strict=True))
-    groups = grouped(distinct.values(), stacked)
     with workers(jobs, return_as="generator") as parallel:
-        work, found = parallel(delayed(run_group)(group, profile, **options) for group in groups), {}
-        with bar((), f"{profile} runs", total=len(distinct), unit="run") as shown:
-            for group, made in zip(groups, work, strict=True):
-                found |= {record_path(config, profile): record for config, record in zip(group, made, strict=True)}
-                shown.update(len(group))
-    return [found[path] for path in files]
-
-
-def grouped(configs: Iterable[RunConfig], stacked: bool) -> list[list[RunConfig]]:
-    """`configs` in groups of those that differ in nothing but their seeds, if `stacked` and they can be; else alone."""
-    groups = {}
-    for config in configs:
-        alike = replace(config, seed=0) if stacked and together.can_stack(config) else config
-        groups.setdefault(alike.run_id(""), []).append(config)
-    return list(groups.values())
+        made = parallel(delayed(run)(config, profile, fresh=fresh) for config in distinct.values())
+        made = bar(made, f"{profile} runs", total=len(distinct), unit="run")
+        records_of = dict(zip(distinct, made, strict=True))
+    return [records_of[path] for path in files]
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,6 @@
 """Search by picture: what makes a code of any picture, what is searched, and the answers with the bits that differ."""
 
 import hashlib
-import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from qsmi_lib import backbones, datasets, models, own_pictures, paths, runner, training
+from qsmi_lib import backbones, datasets, models, paths, runner, training
 from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import digits, fashion_mnist
 from qsmi_lib.indexes import CodeIndex
@@ -22,13 +21,13 @@ from qsmi_lib.inspection import codes_of
 from qsmi_lib.own_pictures import opened
 from qsmi_lib.progress import bar
 from qsmi_lib.records import write_arrays
-from qsmi_lib.sources import hash_of
 from qsmi_lib.weights import checksum
 
 GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
+FORMAT = 1  # of the cached codes of folders; raise it where pictures are read in another way
 
 
 class Answer(NamedTuple):
@@ -167,7 +166,7 @@ def of_run(config: RunConfig, profile: str, *, part: str = "database", kind: str
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
     """The pictures below a folder, by path; links out of it are passed over, and `faults` names what cannot be read.
 
-    The codes are kept in the cache of the results, until a file, the network or the code that reads pictures changes.
+    The codes are kept in the cache of the results, until a file or the network changes.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -225,10 +224,9 @@ def _hashed(folder: Path, files: Sequence[Path], hasher: Hasher) -> tuple[dict[s
 
 
 def _mark(folder: Path, files: Sequence[Path], hasher: Hasher) -> str:
-    """What the codes of a folder hang on: sources, network, and of each file its name, size and time of change."""
+    """What the codes of a folder depend on: format, network, and of each file its name, size and time of change."""
     states = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    sources = hash_of([own_pictures, sys.modules[__name__]])
-    own = f"{sources} {hasher.config} {checksum(hasher.model)} {hasher.precision} {states}"
+    own = f"{FORMAT} {hasher.config} {checksum(hasher.model)} {hasher.precision} {states}"
     return hashlib.sha256(own.encode()).hexdigest()[:16]
 
 

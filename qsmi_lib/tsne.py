@@ -1,7 +1,6 @@
 """Fig. 4: database and queries in one t-SNE map, and whether what the map seems to show is so."""
 
 import json
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from qsmi_lib import inspection, paths, records, runner, sources
+from qsmi_lib import inspection, paths, records, runner
 from qsmi_lib.config import RunConfig
 from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import grid
@@ -20,6 +19,7 @@ N_DATABASE, N_QUERY = 30_000, 10_000  # of the figure's caption, the first ones;
 PERPLEXITIES = (2, 30)  # the paper's, and a usual one
 SPACES = ("qsmi", "dsh", "features")  # codes of 48 bits of two methods, and what they are codes of
 MEASURED = "tsne.json"
+FORMAT = 1  # of the files; another one makes them again
 K, N_ANCHORS = 10, 2000  # neighbours, and items that are asked for theirs
 
 
@@ -179,33 +179,32 @@ def measured(space: str, profile: str) -> dict[str, float]:
     }
 
 
-def is_current(profile: str) -> bool | None:
-    """Whether today's sources made the maps of `profile`, their codes included; None where there are none."""
+def is_current(profile: str) -> bool:
+    """Whether the maps of `profile` are there, and of the runs, settings and format that `made_by` names."""
     path = paths.results(profile) / "artefacts" / MEASURED
-    if not path.exists():
-        return None
-    made = json.loads(path.read_text(encoding="utf-8"))["made_by"]
-    return made.keys() == made_by(profile).keys() and all(
-        sources.is_current(made[name], today, profile) for name, today in made_by(profile).items()
-    )
+    return path.exists() and json.loads(path.read_text(encoding="utf-8")).get("made_by") == made_by(profile)
 
 
-def made_by(profile: str) -> dict[str, str]:
-    """The sources of the maps: of each run whose codes they draw, and of this module."""
-    runs = {run.method: sources.source_hash(run) for run in grid("fig_4", profile)}
-    return runs | {"maps": sources.hash_of([sys.modules[__name__]])}
+def made_by(profile: str) -> dict:
+    """What the maps depend on: the runs whose codes they draw, the settings, and the format of the files."""
+    return {
+        "format": FORMAT,
+        "runs": [runner.run_id(run) for run in grid("fig_4", profile)],
+        "perplexities": list(PERPLEXITIES),
+        "n_database": N_DATABASE,
+        "n_query": N_QUERY,
+    }
 
 
-def collect(profile: str, *, fresh: bool = False, stale: str = "keep") -> None:
+def collect(profile: str, *, fresh: bool = False) -> None:
     """Write the maps of `SPACES` as artefacts of `profile`, one file each, and what is measured of them beside.
 
     Args:
         profile: whose runs.
         fresh: make maps that are there again.
-        stale: as in `runner.run`.
     """
-    folder, current = paths.results(profile) / "artefacts", is_current(profile)
-    if not fresh and (current or (current is not None and stale == "keep")):
+    folder = paths.results(profile) / "artefacts"
+    if is_current(profile) and not fresh:
         return
     found, began = {}, time.monotonic()
     for space in bar(SPACES, "t-SNE", unit="space"):

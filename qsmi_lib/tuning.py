@@ -35,7 +35,6 @@ def tune(
     seed: int = SEED,
     epochs: int | None = None,
     jobs: int = 1,
-    stale: str = "keep",
 ) -> dict:
     """The line search for `method`: one setting after the other, the best value of each kept for the next.
 
@@ -54,11 +53,10 @@ def tune(
         seed: of all trials.
         epochs: passes over the nine tenths; None: those of `usual_of`.
         jobs: trials at a time.
-        stale: as in `runner.run`.
 
     Returns:
         `method`, `dataset`, `bits`, `seed`, `epochs`, `protocol`, `criterion`; `trials`, each with its `settings`, its
-        metrics `SHOWN`, its `run` and the `source_hash` of what made it; `chosen`: setting -> value; `provenance`, what
+        metrics `SHOWN`, and its `run`; `chosen`: setting -> value; `provenance`, what
         else made the first trial.
 
     Raises:
@@ -74,7 +72,7 @@ def tune(
 
     def score(tried: list[dict]) -> list[dict]:
         configs = [configure(dataset, method, bits, **common, **seen, **settings) for settings in tried]
-        found = runner.run_all(configs, trials_of(profile), jobs=jobs, stale=stale)
+        found = runner.run_all(configs, trials_of(profile), jobs=jobs)
         trials.extend(_trial(*each) for each in zip(tried, configs, found, strict=True))
         made.extend(record["provenance"] for record in found)
         return found
@@ -173,5 +171,5 @@ def _beyond(name: str, line: list[float | None], best: float | None) -> float | 
 def _trial(settings: dict, config: RunConfig, record: dict) -> dict:
     """One trial as the search records it."""
     shown = {name: record["metrics"][name] for name in SHOWN}
-    made = {"run": runner.record_path(config, "").stem, "source_hash": record["provenance"]["source_hash"]}
+    made = {"run": runner.record_path(config, "").stem}
     return {"settings": settings} | shown | made
