@@ -2,7 +2,7 @@
 
 The way of the data, each arrow one module::
 
-    datasets.load -> models.build -> training.train -> training.encode -> evaluation.evaluate -> records.save
+    datasets.load -> factory.build -> training.train -> training.encode -> evaluation.evaluate -> records.save
         -> tables, plotting
 """
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from qsmi_lib import paths
 from qsmi_lib.backbone_networks import CifarResNet, DigitsNetwork, Pixels
-from qsmi_lib.config import known
 from qsmi_lib.progress import watched
+from qsmi_lib.validation import known
 from qsmi_lib.weights import checksum, load_weights
 
 

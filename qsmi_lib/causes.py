@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from qsmi_lib import paths, records, runner
+from qsmi_lib import files, paths, runner
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.datasets import Split
 from qsmi_lib.evaluation.conventions import average_precision_at_k, precision_at_recall_reached
@@ -59,7 +59,7 @@ def collect(profile: str, *, fresh: bool = False) -> Path:
     wanted = {features_of(vars(run)): run for name in ("table_3", "table_5") for run in grid(name, profile)}
     found = {features: allowed(runner.split_of(run)) for features, run in wanted.items()}
     made_by = {"made_by": {"scikit-learn": version("scikit-learn"), "n_query": N_QUERY}}
-    records.write(path, json.dumps(made_by | found, indent=1) + "\n")
+    files.write_text(path, json.dumps(made_by | found, indent=1) + "\n")
     return path
 
 

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from qsmi_lib import paths, records, tables
+from qsmi_lib import files, paths, tables
 from qsmi_lib.config import RunConfig
-from qsmi_lib.config import profile as get_profile
 from qsmi_lib.datasets import named
 from qsmi_lib.experiments import experiment, grid
-from qsmi_lib.inspection import SavedCodes, codes_of
+from qsmi_lib.profiles import profile as get_profile
+from qsmi_lib.records import SavedCodes
+from qsmi_lib.runner import codes_of
 from qsmi_lib.titles import STEP_TITLES
 
 METRIC = "map_11pt"
@@ -146,7 +147,7 @@ def astray_by_step(profile: str) -> pd.DataFrame:
         row = {"step": step_title(vars(run), profile), "query": query.mean(), "database": database.mean()}
         rows.append(row | {"worst": named(run.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
     found = pd.DataFrame(rows).round(4)
-    records.write(paths.results(profile) / "artefacts" / ASTRAY, found.to_csv(index=False))
+    files.write_text(paths.results(profile) / "artefacts" / ASTRAY, found.to_csv(index=False))
     return found
 
 

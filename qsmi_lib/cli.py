@@ -99,12 +99,12 @@ def run(
     dataset: str, method: str, bits: int, options: tuple[str, ...], profile: str | None, fresh: bool, **given
 ) -> None:
     """Train one network, print its metrics and save its record, weights and codes."""
-    from qsmi_lib import config, configuring, runner
+    from qsmi_lib import configuring, runner, validation
     from qsmi_lib.methods import METHODS
 
     extra = dict(map(parse_option, options))
     for option in extra:
-        config.known(f"option of {method}", configuring.options_of(method), option)
+        validation.known(f"option of {method}", configuring.options_of(method), option)
     chosen, name = configuring.of_profile(dataset, method, bits, profile, **given, **extra)
     record = runner.run(chosen, name, fresh=fresh)
     if "data" in record:
@@ -136,14 +136,14 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
 
     What `results/paper/tuning` holds is what the comparison of methods uses. A trial that is recorded is not run again.
     """
-    from qsmi_lib import config, paths, tuning
+    from qsmi_lib import paths, profiles, tuning, validation
     from qsmi_lib.methods import METHODS
 
-    own = config.profile(profile)
+    own = profiles.profile(profile)
     dataset = dataset or own.dataset
     trained = {name: entry for name, entry in METHODS.items() if entry.loss is not None}
     for method in methods:
-        config.known("trained method", trained, method)
+        validation.known("trained method", trained, method)
     for method in methods:
         search = tuning.tune(method, dataset, profile, epochs=epochs, **options)
         for trial in search["trials"]:
@@ -162,12 +162,12 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
 @click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
 def tables(profile: str, rescore: bool, readme: bool) -> None:
     """Print the tables of the records, and write tables and figures; no training, no data."""
-    from qsmi_lib import config, report, rescoring
+    from qsmi_lib import profiles, report, rescoring
     from qsmi_lib import tables as table
     from qsmi_lib.experiments import EXPERIMENTS
     from qsmi_lib.reproduce import write_all
 
-    config.profile(profile)
+    profiles.profile(profile)
     if rescore:
         click.echo(f"{rescoring.rescore(profile)} records scored again")
     for name, entry in EXPERIMENTS.items():
@@ -184,7 +184,7 @@ def tables(profile: str, rescore: bool, readme: bool) -> None:
 @click.pass_context
 def datasets(context: click.Context) -> None:
     """List the data sets and the backbones' weights: which are on this machine, and how to get the others."""
-    from qsmi_lib.datasets import inventory
+    from qsmi_lib.splits import inventory
 
     for name, place, fetch in () if context.invoked_subcommand else inventory():
         click.echo(f"{name:<21}{f'here: {place}' if place else f'not here: {fetch}'}")

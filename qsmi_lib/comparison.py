@@ -12,11 +12,10 @@ from qsmi_lib import paths
 from qsmi_lib.config import RunConfig
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.experiments import grid
-from qsmi_lib.inspection import codes_of
+from qsmi_lib.files import write_arrays
 from qsmi_lib.methods import METHODS
 from qsmi_lib.progress import bar
-from qsmi_lib.records import write_arrays
-from qsmi_lib.runner import record_path
+from qsmi_lib.runner import codes_of, record_path
 
 LEVEL = 0.05  # of all comparisons at one code length together
 SCALE = 65535  # AP in [0, 1] as uint16

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from qsmi_lib import config
-from qsmi_lib.config import RunConfig, known
+from qsmi_lib import profiles
+from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
-from qsmi_lib.method import Default
-from qsmi_lib.methods import METHODS
-from qsmi_lib.models import HEADS
+from qsmi_lib.methods import METHODS, Default
+from qsmi_lib.networks import HEADS
+from qsmi_lib.validation import known
 
 OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
 OF_TRAINING |= {"schedule", "augmentation", "memory"}
 EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
 NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B); 2,048 elsewhere
-COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1, "refresh": 1}  # options that are whole numbers, and the least
+COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1}  # options that are whole numbers, and the least
 
 
 def options_of(method: str) -> dict[str, Default]:
@@ -58,7 +58,7 @@ def of_profile(dataset: str, method: str, bits: int, profile: str | None = None,
     Args:
         settings: as of `configure`; those that are None count as not given.
     """
-    own = config.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
+    own = profiles.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
     quickly = dataset == own.pictures and (settings.get("backbone") or own.pictures != own.dataset)
     given = {key: value for key, value in settings.items() if value is not None}
     epochs = epochs_of(method, own.head_epochs if quickly else own.epochs)
@@ -74,7 +74,7 @@ def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) 
     """The option `name`, taken out of `settings` where it is there; a ValueError where it is of the wrong kind."""
     if isinstance(default, tuple):
         value = settings.pop(name, default[0])
-        return value if value in default else known(name, dict.fromkeys(default), str(value))
+        return value if value in default else known(name, dict.fromkeys(map(str, default)), str(value))
     value = settings.pop(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise ValueError(f"{name} must be a number, got {value!r}")

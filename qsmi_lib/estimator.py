@@ -15,13 +15,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from qsmi_lib import tensor_files, training
-from qsmi_lib.config import RunConfig, known
+from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets.splits import Part, Split
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.inspection import nearest, nearest_others
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models import FashionCNN, HashHead, to_device
+from qsmi_lib.neighbors import nearest, nearest_others
+from qsmi_lib.networks import FashionCNN, HashHead, to_device
+from qsmi_lib.validation import known
 
 PICTURE = (1, 28, 28)  # what the paper's network takes
 METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss and not (entry.prepare or entry.head)}

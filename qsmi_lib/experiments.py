@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qsmi_lib import grids, large_grids, runner
-from qsmi_lib.config import PROFILES, Profile, RunConfig, known
+from qsmi_lib.config import RunConfig
+from qsmi_lib.profiles import PROFILES, Profile
+from qsmi_lib.validation import known
 
 
 @dataclass(frozen=True)

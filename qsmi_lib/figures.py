@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from qsmi_lib import config, method_tables, paths, plotting, poster, rotated, tables, tsne, widgets
+from qsmi_lib import method_tables, paths, plotting, poster, profiles, rotated, tables, tsne, widgets
 from qsmi_lib.backbones import BACKBONES
-from qsmi_lib.datasets import DATASETS
+from qsmi_lib.datasets import DATASETS, FULL
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import POSTER_BITS
 from qsmi_lib.methods import METHODS
@@ -27,9 +27,9 @@ def compared(cells: pd.DataFrame, kept: list[dict], profile: str) -> Figure:
     return comparison.scores(cells, method_tables.caption(configs, len(kept), "mean and deviation over seeds"))
 
 
-def across_lengths(kept: list[dict], profile: str, turned: Callable[[config.Profile], list]) -> Figure:
+def across_lengths(kept: list[dict], profile: str, turned: Callable[[profiles.Profile], list]) -> Figure:
     """The poster's comparison, as notebook 14 shows it; `turned`: the runs whose rotations belong to it."""
-    own = config.profile(profile)
+    own = profiles.profile(profile)
     turned = rotated.table(turned(own), paths.rotations(profile), own.rotation_steps)
     return sphere.across_lengths(poster.comparison(kept, turned), POSTER_BITS)
 
@@ -102,8 +102,8 @@ def figure(name: str, profile: str, where: Path | None = None) -> Figure | None:
     backbones = {record["config"].get("backbone", "") for record in kept} - {""}
     through = f" through {' and '.join(BACKBONES[name].title for name in sorted(backbones))}" if backbones else ""
     data = tables.shown_data(name, first["dataset"], grid(name, "paper")[0].dataset)
-    protocols = {record["config"].get("protocol", config.FULL) for record in kept}
-    divided = f", {PROTOCOL_TITLES[protocols.pop()]}" if len(protocols) == 1 and config.FULL not in protocols else ""
+    protocols = {record["config"].get("protocol", FULL) for record in kept}
+    divided = f", {PROTOCOL_TITLES[protocols.pop()]}" if len(protocols) == 1 and FULL not in protocols else ""
     repeated = "draw" if len({record["config"]["draw"] for record in kept}) > 1 else "seed"
     title = f"{data}{divided}{through}, {epochs}, {seeds} {repeated}{'s' if seeds > 1 else ''}"
     drawn.suptitle(title, fontsize="small", color="0.3")  # a file that travels alone says what it shows

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
@@ -19,3 +21,15 @@ def whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` atomically, making its folder."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write `arrays` to the .npz file `path` atomically, making its folder."""
+    with whole(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from itertools import product
 
-from qsmi_lib.config import Profile, RunConfig
+from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.datasets import FEW_LABELS
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import METHODS
+from qsmi_lib.profiles import Profile
 from qsmi_lib.tuning import chosen
 
 BITS = (12, 24, 36, 48)  # Table 2

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qsmi_lib.config import known
+from qsmi_lib.validation import known
 
 OUTSIDE = -1  # in place of an item that an approximate index does not find
 

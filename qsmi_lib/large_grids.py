@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from itertools import product
 
-from qsmi_lib.config import Profile, RunConfig
+from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure
 from qsmi_lib.grids import ALPHAS, BITS, COMPARED, POSTER, POSTER_BITS, PRIORS, lengths, runs, tuned
+from qsmi_lib.profiles import Profile
 
 TABLE_7 = ("dsh", "dpsh", "dch", "qsmi")
 TABLE_8 = ("cnnh", "dnnh", "dhn", "hashnet", "dch", "csq", "csq_qsmi")

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from qsmi_lib.configuring import configure
 from qsmi_lib.losses import dnnh_loss, mihash_loss, qsmi_loss, relevance_matrix, spring_loss
-from qsmi_lib.methods import METHODS, settings_of_loss
+from qsmi_lib.methods import METHODS
+from qsmi_lib.training import settings_of_loss
 
 BY_PAIR = ("qsmi", "dsh", "dpsh", "dhn", "hashnet", "hashgan", "dch")  # losses that are sums over pairs
 BY_ORDER = {"spring": spring_loss, "dnnh": dnnh_loss, "mihash": mihash_loss}  # of an anchor's positives and negatives

@@ -1,12 +1,61 @@
 """The methods: name -> loss and hyper-parameters by data set, each with its source."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
+from torch import Tensor, nn
+
 from qsmi_lib import heads, untrained
-from qsmi_lib.config import RunConfig
 from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, priors, triplet, two_stage, unseen
 from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.method import Method, by_dataset
+
+Rule = Callable[[str, int], float | None]  # (data set, bits) -> a hyper-parameter
+Default = float | Rule | tuple[str | None, ...] | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to make codes.
+
+    Attributes:
+        title: as tables and figures print it.
+        loss: (embeddings (n, bits), labels, **settings) -> scalar; unchecked, for the training loop. The settings are
+            the options, `alpha` unless that is None, `targets` where there is a `prepare`, what `on_step` gives. None:
+            nothing is trained.
+        alpha: weight of the quantization term, or a rule for it; None: it has no such term.
+        source: where the formula and the numbers come from.
+        options: further settings of a run with their defaults, or rules for them; a tuple lists the names to choose
+            from, the first being the default.
+        search: setting -> the values that `tune` tries, in the order of the line search.
+        prepare: (inputs, labels, bits, seed, options) of the training items -> a row for each of them, which the loss
+            gets as `targets`; called before the first epoch.
+        prepare_options: options that `prepare` reads and the loss does not.
+        on_step: step, from 0 -> settings of the loss at that step.
+        head: (features, bits, classes) -> the network's last layer; None: a dense one.
+        network: (data set, bits, width of a backbone's features or None) -> a module with `fit(inputs, seed)`, for a
+            method without a loss.
+        note: what must stand beside its numbers.
+    """
+
+    title: str
+    loss: Callable[..., Tensor] | None
+    alpha: float | Rule | None
+    source: str
+    options: Mapping[str, Default] = field(default_factory=dict)
+    search: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    prepare: Callable[[Tensor, Tensor, int, int, Mapping], Tensor] | None = None
+    prepare_options: Mapping[str, Default] = field(default_factory=dict)
+    on_step: Callable[[int], Mapping[str, float]] | None = None
+    head: Callable[[int, int, int], nn.Module] | None = None
+    network: Callable[[str, int, int | None], nn.Module] | None = None
+    note: str = ""
+
+
+def by_dataset(usual: float | None, **special: float) -> Rule:
+    """A rule (data set, bits) -> number: `usual`, but for the data sets named in `special`."""
+    return lambda dataset, bits: special.get(dataset, usual)
+
 
 RECONSTRUCTED = "reconstructed, there is no public working code"
 
@@ -75,11 +124,15 @@ METHODS = {
         "QSMI+U",
         unseen.qsmi_u_objective,
         qsmi_alpha,
-        "Section 3.4; beta, clusters: Section 4.4; space and refresh are not stated there",
+        "Section 3.4; beta, clusters: Section 4.4; clustered once, by the inputs, which is not stated there",
         _INFORMATION | {"beta": 0.5},
         {"beta": (0.25, 0.5, 1.0)},
         prepare=unseen.prepare,
-        prepare_options={"n_clusters": 5.0, "space": unseen.SPACES, "refresh": None},
+        prepare_options={
+            "n_clusters": 5.0,
+            "space": ("inputs",),
+            "refresh": (None,),
+        },  # as recorded
     ),
     "dsh": Method(
         "DSH",
@@ -202,10 +255,3 @@ METHODS = {
         "Spectral hashing", None, None, "Weiss, Torralba, Fergus, NeurIPS 2008", network=untrained.SpectralHashing
     ),
 }
-
-
-def settings_of_loss(config: RunConfig) -> dict[str, float | str | None]:
-    """The arguments that `config` gives the loss of its method: the loss's options, and `alpha` where it has one."""
-    entry = METHODS[config.method]
-    own = {name: config.options[name] for name in entry.options}
-    return own if entry.alpha is None else own | {"alpha": config.alpha}

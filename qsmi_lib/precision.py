@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from qsmi_lib.config import known
+from qsmi_lib.validation import known
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:

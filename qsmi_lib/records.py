@@ -5,12 +5,17 @@ import json
 import platform
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
+from torch import Tensor
 
 from qsmi_lib import paths
+from qsmi_lib.codes import pack, unpack
 from qsmi_lib.config import RunConfig
-from qsmi_lib.files import whole
+from qsmi_lib.datasets import Split
+from qsmi_lib.files import write_arrays, write_text
 
 KEYS = ("config", "metrics", "provenance")  # what a record has at least
 
@@ -18,19 +23,7 @@ KEYS = ("config", "metrics", "provenance")  # what a record has at least
 def save(record: dict, path: Path) -> None:
     """Write `record` to `path`, one top-level key a line; a reader sees the old file or the new one, never a part."""
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
-    write(path, "{" + ",\n ".join(lines) + "}\n")
-
-
-def write(path: Path, text: str) -> None:
-    """Write `text` to `path` atomically, making its folder."""
-    with whole(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_arrays(path: Path, **arrays: np.ndarray) -> None:
-    """Write `arrays` to the .npz file `path` atomically, making its folder."""
-    with whole(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_text(path, "{" + ",\n ".join(lines) + "}\n")
 
 
 def load(path: Path) -> dict:
@@ -49,9 +42,7 @@ def load_run(path: Path, config: RunConfig) -> dict:
     """The record at `path`; a ValueError where it is not the one of `config`."""
     record = load(path)
     if record["config"] != config.to_dict():
-        raise ValueError(
-            f"{path} is not the record of its name: its configuration is another; delete it and run again"
-        )
+        raise ValueError(f"{path} is not the record of its name: its configuration is another; delete it and run again")
     return record
 
 
@@ -87,3 +78,34 @@ def _git(*arguments: str) -> str | None:
         return git.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+class SavedCodes(NamedTuple):
+    """Codes and labels of one run: int8 (n, bits) of -1 and +1, and int64 (n,) or multi-hot (n, c)."""
+
+    query: np.ndarray
+    database: np.ndarray
+    query_labels: np.ndarray
+    database_labels: np.ndarray
+
+
+def saved_codes(path: Path) -> SavedCodes:
+    """The codes that a run wrote to `path`; a ValueError names a file that is damaged."""
+    try:
+        with np.load(path) as saved:
+            query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
+            return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
+    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds no codes of a run: {error}; delete it and run again") from error
+
+
+def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> None:
+    """Packed codes and labels, so that metrics can be computed again without training; whole or not at all."""
+    write_arrays(
+        path,
+        bits=np.array(query.shape[1]),
+        query=pack(query.cpu().numpy()),
+        database=pack(database.cpu().numpy()),
+        query_labels=split.query.labels.cpu().numpy(),
+        database_labels=split.database.labels.cpu().numpy(),
+    )

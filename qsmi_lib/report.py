@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from qsmi_lib import causes, paths, records, tables, titles
+from qsmi_lib import causes, files, paths, tables, titles
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.datasets import STANDS_FOR, TITLES
 from qsmi_lib.experiments import EXPERIMENTS, grid
@@ -136,8 +136,8 @@ def write_readme() -> list[Path]:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{path} must hold the two marks {BEGIN!r} and {END!r}")
-    records.write(path, f"{before}{BEGIN}\n\n{readme_section()}\n\n{END}{after}")
-    records.write(every, every_table())
+    files.write_text(path, f"{before}{BEGIN}\n\n{readme_section()}\n\n{END}{after}")
+    files.write_text(every, every_table())
     return [path, every]
 
 

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from qsmi_lib import backbones, causes, comparison, datasets, figures, paths, rotated, runner, tables, tsne
 from qsmi_lib.config import RunConfig
-from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import EXPERIMENTS, grid
+from qsmi_lib.profiles import profile as get_profile
 from qsmi_lib.workers import workers
 
 # Notebooks whose own part reads pictures, features or codes, which no repository carries, and an experiment with them.

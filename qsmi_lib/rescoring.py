@@ -1,8 +1,8 @@
 """Metrics of recorded runs computed again from their saved codes, without training."""
 
 from qsmi_lib import paths, records, runner
-from qsmi_lib.inspection import saved_codes
 from qsmi_lib.progress import bar
+from qsmi_lib.records import saved_codes
 
 
 def rescore(profile: str) -> int:

@@ -9,17 +9,20 @@ import pandas as pd
 import torch
 from joblib import Parallel, delayed
 
-from qsmi_lib import grids, models, paths, records, runner, training
+from qsmi_lib import factory, grids, paths, records, runner, training
 from qsmi_lib.codes import binarize
-from qsmi_lib.config import FULL, Profile, RunConfig, known
+from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import Part
+from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, reduced_epochs, tuned
 from qsmi_lib.large_grids import poster_runs
 from qsmi_lib.losses.similarity import on_sphere
+from qsmi_lib.profiles import Profile
 from qsmi_lib.progress import bar
 from qsmi_lib.records import by_any_label
 from qsmi_lib.rotation import STARTS, search
 from qsmi_lib.tuning import trials_of
+from qsmi_lib.validation import known
 
 N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
 WHOLE = {"held_out": FULL, "reduced_held_out": "reduced"}  # protocol of the search -> protocol of the scores
@@ -69,7 +72,7 @@ def rotate(
     if path.exists() and not fresh:
         return records.load_run(path, config)
     trained = runner.run(config, trials_of(profile), fresh=not model_of(config, profile).exists())
-    model, precision = models.load(model_of(config, profile))[0], trained["provenance"]["precision"]
+    model, precision = factory.load(model_of(config, profile))[0], trained["provenance"]["precision"]
     began = time.perf_counter()
 
     def embedded(part: Part) -> torch.Tensor:
@@ -97,8 +100,7 @@ def rotate(
         | {"before": runner.rounded(found.before), "after": runner.rounded(float(found.history[-1]))}
         | {"accepted": [[int(step), runner.rounded(float(found.history[step]))] for step in accepted]},
         **scores,
-        "provenance": trained["provenance"]
-        | {"seconds_search": round(time.perf_counter() - began, 3)},
+        "provenance": trained["provenance"] | {"seconds_search": round(time.perf_counter() - began, 3)},
     }
     records.save(record, path)
     return record

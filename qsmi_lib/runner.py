@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from joblib import delayed
 
-from qsmi_lib import datasets, models, paths, records, training
-from qsmi_lib.code_statistics import code_statistics
-from qsmi_lib.codes import pack
+from qsmi_lib import datasets, factory, paths, records, splits, training
+from qsmi_lib.codes import code_statistics
 from qsmi_lib.config import RunConfig
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.progress import bar
@@ -45,7 +44,7 @@ def finish(config: RunConfig, trained: training.Trained, provenance: dict, split
     path = record_path(config, profile)
     start = time.perf_counter()
     query, database = (
-        training.encode(trained.model, part.inputs, precision=trained.precision, batch_size=models.batch_size(config))
+        training.encode(trained.model, part.inputs, precision=trained.precision, batch_size=factory.batch_size(config))
         for part in (split.query, split.database)
     )
     scored = scores(query, database, split.query.labels, split.database.labels)
@@ -59,8 +58,8 @@ def finish(config: RunConfig, trained: training.Trained, provenance: dict, split
         "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
         "provenance": provenance | {"fingerprint": fingerprint(config)},
     }
-    models.save(trained.model, config, paths.model(profile, path.stem))
-    save_codes(paths.codes(profile, path.stem), query, database, split)
+    factory.save(trained.model, config, paths.model(profile, path.stem))
+    records.save_codes(paths.codes(profile, path.stem), query, database, split)
     records.save(record, path)
     return record
 
@@ -122,18 +121,6 @@ def _member(labels: torch.Tensor | np.ndarray) -> np.ndarray:
     return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(labels.max() + 1)
 
 
-def save_codes(path: Path, query: torch.Tensor, database: torch.Tensor, split: datasets.Split) -> None:
-    """Packed codes and labels, so that metrics can be computed again without training; whole or not at all."""
-    records.write_arrays(
-        path,
-        bits=np.array(query.shape[1]),
-        query=pack(query.cpu().numpy()),
-        database=pack(database.cpu().numpy()),
-        query_labels=split.query.labels.cpu().numpy(),
-        database_labels=split.database.labels.cpu().numpy(),
-    )
-
-
 def record_path(config: RunConfig, profile: str) -> Path:
     """Where the record of `config` lies, or will lie."""
     return paths.runs(profile) / f"{run_id(config)}.json"
@@ -146,7 +133,16 @@ def run_id(config: RunConfig) -> str:
 
 def fingerprint(config: RunConfig) -> str:
     """What identifies the data of `config`, without having them; a ValueError where its backbone would leak labels."""
-    return datasets.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
+    return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
+
+
+def codes_of(config: RunConfig, profile: str) -> records.SavedCodes:
+    """The codes of a recorded run, or those that the repository carries of it; an error says how to make them."""
+    run_id = record_path(config, profile).stem
+    for path in (paths.codes(profile, run_id), paths.COMMITTED / "artefacts" / f"{run_id}.npz"):
+        if path.exists():
+            return records.saved_codes(path)
+    raise FileNotFoundError(f"the codes of {run_id} are not on this machine: run the experiment with --fresh")
 
 
 def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: str | None = None) -> datasets.Split:
@@ -181,4 +177,4 @@ def run_all(configs: Iterable[RunConfig], profile: str, *, jobs: int = 1, fresh:
 @lru_cache(maxsize=1)
 def _split(dataset: str, draw: int, protocol: str, backbone: str, device: torch.device) -> datasets.Split:
     """The split, kept for the next run on the same data."""
-    return datasets.load(dataset, draw=draw, protocol=protocol, backbone=backbone, device=device)
+    return splits.load_split(dataset, draw=draw, protocol=protocol, backbone=backbone, device=device)

@@ -13,14 +13,14 @@ import torch
 from PIL import Image, ImageOps
 from torch import nn
 
-from qsmi_lib import backbones, datasets, models, paths, runner, training
+from qsmi_lib import backbones, datasets, factory, paths, runner, training
 from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import digits, fashion_mnist
+from qsmi_lib.files import write_arrays
 from qsmi_lib.indexes import CodeIndex
-from qsmi_lib.inspection import codes_of
 from qsmi_lib.own_pictures import opened
 from qsmi_lib.progress import bar
-from qsmi_lib.records import write_arrays
+from qsmi_lib.runner import codes_of
 from qsmi_lib.weights import checksum
 
 GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
@@ -70,7 +70,7 @@ class Hasher:
         """The network of the run `config`: as it was saved, or trained now."""
         path = paths.model(profile, runner.run_id(config))
         record = runner.run(config, profile, fresh=not path.exists())
-        model, config = models.load(path)
+        model, config = factory.load(path)
         return cls(model, config, record["provenance"]["precision"])
 
     def fitted(self, image: Image.Image) -> Image.Image:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from qsmi_lib import paths, records
+from qsmi_lib import files, paths, records
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.config import RunConfig
 from qsmi_lib.datasets import STANDS_FOR, TITLES
@@ -224,8 +224,8 @@ def plus_minus(mean: float, std: float) -> str:
 def write(name: str, profile: str) -> list[Path]:
     """Write the table of `name` under `profile` as CSV and Markdown; returns the two paths."""
     folder = paths.tables(profile)
-    records.write(folder / f"{name}.csv", beside(name, profile).to_csv(index=False))
-    records.write(folder / f"{name}.md", markdown(name, profile))
+    files.write_text(folder / f"{name}.csv", beside(name, profile).to_csv(index=False))
+    files.write_text(folder / f"{name}.md", markdown(name, profile))
     return [folder / f"{name}.csv", folder / f"{name}.md"]
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from qsmi_lib import paths, records
+from qsmi_lib import files, paths
 from qsmi_lib.evaluation import Evaluation, evaluate
 from qsmi_lib.experiments import grid
-from qsmi_lib.inspection import SavedCodes, codes_of
 from qsmi_lib.progress import bar
-from qsmi_lib.runner import record_path
+from qsmi_lib.records import SavedCodes
+from qsmi_lib.runner import codes_of, record_path
 
 MOVED = ("map_11pt", "map", "map_at_k", "map_at_k_hits", "precision_at_k")  # fields of `Evaluation` that ties move
 FREE = ("map_expected", "map_optimistic", "map_pessimistic", "precision_radius2", "empty_radius2")  # and do not move
@@ -96,7 +96,7 @@ def of_runs(profile: str, *, n_permutations: int = 20, seed: int = 0) -> dict:
         measured = tie_orders(codes_of(config, profile), n_permutations=n_permutations, seed=seed)
         runs.append({"run": record_path(config, profile).stem} | names | measured)
     found = {"n_permutations": n_permutations, "permutation_seed": seed, "runs": runs}
-    records.write(paths.results(profile) / "artefacts" / FILE, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    files.write_text(paths.results(profile) / "artefacts" / FILE, json.dumps(found, indent=1, allow_nan=False) + "\n")
     return found
 
 

@@ -8,17 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR
 
-from qsmi_lib import models
+from qsmi_lib import factory, networks
 from qsmi_lib.augmentation import AUGMENTATIONS
 from qsmi_lib.codes import binarize
-from qsmi_lib.config import RunConfig, known
+from qsmi_lib.config import RunConfig
 from qsmi_lib.cross_batch import Memory
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import information_potentials, qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
-from qsmi_lib.methods import METHODS, Method, settings_of_loss
+from qsmi_lib.methods import METHODS, Method
 from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
+from qsmi_lib.validation import known
 
 N_PROBE = 1024  # training items on which the information measures are followed, the first ones
 SCHEDULES = {"constant": lambda optimizer, epochs: ConstantLR(optimizer, factor=1.0), "cosine": CosineAnnealingLR}
@@ -55,13 +56,13 @@ def train(config: RunConfig, split: Split) -> Trained:
     device = split.train.inputs.device
     precision = resolve_precision(config.precision, device)
     if method.loss is None:
-        model = models.of(config).to(device)
+        model = factory.of(config).to(device)
         model.fit(split.train.inputs, config.seed)
         return Trained(model.eval(), [], "float32")
     _keep_freed_memory()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
-        model = models.to_device(models.of(config), device)
+        model = networks.to_device(factory.of(config), device)
         history = descend(model, method, config, split, precision)
     return Trained(model.eval(), history, precision)
 
@@ -76,16 +77,15 @@ def descend(
         raise ValueError(f"augmentation {config.augmentation!r} needs pictures (n, c, h, w) of floats, got {kind}")
     if config.memory and method.prepare is not None:
         raise ValueError(f"memory {config.memory} needs a loss of pairs, got {config.method}, which has targets")
-    refresh = config.options.get("refresh")
+    if method.prepare is not None:
+        targets = method.prepare(part.inputs, part.labels, config.bits, config.seed, config.options)
     generator = torch.Generator().manual_seed(config.seed)  # on the CPU: the same batches on every device
-    optimizer = torch.optim.Adam(models.parameter_groups(model, config), lr=config.learning_rate, fused=True)
+    optimizer = torch.optim.Adam(factory.parameter_groups(model, config), lr=config.learning_rate, fused=True)
     schedule = SCHEDULES[config.schedule](optimizer, config.epochs)
     change, chance = AUGMENTATIONS[config.augmentation], torch.Generator().manual_seed(config.seed)
     memory = Memory(config.memory)
     history, step = [], 0
     for epoch in bar(range(1, config.epochs + 1), f"{config.method} {config.bits} bits", unit="epoch"):
-        if method.prepare is not None and (epoch == 1 or (refresh and (epoch - 1) % int(refresh) == 0)):
-            targets = method.prepare(part, config, model)
         total, n_batch = torch.zeros((), device=device), 0
         order = torch.randperm(len(part), generator=generator).to(device)
         for index in order.split(config.batch_size):
@@ -104,7 +104,7 @@ def descend(
         if not abs(mean_loss) < float("inf"):
             raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")
         history.append(
-            {"epoch": epoch, "loss": mean_loss} | measure(model, split, precision, models.batch_size(config))
+            {"epoch": epoch, "loss": mean_loss} | measure(model, split, precision, factory.batch_size(config))
         )
     return history
 
@@ -155,3 +155,10 @@ def _keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(m_mmap_threshold, 1 << 30)
         libc.mallopt(m_trim_threshold, (1 << 31) - 1)
+
+
+def settings_of_loss(config: RunConfig) -> dict[str, float | str | None]:
+    """The arguments that `config` gives the loss of its method: the loss's options, and `alpha` where it has one."""
+    entry = METHODS[config.method]
+    own = {name: config.options[name] for name in entry.options}
+    return own if entry.alpha is None else own | {"alpha": config.alpha}

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from qsmi_lib import inspection, paths, records, runner
+from qsmi_lib import files, paths, runner
 from qsmi_lib.config import RunConfig
-from qsmi_lib.config import profile as get_profile
 from qsmi_lib.experiments import grid
+from qsmi_lib.profiles import profile as get_profile
 from qsmi_lib.progress import bar
 
 N_DATABASE, N_QUERY = 30_000, 10_000  # of the figure's caption, the first ones; fewer where there are fewer
@@ -149,7 +149,7 @@ def points_of(space: str, profile: str) -> Points:
         labels = split.database.labels.numpy(), split.query.labels.numpy()
     else:
         runner.run(runs[space], profile, fresh=not codes_at_hand(runs[space], profile))
-        codes = inspection.codes_of(runs[space], profile)
+        codes = runner.codes_of(runs[space], profile)
         parts, labels = (codes.database, codes.query), (codes.database_labels, codes.query_labels)
     return Points(parts[0][:N_DATABASE], parts[1][:N_QUERY], labels[0][:N_DATABASE], labels[1][:N_QUERY])
 
@@ -215,7 +215,7 @@ def collect(profile: str, *, fresh: bool = False) -> None:
             labels = {"database_labels": own.database_labels, "query_labels": own.query_labels}
             arrays = {name: xy.astype(np.float16) for name, xy in seen.items()}
             arrays |= {name: values.astype(np.uint8) for name, values in labels.items()}
-            records.write_arrays(folder / f"tsne_{space}_{perplexity:g}.npz", **arrays)
+            files.write_arrays(folder / f"tsne_{space}_{perplexity:g}.npz", **arrays)
             inner, _ = agreement(database, points_of("features", profile).database, own.database_labels)
             found[space] |= {
                 f"map_{perplexity:g}_database_same_class": same_class(database, own.database_labels),
@@ -227,7 +227,7 @@ def collect(profile: str, *, fresh: bool = False) -> None:
     rounded = {space: {k: runner.rounded(v) for k, v in own.items()} for space, own in found.items()}
     head = {"profile": profile, "dataset": get_profile(profile).pictures, "backbone": get_profile(profile).backbone}
     head |= {"openTSNE": version("openTSNE"), "seconds": round(time.monotonic() - began), "made_by": made_by(profile)}
-    records.write(folder / MEASURED, json.dumps(head | rounded, indent=1) + "\n")
+    files.write_text(folder / MEASURED, json.dumps(head | rounded, indent=1) + "\n")
 
 
 def recorded(space: str, perplexity: float, folder: Path = paths.COMMITTED / "artefacts") -> Points:

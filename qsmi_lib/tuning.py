@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from qsmi_lib import paths, records, runner
+from qsmi_lib import files, paths, runner
 from qsmi_lib.backbones import BACKBONES
-from qsmi_lib.config import RunConfig, known, short
+from qsmi_lib.config import RunConfig, short
 from qsmi_lib.configuring import COUNTS, configure
 from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.methods import METHODS
+from qsmi_lib.validation import known
 
 SEED = 0
 BITS = 48  # the length at which methods are tuned; the values hold for all
@@ -91,7 +92,7 @@ def tune(
     made_by = {name: made[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
     path = file_of(method, dataset, paths.tuning(profile), backbone=backbone, bits=bits, seed=seed, epochs=epochs)
-    records.write(path, json.dumps(search, indent=1) + "\n")
+    files.write_text(path, json.dumps(search, indent=1) + "\n")
     return search
 
 

@@ -10,14 +10,15 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from qsmi_lib import datasets, lsh, lsh_scores, paths, records, training
-from qsmi_lib.config import RunConfig, profile
+from qsmi_lib import datasets, files, lsh, lsh_scores, paths, training
+from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Split
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.hog import hog_opencv
-from qsmi_lib.inspection import SavedCodes
+from qsmi_lib.profiles import profile
 from qsmi_lib.progress import bar
+from qsmi_lib.records import SavedCodes
 from qsmi_lib.untrained import Projection
 
 BITS, TABLES = (8, 12, 16, 24), (4, 8, 16)
@@ -172,5 +173,5 @@ def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
 def _written(made: dict, file: str, name: str) -> dict:
     """`made`, written as an artefact of the profile `name`: a line a list."""
     text = re.sub(r"\[[^\[\]{}]*\]", lambda found: " ".join(found.group().split()), json.dumps(made, indent=1))
-    records.write(paths.results(name) / "artefacts" / file, text + "\n")
+    files.write_text(paths.results(name) / "artefacts" / file, text + "\n")
     return made

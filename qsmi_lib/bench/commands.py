@@ -32,7 +32,7 @@ def layers() -> None:
 def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
     """`evaluate` beside NumPy, scikit-learn and faiss on the same codes, then on larger and larger databases."""
     from qsmi_lib.bench.evaluation import SIZES, evaluation
-    from qsmi_lib.config import known
+    from qsmi_lib.validation import known
 
     for size in sizes:
         known("size", SIZES, size)
@@ -45,7 +45,7 @@ def indexes(sizes: tuple[str, ...]) -> None:
     """Recall of faiss's binary indexes against time and memory, over 10 thousand to 10 million generated codes."""
     from qsmi_lib.bench.indexes import SIZES
     from qsmi_lib.bench.indexes import indexes as work
-    from qsmi_lib.config import known
+    from qsmi_lib.validation import known
 
     for size in sizes:
         known("size", SIZES, size)

@@ -17,8 +17,9 @@ from sklearn.neighbors import NearestNeighbors
 from qsmi_lib.bench.measure import machine, peak_megabytes, save, seconds, table
 from qsmi_lib.evaluation import Evaluation, evaluate
 from qsmi_lib.experiments import grid
-from qsmi_lib.inspection import SavedCodes, codes_of
 from qsmi_lib.progress import bar
+from qsmi_lib.records import SavedCodes
+from qsmi_lib.runner import codes_of
 
 K, REPEATS = 5000, 5
 AGREE = 1e-12  # numbers that are closer are the same

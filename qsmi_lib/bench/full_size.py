@@ -15,10 +15,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from qsmi_lib import backbones, features, paths, records, runner, training
+from qsmi_lib import backbones, features, files, paths, runner, training
 from qsmi_lib.bench.full_size_tables import BATCH, SMALL_BATCH, TWENTY_WAY, batches, of_features, of_measured, of_plans
 from qsmi_lib.bench.measure import machine, save, seconds
-from qsmi_lib.config import known
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.datasets.generated import NOISE, POWER, SHAPES, Shape, generate
@@ -26,6 +25,7 @@ from qsmi_lib.datasets.subsets import n_way
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
+from qsmi_lib.validation import known
 
 BITS = 64  # the longest code of the three tables
 K = 5000  # of Table 8
@@ -88,7 +88,7 @@ def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
         parts.insert(0, SHARE.format(share=share))
     if share < 1 or len(shapes) < len(SHAPES):
         return "\n\n".join(parts) + "\n"
-    records.write(paths.results("benchmarks") / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
+    files.write_text(paths.results("benchmarks") / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
     return save("full_size", *parts)
 
 

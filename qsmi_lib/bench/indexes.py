@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from qsmi_lib import paths, records
+from qsmi_lib import files, paths
 from qsmi_lib.bench.measure import held_megabytes, machine, save, table
 from qsmi_lib.indexes import Answers, CodeIndex
 from qsmi_lib.progress import bar
@@ -85,7 +85,7 @@ def indexes(sizes: Sequence[str] = tuple(SIZES)) -> str:
     parts = HOW, machine(CPU, "faiss-cpu", "numpy"), table(headers, shown)
     if tuple(sizes) != tuple(SIZES):
         return "\n\n".join(parts) + "\n"
-    records.write(paths.results("benchmarks") / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
+    files.write_text(paths.results("benchmarks") / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
     return save("indexes", *parts)
 
 

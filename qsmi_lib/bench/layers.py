@@ -7,15 +7,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from qsmi_lib import paths, records
+from qsmi_lib import files, paths
 from qsmi_lib.bench.measure import machine, save, table
 from qsmi_lib.configuring import configure
-from qsmi_lib.datasets import Part
+from qsmi_lib.factory import build
 from qsmi_lib.grids import COMPARED, TRAINED
-from qsmi_lib.methods import METHODS, settings_of_loss
-from qsmi_lib.models import build
+from qsmi_lib.methods import METHODS
 from qsmi_lib.precision import autocast, resolve_precision
 from qsmi_lib.progress import bar
+from qsmi_lib.training import settings_of_loss
 
 BATCH, BITS, N_CLASSES = 128, 48, 10  # Section 4.3 states the batch; 48 bits are the paper's longest code
 ROUNDS = 15  # of all methods in turn; the median counts
@@ -35,7 +35,7 @@ def steps(method: str, device: torch.device) -> tuple[Callable[[], object], Call
     model = build(config.dataset, BITS, method, backbone=config.backbone).to(device)
     settings = settings_of_loss(config) | ({} if entry.on_step is None else dict(entry.on_step(0)))
     if entry.prepare is not None:
-        settings["targets"] = entry.prepare(Part(features, labels), config, model)
+        settings["targets"] = entry.prepare(features, labels, BITS, config.seed, config.options)
     hidden = model.hidden(features).relu().detach()
     precision = resolve_precision("auto", device)
 
@@ -86,7 +86,7 @@ def layers(device: torch.device | None = None) -> str:
     methods = (*COMPARED, *(name for name in TRAINED if name not in COMPARED))
     found = summary(measure(methods, device))
     place = machine(device)
-    records.write(paths.results("benchmarks") / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
+    files.write_text(paths.results("benchmarks") / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
     rows = [
         [METHODS[r["method"]].title, f"{r['update']:.3f}", f"{r['feed_forward']:.3f}", f"{r['overhead']:+.0%}"]
         for r in found.to_dict("records")

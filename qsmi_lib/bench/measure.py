@@ -13,7 +13,7 @@ from typing import TypeVar
 import torch
 from tabulate import tabulate
 
-from qsmi_lib import paths, records, training
+from qsmi_lib import files, paths, training
 
 T = TypeVar("T")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux alone has them
@@ -83,5 +83,5 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def save(name: str, *parts: str) -> str:
     """`parts` as paragraphs, written to results/benchmarks and returned."""
     text = "\n\n".join(parts) + "\n"
-    records.write(paths.results("benchmarks") / f"{name}.md", text)
+    files.write_text(paths.results("benchmarks") / f"{name}.md", text)
     return text

@@ -6,13 +6,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from qsmi_lib import datasets, models, training
+from qsmi_lib import datasets, factory, networks, training
 from qsmi_lib.bench.measure import machine, save, seconds, table
-from qsmi_lib.config import known
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.information import qsmi_objective
 from qsmi_lib.progress import bar
+from qsmi_lib.validation import known
 
 BITS = 48
 
@@ -38,7 +38,7 @@ def authors_style(split: Split, epochs: int) -> None:
     """The authors' style of loop: `DataLoader`, float32, each loss read by the host."""
     torch.manual_seed(0)
     device = split.train.inputs.device
-    model = models.build(split.name, BITS).to(device)
+    model = factory.build(split.name, BITS).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     loader = DataLoader(Pictures(split), batch_size=128, shuffle=True)
     for _ in range(epochs):
@@ -58,7 +58,7 @@ def train(dataset: str, epochs: int) -> str:
         ValueError: a data set without a network of its own; those that have one are listed.
         FileNotFoundError: the data are not on this machine.
     """
-    known("data set with a network of its own", models.NETWORKS, dataset)
+    known("data set with a network of its own", networks.NETWORKS, dataset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     split = datasets.load(dataset, device=device)
     own = training.resolve_precision("auto", device)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from qsmi_lib import backbones, features
-from qsmi_lib.config import FULL, known
 from qsmi_lib.datasets import cifar10, digit_pairs, digits, fashion_mnist, listed, protocols, subsets
 from qsmi_lib.datasets.picture_sets import PICTURE_SETS, PictureSet
+from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.datasets.splits import Part, Split, overlap
+from qsmi_lib.validation import known
 
 # A data set has fingerprint(draw), which where it can needs no data; find(), where the data lie or None; load(draw);
 # CLASSES, their names; MEAN and STD, where it gives images normalised; and, where find may say None, FETCH, how to get
@@ -66,55 +66,32 @@ def title(name: str) -> str:
     return f"{own} in place of {' and '.join(TITLES[of] for of in STANDS_FOR[name])}" if name in STANDS_FOR else own
 
 
-def load(
-    name: str, *, draw: int = 0, protocol: str = FULL, backbone: str = "", device: torch.device | str = "cpu"
-) -> Split:
-    """The data set `name`, resident on `device`.
+def load(name: str, *, draw: int = 0, protocol: str = FULL, device: torch.device | str = "cpu") -> Split:
+    """The data set `name`, resident on `device`; `training.load_split` gives a backbone's features instead.
 
     Args:
         name: a registry name, or the path of a folder, zip or list of pictures.
         draw: which split, where the protocol, or the data set as published, has several; never the training seed.
         protocol: how the data set is divided, one of `PROTOCOLS`.
-        backbone: the inputs are its features, which are computed once (see `features`); empty: the pictures.
         device: where the tensors lie.
 
     Raises:
-        ValueError: an unknown name (the known ones are listed), a file that is damaged (it is named), or a backbone
-            that has seen labels which the protocol does not give.
-        FileNotFoundError: data or weights are not on this machine; the message says how to get them.
+        ValueError: an unknown name (the known ones are listed), or a file that is damaged (it is named).
+        FileNotFoundError: the data are not on this machine; the message says how to get them.
     """
-    mark = fingerprint(name, draw, protocol, backbone)
+    mark = fingerprint(name, draw, protocol)
     whole = named(name).load(draw if protocol == FULL else 0)
-    if backbone:
-        whole = features.of_split(whole, backbone)
-    divided = PROTOCOLS[protocol](whole, draw)
-    return replace(divided, fingerprint=mark).to(device)
+    return replace(PROTOCOLS[protocol](whole, draw), fingerprint=mark).to(device)
 
 
-def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = "") -> str:
+def fingerprint(name: str, draw: int = 0, protocol: str = FULL) -> str:
     """What identifies the split `load` would give, without loading it."""
     module = named(name)
     if known("protocol", PROTOCOLS, protocol) is PROTOCOLS[FULL]:
-        mark = module.fingerprint(draw)
-    else:
-        if protocol in listed.PROTOCOLS:
-            listed.refuse(name, draw)
-        mark = f"{module.fingerprint(0)}-{protocol}-draw-{draw}"
-    if not backbone:
-        return mark
-    if protocol in FEW_LABELS:
-        backbones.refuse_leak(backbone, name, protocol)
-    return f"{mark}-{known('backbone', backbones.BACKBONES, backbone).mark}"
-
-
-def inventory() -> list[tuple[str, Path | str | None, str]]:
-    """Every data set and every backbone's weights: its name, where it lies or None, and how to get it."""
-    found = [(name, module.find(), getattr(module, "FETCH", "")) for name, module in DATASETS.items()]
-    for name, entry in backbones.BACKBONES.items():
-        file = next(iter(entry.files))
-        fetch = f"downloaded when first needed, or put {file} where QSMI_DATA points"
-        found.append((name, backbones.find(name), fetch if entry.url else f"put {file} where QSMI_DATA points"))
-    return found
+        return module.fingerprint(draw)
+    if protocol in listed.PROTOCOLS:
+        listed.refuse(name, draw)
+    return f"{module.fingerprint(0)}-{protocol}-draw-{draw}"
 
 
 __all__ = [
@@ -127,7 +104,6 @@ __all__ = [
     "Part",
     "Split",
     "fingerprint",
-    "inventory",
     "load",
     "named",
     "overlap",

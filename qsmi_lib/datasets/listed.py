@@ -10,7 +10,7 @@ import torch
 
 from qsmi_lib import paths
 from qsmi_lib.datasets.splits import Part, Split, stratified
-from qsmi_lib.records import write
+from qsmi_lib.files import write_text
 
 SHARE_TRAIN, SHARE_QUERY = 10, 10  # one training item in so many trains, one test item in so many asks: Table 5
 
@@ -74,7 +74,7 @@ def write_list(split: Split, path: Path) -> None:
     """Write what `draw_list` gives for `split` to `path`."""
     parts = draw_list(split)
     lines = [f'"data": "{split.fingerprint}"', f'"sha256": "{checksum(parts)}"']
-    write(path, "{" + ",\n ".join(lines + [f'"{name}": {json.dumps(own)}' for name, own in parts.items()]) + "}\n")
+    write_text(path, "{" + ",\n ".join(lines + [f'"{name}": {json.dumps(own)}' for name, own in parts.items()]) + "}\n")
 
 
 def refuse(name: str, draw: int) -> None:

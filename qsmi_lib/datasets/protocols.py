@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import torch
 
-from qsmi_lib.config import FULL
 from qsmi_lib.datasets.splits import Part, Split, stratified
 
+FULL = "full"  # the protocol in which a data set is used as published
 SHARE_HELD_OUT = 10  # one training item in so many is held out
 N_REDUCED = 5000  # items of the reduced training set, as in the spherical embedding's experiments
 

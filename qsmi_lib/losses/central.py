@@ -1,13 +1,13 @@
 """Central similarity: CSQ, CSQ with QSMI, and the hash centers that they, and the classifier, take. Unchecked cores."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.linalg import hadamard
-from torch import Tensor, nn
+from torch import Tensor
 
-from qsmi_lib.config import RunConfig
-from qsmi_lib.datasets import Part
 from qsmi_lib.losses.information import qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
 
@@ -121,9 +121,9 @@ def csq_qsmi_loss(
     return csq_loss(embeddings, targets, alpha=alpha) + a_csq * qsmi_loss(embeddings.tanh(), relevance)
 
 
-def prepare(train: Part, config: RunConfig, network: nn.Module) -> Tensor:
+def prepare(inputs: Tensor, labels: Tensor, bits: int, seed: int, options: Mapping) -> Tensor:
     """The targets of a run: the center of each item's class, random centers drawn by the run's seed."""
-    return item_centers(train.labels, config.bits, seed=config.seed)
+    return item_centers(labels, bits, seed=seed)
 
 
 def csq_objective(embeddings: Tensor, labels: Tensor, *, targets: Tensor, alpha: float) -> Tensor:

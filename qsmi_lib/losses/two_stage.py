@@ -1,11 +1,11 @@
 """CNNH: codes that factor the relevance of the training set first, then a regression onto them. Unchecked cores."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from qsmi_lib.config import RunConfig
-from qsmi_lib.datasets import Part
 from qsmi_lib.evaluation.compiling import compiled
 
 
@@ -56,9 +56,9 @@ def cnnh_loss(embeddings: Tensor, targets: Tensor) -> Tensor:
     return (embeddings - targets).square().mean()
 
 
-def prepare(train: Part, config: RunConfig, network: nn.Module) -> Tensor:
+def prepare(inputs: Tensor, labels: Tensor, bits: int, seed: int, options: Mapping) -> Tensor:
     """The targets of a run: the codes of the first stage."""
-    return cnnh_codes(train.labels, config.bits, seed=config.seed)
+    return cnnh_codes(labels, bits, seed=seed)
 
 
 def cnnh_objective(embeddings: Tensor, labels: Tensor, *, targets: Tensor) -> Tensor:

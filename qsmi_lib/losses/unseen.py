@@ -1,14 +1,12 @@
-"""QSMIH+U: the paper's extension for classes that training never sees. An unchecked core."""
+"""QSMI+U (the paper calls it QSMIH+U): its's extension for classes that training never sees. An unchecked core."""
+
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from qsmi_lib.config import RunConfig
-from qsmi_lib.datasets import Part
 from qsmi_lib.losses.information import qsmi_loss, quantization_penalty
 from qsmi_lib.losses.similarity import relevance_matrix
-
-SPACES = ("inputs", "embeddings")
 
 
 def qsmi_u_loss(
@@ -46,41 +44,27 @@ def qsmi_u_loss(
     return labelled + alpha * quantization_penalty(embeddings) + beta * qsmi_loss(embeddings, needs)
 
 
-def clusters(inputs: Tensor, model: nn.Module, *, space: str, n_clusters: int, seed: int) -> Tensor:
-    """k-means clusters of the training items (scikit-learn's, one k-means++ start).
+def clusters(inputs: Tensor, *, n_clusters: int, seed: int) -> Tensor:
+    """k-means clusters of items (scikit-learn's, one k-means++ start).
 
     Args:
-        inputs: images or features, the first axis being the items.
-        model: the network, as it is now.
-        space: "inputs", the pixels or frozen features themselves, or "embeddings", the network's present outputs.
+        inputs: (n, ...), pixels or frozen features.
         n_clusters: how many; 5 in the paper.
         seed: of the start.
 
     Returns:
-        int64 (n,), where the inputs lie.
+        int64 (n,), the number of each item's cluster, where the inputs lie.
     """
     from sklearn.cluster import KMeans
 
-    if space == "embeddings":
-        with torch.no_grad():
-            points = torch.cat([model(batch) for batch in inputs.split(1000)])
-    else:
-        points = inputs.flatten(1)
-    found = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(points.float().cpu().numpy())
-    return torch.from_numpy(found).long().to(inputs.device)
+    points = inputs.flatten(1).float().cpu().numpy()
+    cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(points)
+    return torch.from_numpy(cluster).long().to(inputs.device)
 
 
-def prepare(train: Part, config: RunConfig, network: nn.Module) -> Tensor:
-    """The targets of a run: the items' clusters, in the space and of the number that the run's options name."""
-    if config.options["space"] == "inputs" and config.options["refresh"] is not None:
-        raise ValueError("refresh needs space=embeddings: the inputs do not change, and nor would their clusters")
-    return clusters(
-        train.inputs,
-        network,
-        space=config.options["space"],
-        n_clusters=int(config.options["n_clusters"]),
-        seed=config.seed,
-    )
+def prepare(inputs: Tensor, labels: Tensor, bits: int, seed: int, options: Mapping) -> Tensor:
+    """The targets of a run: the clusters of its training items, as many as the option `n_clusters` says."""
+    return clusters(inputs, n_clusters=int(options["n_clusters"]), seed=seed)
 
 
 def qsmi_u_objective(

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from qsmi_lib import augmentation, config, models
+from qsmi_lib import augmentation, config, networks
 from qsmi_lib.augmentation import AUGMENTATIONS, flipped, flipped_and_shifted, shifted
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import Part
@@ -123,7 +123,7 @@ def test_what_is_no_picture_of_floats_is_refused(digits, name, change, kind):
 def seen(monkeypatch):
     """What training sees: the labels of each batch, its pictures, and the pictures on which it is measured."""
     found = {"labels": [], "trained": [], "measured": []}
-    loss, forward = METHODS["qsmi"].loss, models.DigitsMLP.forward
+    loss, forward = METHODS["qsmi"].loss, networks.DigitsMLP.forward
 
     def noting_loss(embeddings, labels, **settings):
         found["labels"].append(labels)
@@ -134,7 +134,7 @@ def seen(monkeypatch):
         return forward(network, images)
 
     monkeypatch.setitem(METHODS, "qsmi", replace(METHODS["qsmi"], loss=noting_loss))
-    monkeypatch.setattr(models.DigitsMLP, "forward", noting_forward)
+    monkeypatch.setattr(networks.DigitsMLP, "forward", noting_forward)
     return found
 
 

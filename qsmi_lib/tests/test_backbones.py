@@ -13,10 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from qsmi_lib import backbones, datasets, digits_backbones, paths
+from qsmi_lib import backbones, datasets, digits_backbones, paths, splits
 from qsmi_lib.backbone_networks import IMAGENET, BasicBlock, CifarResNet, DigitsNetwork, Pixels
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.datasets import cifar10
+from qsmi_lib.splits import load_split
 from qsmi_lib.weights import checksum, load_weights
 
 ZIP, RESNET = paths.data() / "cifar10.zip", paths.data() / "resnet56-cifar10.safetensors"
@@ -283,12 +284,12 @@ def test_what_was_trained_on_imagenet_knows_the_labels_of_ilsvrc(name):
 
 @pytest.mark.parametrize("protocol", [name for name in OF_TEN_CLASSES if name not in datasets.FEW_LABELS])
 def test_a_backbone_that_knows_the_labels_is_taken_where_all_are_given(protocol):
-    assert datasets.load("digits", protocol=protocol, backbone="digits_labels").train.inputs.shape[1] == 32
+    assert load_split("digits", protocol=protocol, backbone="digits_labels").train.inputs.shape[1] == 32
 
 
 @pytest.mark.parametrize("protocol", OF_TEN_CLASSES)
 def test_a_backbone_that_knows_no_labels_is_taken_everywhere(protocol):
-    split = datasets.load("digits", protocol=protocol, backbone="digits_pixels")
+    split = load_split("digits", protocol=protocol, backbone="digits_pixels")
     pixels = datasets.load("digits", protocol=protocol)
     network = backbones.load("digits_pixels")
     for name in ("train", "query", "database"):
@@ -297,7 +298,7 @@ def test_a_backbone_that_knows_no_labels_is_taken_everywhere(protocol):
         with torch.no_grad():
             torch.testing.assert_close(features.inputs, network(images.inputs), rtol=0.05, atol=0.05)  # bf16 or float32
     mark = BACKBONES["digits_pixels"].mark
-    assert split.fingerprint == datasets.fingerprint("digits", 0, protocol, "digits_pixels")
+    assert split.fingerprint == splits.fingerprint("digits", 0, protocol, "digits_pixels")
     assert split.fingerprint == f"{pixels.fingerprint}-{mark}"
 
 

@@ -13,7 +13,7 @@ from qsmi_lib.bench.measure import peak_megabytes
 from qsmi_lib.bench.training import Pictures
 from qsmi_lib.cli import main
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.inspection import SavedCodes
+from qsmi_lib.records import SavedCodes
 
 
 def call(*arguments):

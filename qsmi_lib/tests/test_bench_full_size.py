@@ -8,7 +8,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from qsmi_lib import models, paths
+from qsmi_lib import factory, paths
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.bench import full_size
 from qsmi_lib.bench.full_size_tables import PLANS, TWENTY_WAY, batches, hours, of_plans
@@ -33,7 +33,7 @@ def quick(monkeypatch):
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_head_is_the_papers_and_its_backbone_has_so_many_features(name):
-    model = models.of(configure(name, "qsmi", full_size.BITS))
+    model = factory.of(configure(name, "qsmi", full_size.BITS))
     assert BACKBONES[BACKBONE_OF[name]].n_features == SHAPES[name].n_features
     assert model.hidden.weight.shape == (2048, SHAPES[name].n_features)
 

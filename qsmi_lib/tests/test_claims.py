@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from qsmi_lib import claims, paths, runner
-from qsmi_lib.config import PROFILES, RunConfig
+from qsmi_lib.config import RunConfig
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import STEPS
-from qsmi_lib.inspection import SavedCodes
 from qsmi_lib.plotting import claims as plots
+from qsmi_lib.profiles import PROFILES
+from qsmi_lib.records import SavedCodes
 from qsmi_lib.tests.test_tables import invent
 
 

@@ -12,9 +12,9 @@ from joblib.externals.loky import get_reusable_executor
 from qsmi_lib import backbones, datasets, paths, report, rotated, runner, tuning
 from qsmi_lib import reproduce as module
 from qsmi_lib.cli import main
-from qsmi_lib.config import PROFILES
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import METHODS
+from qsmi_lib.profiles import PROFILES
 
 
 def call(*arguments: str):

@@ -7,8 +7,9 @@ from itertools import product
 
 import numpy as np
 import pytest
+from qsmi_lib.code_statistics import entropy
 
-from qsmi_lib.code_statistics import code_statistics, entropy
+from qsmi_lib.codes import code_statistics
 
 
 def slow_entropy(values):

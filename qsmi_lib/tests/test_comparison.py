@@ -11,8 +11,8 @@ from qsmi_lib import comparison, runner
 from qsmi_lib.comparison import collect, holm, load, moderated, paired
 from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.inspection import codes_of
-from qsmi_lib.records import write_arrays
+from qsmi_lib.files import write_arrays
+from qsmi_lib.runner import codes_of
 
 PROFILE = "toy"
 CONFIGS = [

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qsmi_lib import datasets, models
+from qsmi_lib import datasets, factory
 from qsmi_lib.configuring import configure
 from qsmi_lib.cross_batch import Memory
-from qsmi_lib.methods import METHODS, settings_of_loss
-from qsmi_lib.training import train
+from qsmi_lib.methods import METHODS
+from qsmi_lib.training import settings_of_loss, train
 
 SIZES = (4, 4, 4, 3, 4, 4)  # of the batches: the last of an epoch is shorter
 LABELS = {"single": (10,), "multi-hot": (2, 3)}  # numbers below, and columns
@@ -86,7 +86,7 @@ def plain_loop(config, split):
     """The weights after training as the paper has it, with a memory as a list."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        model, kept = models.build(config.dataset, config.bits), []
+        model, kept = factory.build(config.dataset, config.bits), []
         optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
         generator = torch.Generator().manual_seed(config.seed)
         for _ in range(config.epochs):

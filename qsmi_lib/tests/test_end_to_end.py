@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import backbones, datasets, features, models, paths, records, runner, untrained
+from qsmi_lib import backbones, datasets, factory, features, networks, paths, records, runner, splits, untrained
 from qsmi_lib.codes import pack
-from qsmi_lib.config import FULL
 from qsmi_lib.configuring import configure
+from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models import EndToEnd, HashHead
+from qsmi_lib.networks import EndToEnd, HashHead
+from qsmi_lib.splits import load_split
 from qsmi_lib.training import encode, train
 from qsmi_lib.weights import checksum
 
@@ -62,14 +63,14 @@ def test_a_hash_head_is_two_layers():
 @pytest.mark.parametrize("dataset", datasets.DATASETS)
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_frozen_features_of_any_backbone_get_a_head_of_their_width(dataset, name):
-    head = models.build(dataset, BITS, backbone=name)
+    head = factory.build(dataset, BITS, backbone=name)
     assert isinstance(head, HashHead)
     assert (head.hidden.in_features, head.dense.out_features) == (backbones.BACKBONES[name].n_features, BITS)
 
 
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.head is not None])
 def test_methods_bring_their_last_layer_to_features_too(method):
-    own, usual = models.build("digits", BITS, method), models.build("digits", BITS, method, backbone=NAME)
+    own, usual = factory.build("digits", BITS, method), factory.build("digits", BITS, method, backbone=NAME)
     assert isinstance(usual, HashHead) and type(usual.dense) is type(own.dense) is not nn.Linear
     assert usual.eval()(torch.randn(3, 32)).shape == (3, BITS)
 
@@ -78,16 +79,16 @@ def test_a_data_set_without_a_network_needs_a_backbone():
     with pytest.raises(
         ValueError, match="cifar10 has no network of its own: name a backbone, one of resnet56, squeezen"
     ):
-        models.build("cifar10", BITS)
+        factory.build("cifar10", BITS)
 
 
 def test_an_unknown_backbone_lists_the_known():
     with pytest.raises(ValueError, match=r"unknown backbone 'vgg'; known: alexnet, .*squeezenet1_1_keras"):
-        models.build("digits", BITS, backbone="vgg")
+        factory.build("digits", BITS, backbone="vgg")
 
 
 def test_end_to_end_is_the_head_after_the_published_backbone(digits):
-    model = models.of(TRAINED)
+    model = factory.of(TRAINED)
     assert isinstance(model, EndToEnd) and isinstance(model.head, HashHead)
     assert checksum(model.backbone).startswith(backbones.BACKBONES[NAME].tensors)
     images = digits.query.inputs[:5]
@@ -96,16 +97,17 @@ def test_end_to_end_is_the_head_after_the_published_backbone(digits):
 
 
 def test_without_weights_no_file_is_needed(no_weights):
-    model = models.of(TRAINED, weights=False)
+    model = factory.of(TRAINED, weights=False)
     assert (
-        model.state_dict().keys() == models.EndToEnd(backbones.assembled(NAME), HashHead(32, BITS)).state_dict().keys()
+        model.state_dict().keys()
+        == networks.EndToEnd(backbones.assembled(NAME), HashHead(32, BITS)).state_dict().keys()
     )
     assert not checksum(model.backbone).startswith(backbones.BACKBONES[NAME].tensors)
 
 
 def test_a_seed_gives_the_same_head_whether_the_backbone_is_trained_or_not():
-    frozen, trained = (seeded(models.of, config) for config in (FROZEN, TRAINED))
-    bare = seeded(models.of, TRAINED, weights=False)
+    frozen, trained = (seeded(factory.of, config) for config in (FROZEN, TRAINED))
+    bare = seeded(factory.of, TRAINED, weights=False)
     assert checksum(frozen) == checksum(trained.head) == checksum(bare.head)
 
 
@@ -113,18 +115,18 @@ def test_a_seed_gives_the_same_head_whether_the_backbone_is_trained_or_not():
 
 
 def test_a_trained_backbone_has_a_learning_rate_of_its_own():
-    model = models.of(TRAINED)
-    backbone, head = models.parameter_groups(model, TRAINED)
+    model = factory.of(TRAINED)
+    backbone, head = factory.parameter_groups(model, TRAINED)
     assert backbone["lr"] == 1e-4 and "lr" not in head
     own = [id(value) for group in (backbone, head) for value in group["params"]]
     assert sorted(own) == sorted(id(value) for value in model.parameters())
     assert {id(value) for value in backbone["params"]} == {id(value) for value in model.backbone.parameters()}
 
 
-@pytest.mark.parametrize("build", [lambda: models.build("digits", BITS), lambda: models.of(FROZEN)])
+@pytest.mark.parametrize("build", [lambda: factory.build("digits", BITS), lambda: factory.of(FROZEN)])
 def test_every_other_network_has_one_learning_rate(build):
     model = build()
-    (group,) = models.parameter_groups(model, FROZEN)
+    (group,) = factory.parameter_groups(model, FROZEN)
     assert list(group) == ["params"] and [id(v) for v in group["params"]] == [id(v) for v in model.parameters()]
 
 
@@ -138,7 +140,7 @@ def test_each_part_moves_at_its_own_rate(digits, backbone_rate, rate):
     """Adam's first step is the learning rate for every weight with a gradient: one batch, one step."""
     settings = {"backbone_learning_rate": backbone_rate, "learning_rate": rate, "precision": "float32"}
     config = configure("digits", "qsmi", BITS, backbone=NAME, epochs=1, batch_size=len(digits.train), **settings)
-    before, after = seeded(models.of, config, seed=config.seed), train(config, digits).model
+    before, after = seeded(factory.of, config, seed=config.seed), train(config, digits).model
     assert largest_step(before.backbone, after.backbone) == pytest.approx(backbone_rate, rel=0.01)
     assert largest_step(before.head, after.head) == pytest.approx(rate, rel=0.01)
 
@@ -147,14 +149,14 @@ def test_a_frozen_backbone_stays(results):
     split = runner.split_of(FROZEN)
     before = split.train.inputs.clone()
     trained = train(FROZEN, split)
-    assert isinstance(trained.model, HashHead) and largest_step(seeded(models.of, FROZEN), trained.model) > 0
+    assert isinstance(trained.model, HashHead) and largest_step(seeded(factory.of, FROZEN), trained.model) > 0
     assert torch.equal(split.train.inputs, before) and not split.train.inputs.requires_grad
     assert checksum(backbones.load(NAME)).startswith(backbones.BACKBONES[NAME].tensors)
 
 
 def test_items_are_encoded_few_at_a_time_where_the_backbone_takes_part():
-    assert models.batch_size(FROZEN) == models.batch_size(configure("digits", "qsmi", BITS)) == 1000
-    assert models.batch_size(TRAINED) == features.batch_size(NAME)
+    assert factory.batch_size(FROZEN) == factory.batch_size(configure("digits", "qsmi", BITS)) == 1000
+    assert factory.batch_size(TRAINED) == features.batch_size(NAME)
 
 
 # Splits
@@ -186,9 +188,9 @@ def test_a_run_is_recorded_and_its_model_gives_its_codes_without_any_weights_at_
     assert len(record["history"]) == 1
     split, precision = runner.split_of(config), record["provenance"]["precision"]
     monkeypatch.setattr(backbones, "find", lambda name: pytest.fail("weights are not needed"))
-    model, loaded = models.load(paths.model("digits", path.stem))
+    model, loaded = factory.load(paths.model("digits", path.stem))
     assert loaded == config and not model.training
-    size = models.batch_size(config)
+    size = factory.batch_size(config)
     found = encode(model, split.query.inputs, precision=precision, batch_size=size)
     stored = np.load(paths.codes("digits", path.stem))
     assert np.array_equal(stored["query"], pack(found.numpy()))
@@ -196,9 +198,9 @@ def test_a_run_is_recorded_and_its_model_gives_its_codes_without_any_weights_at_
 
 
 def test_a_saved_model_is_the_one_that_was_trained(tmp_path, digits, no_weights):
-    model = seeded(models.of, TRAINED, weights=False).eval()
-    models.save(model, TRAINED, tmp_path / "model.safetensors")
-    loaded, config = models.load(tmp_path / "model.safetensors")
+    model = seeded(factory.of, TRAINED, weights=False).eval()
+    factory.save(model, TRAINED, tmp_path / "model.safetensors")
+    loaded, config = factory.load(tmp_path / "model.safetensors")
     assert config == TRAINED and checksum(loaded) == checksum(model)
     assert torch.equal(encode(loaded, digits.query.inputs), encode(model, digits.query.inputs))
 
@@ -206,9 +208,9 @@ def test_a_saved_model_is_the_one_that_was_trained(tmp_path, digits, no_weights)
 def test_a_model_of_another_kind_is_named(tmp_path):
     """A head alone is no backbone with a head."""
     path = tmp_path / "model.safetensors"
-    models.save(models.of(FROZEN), TRAINED, path)
+    factory.save(factory.of(FROZEN), TRAINED, path)
     with pytest.raises(ValueError, match=f"{path} is damaged, or not a model that qsmi_lib saved: ."):
-        models.load(path)
+        factory.load(path)
 
 
 def test_records_of_frozen_and_trained_backbones_and_of_other_weights_have_names_of_their_own():
@@ -238,11 +240,11 @@ def seen(tmp_path_factory):
     """The digits as their backbone sees them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QSMI_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield datasets.load("digits", backbone=NAME)
+        yield load_split("digits", backbone=NAME)
 
 
 def fitted(method, split, bits=16, seed=0):
-    network = models.build("digits", bits, method, backbone=NAME).eval()
+    network = factory.build("digits", bits, method, backbone=NAME).eval()
     network.fit(split.train.inputs, seed)
     return network
 
@@ -275,8 +277,8 @@ def test_training_is_fitting_to_features(seen, method):
 @pytest.mark.parametrize("method", WITHOUT_LOSS)
 def test_a_hash_of_features_is_saved_and_comes_back(seen, tmp_path, method):
     network, config = fitted(method, seen), configure("digits", method, 16, backbone=NAME)
-    models.save(network, config, tmp_path / "model.safetensors")
-    loaded, loaded_config = models.load(tmp_path / "model.safetensors")
+    factory.save(network, config, tmp_path / "model.safetensors")
+    loaded, loaded_config = factory.load(tmp_path / "model.safetensors")
     assert loaded_config == config
     assert torch.equal(encode(loaded, seen.query.inputs), encode(network, seen.query.inputs))
 
@@ -291,7 +293,7 @@ def test_as_many_bits_as_features(seen, method):
 @pytest.mark.parametrize("method", WITHOUT_LOSS)
 def test_more_bits_than_features_are_refused(method):
     with pytest.raises(ValueError, match="bits must be at most 32, the width of the features, got 33"):
-        models.build("digits", 33, method, backbone=NAME)
+        factory.build("digits", 33, method, backbone=NAME)
 
 
 def test_lsh_of_features_projects_on_random_directions(seen):
@@ -305,7 +307,7 @@ def test_a_hash_of_features_is_run_and_recorded():
     config = configure("digits", "lsh", BITS, backbone=NAME)
     record = runner.run(config, "digits")
     assert record["history"] == [] and 0.1 < record["metrics"]["map"] <= 1
-    assert record["provenance"]["fingerprint"] == datasets.fingerprint("digits", backbone=NAME)
+    assert record["provenance"]["fingerprint"] == splits.fingerprint("digits", backbone=NAME)
 
 
 @pytest.mark.parametrize("method", WITHOUT_LOSS)
@@ -325,7 +327,7 @@ def test_the_networks_of_table_5_train_end_to_end(name, monkeypatch):
     part = datasets.Part(pictures, torch.tensor([0, 0, 1, 1]))
     split = datasets.Split("cifar10", part, part, part, "four pictures", datasets.DATASETS["cifar10"].CLASSES)
     config = configure("cifar10", "qsmi", 8, backbone=name, backbone_learning_rate=1e-4, epochs=1, batch_size=4)
-    before = checksum(seeded(models.of, config).backbone)
+    before = checksum(seeded(factory.of, config).backbone)
     trained = train(config, split)
     assert checksum(trained.model.backbone) != before
     assert encode(trained.model, pictures, precision=trained.precision, batch_size=2).shape == (4, 8)

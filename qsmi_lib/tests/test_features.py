@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import backbones, datasets, features
+from qsmi_lib import backbones, features
 from qsmi_lib.datasets import Part, Split
 from qsmi_lib.precision import autocast, resolve_precision
+from qsmi_lib.splits import load_split
 
 N, BATCH = 23, 5  # five batches, the last one shorter
 
@@ -323,7 +324,7 @@ def test_a_batch_on_a_cpu_is_as_large_as_its_cache_holds(monkeypatch):
 
 def test_features_of_pictures_as_they_were_published_are_divided_by_the_protocol(digits):
     """The features of an item do not depend on who trains."""
-    whole = datasets.load("digits", backbone="digits_pixels")
-    split = datasets.load("digits", protocol="sampled_all", backbone="digits_pixels")
+    whole = load_split("digits", backbone="digits_pixels")
+    split = load_split("digits", protocol="sampled_all", backbone="digits_pixels")
     items = {item.tobytes() for item in torch.cat([whole.train.inputs, whole.query.inputs]).numpy()}
     assert {item.tobytes() for item in split.database.inputs.numpy()} <= items

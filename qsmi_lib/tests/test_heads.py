@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from qsmi_lib import models
+from qsmi_lib import factory
 from qsmi_lib.configuring import configure
 from qsmi_lib.heads import ClassWords, DivideAndEncode
 from qsmi_lib.losses.central import classifier_objective
@@ -108,12 +108,12 @@ def test_the_code_is_the_word_of_a_class_that_has_most_of_the_probability(bits):
 @pytest.mark.parametrize("method", ["classifier", "dnnh"])
 def test_a_saved_model_gives_the_same_codes(method, tmp_path):
     config = configure("digits", method, 12)
-    model = seeded(models.build, config.dataset, config.bits, config.method)
+    model = seeded(factory.build, config.dataset, config.bits, config.method)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    models.save(model, config, tmp_path / "model.safetensors")
-    loaded, loaded_config = models.load(tmp_path / "model.safetensors")
+    factory.save(model, config, tmp_path / "model.safetensors")
+    loaded, loaded_config = factory.load(tmp_path / "model.safetensors")
     images = features(40, 64).reshape(40, 1, 8, 8)
     assert loaded_config == config
     codes = encode(model.eval(), images)
@@ -123,4 +123,4 @@ def test_a_saved_model_gives_the_same_codes(method, tmp_path):
 
 def test_a_trained_network_ends_in_the_head_of_its_method():
     for method, head in {"classifier": ClassWords, "dnnh": DivideAndEncode, "qsmi": torch.nn.Linear}.items():
-        assert type(models.build("digits", 12, method).dense) is head
+        assert type(factory.build("digits", 12, method).dense) is head

@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from qsmi_lib import losses
-from qsmi_lib.config import RunConfig
-from qsmi_lib.datasets import Part
 from qsmi_lib.losses import central, policy, two_stage
 from qsmi_lib.tests import slow_methods as slow
 
@@ -94,9 +92,9 @@ def test_even_votes_are_settled_by_one_word_of_the_seed():
 
 @pytest.mark.parametrize("labels", [torch.arange(6) % 3, MULTI_HOT, MULTI_HOT.bool()], ids=["single", "int", "bool"])
 def test_the_targets_of_a_run_are_the_codes_of_its_seed(labels):
-    part, config = Part(torch.zeros(6, 2), labels), RunConfig("digits", "csq", 12, seed=3)
-    assert torch.equal(central.prepare(part, config, None), losses.item_centers(labels, 12, seed=3))
-    assert torch.equal(two_stage.prepare(part, config, None), losses.cnnh_codes(labels, 12, seed=3))
+    arguments = (torch.zeros(6, 2), labels, 12, 3, {})
+    assert torch.equal(central.prepare(*arguments), losses.item_centers(labels, 12, seed=3))
+    assert torch.equal(two_stage.prepare(*arguments), losses.cnnh_codes(labels, 12, seed=3))
 
 
 # CNNH

@@ -11,9 +11,9 @@ import torch
 
 from qsmi_lib import losses
 from qsmi_lib.configuring import configure
-from qsmi_lib.datasets import Part
 from qsmi_lib.losses import checks
-from qsmi_lib.methods import METHODS, settings_of_loss
+from qsmi_lib.methods import METHODS
+from qsmi_lib.training import settings_of_loss
 
 N = 6
 TRAINED = [name for name, method in METHODS.items() if method.loss is not None]
@@ -63,7 +63,7 @@ def objective(variant, kind, bits, step=0):
     if name == "qsmi_u":
         more["targets"] = torch.arange(len(labels)) // 2  # clusters: too few items here to find any
     elif method.prepare is not None:
-        more["targets"] = method.prepare(Part(torch.zeros(len(labels), 1), labels), config, None)
+        more["targets"] = method.prepare(torch.zeros(len(labels), 1), labels, bits, 0, config.options)
     width = n_classes(labels) if name == "classifier" else bits
     return random_embeddings(len(labels), width), lambda y: method.loss(y, labels, **settings_of_loss(config), **more)
 

@@ -11,8 +11,8 @@ from qsmi_lib import method_tables, paths, runner, tuning
 from qsmi_lib.configuring import configure
 from qsmi_lib.experiments import grid
 from qsmi_lib.grids import TRAINED, UNTRAINED
-from qsmi_lib.inspection import codes_of
 from qsmi_lib.methods import METHODS
+from qsmi_lib.runner import codes_of
 
 PROFILE = "toy"
 

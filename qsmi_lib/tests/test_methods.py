@@ -7,15 +7,14 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-from qsmi_lib.config import PROFILES, RunConfig, profile
+from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure, epochs_of, options_of
-from qsmi_lib.datasets import DATASETS, STANDS_FOR, Part
-from qsmi_lib.method import by_dataset
-from qsmi_lib.methods import METHODS, settings_of_loss
+from qsmi_lib.datasets import DATASETS, STANDS_FOR
+from qsmi_lib.methods import METHODS, by_dataset
 from qsmi_lib.paths import PUBLISHED
-from qsmi_lib.training import train
+from qsmi_lib.profiles import PROFILES, profile
+from qsmi_lib.training import settings_of_loss, train
 
 PAPER_BITS = (12, 24, 36, 48)
 
@@ -59,7 +58,7 @@ def loss_of(name, outputs, labels, **settings):
         torch.manual_seed(0)
         more = {} if entry.on_step is None else entry.on_step(0)
         if entry.prepare is not None:
-            more = more | {"targets": entry.prepare(Part(outputs, labels), config, nn.Identity())}
+            more = more | {"targets": entry.prepare(outputs, labels, config.bits, config.seed, config.options)}
         return entry.loss(outputs, labels, **settings_of_loss(config), **more)
 
 
@@ -86,8 +85,8 @@ def test_every_setting_of_a_loss_has_a_say(name):
 @pytest.mark.parametrize("name", [name for name in LEARNT if METHODS[name].prepare is not None])
 def test_prepared_targets_have_a_row_an_item_and_do_not_change(name, digits):
     config, part = configure("digits", name, 12), digits.train[:60]
-    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 12))
-    targets, again = (METHODS[name].prepare(part, config, network) for _ in range(2))
+    arguments = (part.inputs, part.labels, 12, 0, config.options)
+    targets, again = (METHODS[name].prepare(*arguments) for _ in range(2))
     assert len(targets) == 60 and torch.equal(targets, again)
 
 
@@ -194,7 +193,7 @@ def test_settings_and_options_override_a_methods_own_numbers():
         ("spring", {"form": 3.0}, "unknown form '3.0'; known: dtsh"),
         ("lsh", {"epochs": 2}, "unknown setting of lsh 'epochs'; known: backbone, bits, draw, precision"),
         ("itq", {"learning_rate": 0.1}, "unknown setting of itq 'learning_rate'; known: backbone, bits"),
-        ("qsmi_u", {"space": "pixels"}, "unknown space 'pixels'; known: embeddings, inputs"),
+        ("qsmi_u", {"space": "pixels"}, "unknown space 'pixels'; known: inputs"),
         ("csq", {"head": "deep"}, "unknown head 'deep'; known: csq, narrow, wide"),
         ("lsh", {"head": "wide"}, "unknown setting of lsh 'head'; known: backbone, bits"),
         ("lsh", {"schedule": "cosine"}, "unknown setting of lsh 'schedule'; known: backbone, bits"),
@@ -236,9 +235,9 @@ def test_a_count_that_is_none_is_refused(value):
 
 
 def test_options_that_are_names_start_with_the_first():
-    config = configure("digits", "qsmi_u", 12, refresh=5)
+    config = configure("digits", "qsmi_u", 12)
     assert config.options == {
-        "information_needs": None, "beta": 0.5, "n_clusters": 5.0, "space": "inputs", "refresh": 5.0
+        "information_needs": None, "beta": 0.5, "n_clusters": 5.0, "space": "inputs", "refresh": None
     }  # fmt: skip
     assert set(config.options) == set(options_of("qsmi_u"))
     assert set(settings_of_loss(config)) == {"information_needs", "beta", "alpha"}

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from qsmi_lib import heads, models, untrained
+from qsmi_lib import factory, heads, networks, untrained
 from qsmi_lib.configuring import configure
 from qsmi_lib.methods import METHODS
 from qsmi_lib.paths import PUBLISHED
@@ -24,7 +24,7 @@ def images(side, width=None, n=50):
 def seeded(dataset, bits=BITS, method="qsmi"):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return models.build(dataset, bits, method)
+        return factory.build(dataset, bits, method)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ SHAPES = {
 SIDES = {"fashion_mnist": (28, 28), "digits": (8, 8), "digit_pairs": (8, 16)}
 
 
-@pytest.mark.parametrize("dataset", models.NETWORKS)
+@pytest.mark.parametrize("dataset", networks.NETWORKS)
 def test_a_network_has_these_parameters_and_no_other(dataset):
     parameters = seeded(dataset).named_parameters()
     assert {name: tuple(value.shape) for name, value in parameters} == SHAPES[dataset]
@@ -110,7 +110,7 @@ def test_digits_mlp_is_two_layers(network):
 def test_the_layout_on_a_device_does_not_change_embeddings():
     network = seeded("fashion_mnist")
     before = network(images(28))
-    after = models.to_device(network, torch.device("cpu"))(images(28))
+    after = networks.to_device(network, torch.device("cpu"))(images(28))
     assert network.convolution_2.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
@@ -118,7 +118,7 @@ def test_the_layout_on_a_device_does_not_change_embeddings():
 OWN = {"dnnh": heads.DivideAndEncode, "classifier": heads.ClassWords}
 
 
-@pytest.mark.parametrize("dataset", models.NETWORKS)
+@pytest.mark.parametrize("dataset", networks.NETWORKS)
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is not None])
 def test_methods_share_the_network_but_for_the_last_layer_of_some(dataset, method):
     network, usual = seeded(dataset, method=method), seeded(dataset)
@@ -131,7 +131,7 @@ def test_methods_share_the_network_but_for_the_last_layer_of_some(dataset, metho
 
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
 def test_a_method_that_nothing_trains_is_a_module_of_its_own(method):
-    network = models.build("digits", BITS, method)
+    network = factory.build("digits", BITS, method)
     assert isinstance(network, untrained.Projection)
     assert not list(network.parameters())
 
@@ -147,18 +147,18 @@ def test_a_method_that_nothing_trains_is_a_module_of_its_own(method):
 )
 def test_a_code_length_that_a_method_cannot_give_is_refused(bits, method, message):
     with pytest.raises(ValueError, match=message):
-        models.build("digits", bits, method)
+        factory.build("digits", bits, method)
 
 
 def test_an_unknown_data_set_lists_the_known():
     with pytest.raises(ValueError, match=r"unknown data set 'mnist'; known: .*digits.*fashion_mnist.*; or the path of"):
-        models.build("mnist", BITS)
+        factory.build("mnist", BITS)
 
 
 @pytest.mark.parametrize("bits", [0, -1, True, 1.5, "12", None])
 def test_bits_are_a_whole_number_of_at_least_1(bits):
     with pytest.raises(ValueError, match=f"bits must be a whole number of at least 1, got {bits!r}"):
-        models.build("digits", bits)
+        factory.build("digits", bits)
 
 
 # Models on disk
@@ -177,9 +177,9 @@ def test_bits_are_a_whole_number_of_at_least_1(bits):
 def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, method):
     path = tmp_path / "new" / "folder" / "model.safetensors"
     config = configure(dataset, method, BITS, seed=3, protocol="held_out")
-    network = models.to_device(seeded(dataset, method=method), torch.device("cpu")).eval()
-    models.save(network, config, path)
-    loaded, loaded_config = models.load(path)
+    network = networks.to_device(seeded(dataset, method=method), torch.device("cpu")).eval()
+    factory.save(network, config, path)
+    loaded, loaded_config = factory.load(path)
     assert loaded_config == config
     assert not loaded.training
     pictures = images(*SIDES[dataset])
@@ -216,15 +216,15 @@ DAMAGES = {
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_file_that_is_no_model_is_named(tmp_path, network, damage):
     path = tmp_path / "model.safetensors"
-    models.save(network, CONFIG, path)
+    factory.save(network, CONFIG, path)
     damage(path)
     with pytest.raises(ValueError, match=f"{path} is damaged, or not a model that qsmi_lib saved: ."):
-        models.load(path)
+        factory.load(path)
 
 
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
-        models.load(tmp_path / "nothing.safetensors")
+        factory.load(tmp_path / "nothing.safetensors")
 
 
 @pytest.mark.parametrize("interruption", [OSError("No space left on device"), KeyboardInterrupt()])
@@ -235,10 +235,10 @@ def test_a_failing_save_leaves_the_old_model_and_nothing_else(tmp_path, network,
         raise interruption
 
     path = tmp_path / "models" / "model.safetensors"
-    models.save(network, CONFIG, path)
+    factory.save(network, CONFIG, path)
     before = path.read_bytes()
-    monkeypatch.setattr(models, "save_weights", write_a_part)
+    monkeypatch.setattr(factory, "save_weights", write_a_part)
     with pytest.raises(type(interruption)):
-        models.save(network, CONFIG, path)
+        factory.save(network, CONFIG, path)
     assert list(path.parent.iterdir()) == [path]
     assert path.read_bytes() == before

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 from torch import nn
 
-from qsmi_lib import backbones, datasets, features, models, paths, runner
+from qsmi_lib import backbones, datasets, factory, features, networks, paths, runner
 from qsmi_lib.backbones import Backbone
 from qsmi_lib.cli import main
 from qsmi_lib.codes import pack
@@ -175,13 +175,13 @@ def test_the_saved_model_gives_the_saved_codes(tmp_path, rate):
     """Of frozen features, and of a backbone that is trained from the files."""
     source = write_folder(tmp_path / "own", FORMS["lists of parts"][0])
     record, codes, path = recorded(call(source, "--backbone-learning-rate", rate, "--precision", "float32"))
-    model, config = models.load(paths.model("quick", path.stem))
+    model, config = factory.load(paths.model("quick", path.stem))
     split = runner.split_of(config)
     assert isinstance(split.query.inputs, torch.Tensor) == (rate == 0)
-    found = encode(model, split.query.inputs, batch_size=models.batch_size(config))
+    found = encode(model, split.query.inputs, batch_size=factory.batch_size(config))
     assert np.array_equal(codes["query"], pack(found.numpy()))
     assert record["config"].get("backbone_learning_rate", 0) == rate
-    assert (models.batch_size(config) <= features.PIXELS // 32**2) or rate == 0
+    assert (factory.batch_size(config) <= features.PIXELS // 32**2) or rate == 0
 
 
 def test_a_trained_backbone_gives_the_same_from_folder_and_zip(tmp_path):
@@ -205,7 +205,7 @@ def test_a_head_may_be_chosen(tmp_path, head):
     source = write_folder(tmp_path / "own", FORMS["a table"][0])
     record, _, path = recorded(call(source, "--head", head))
     assert record["config"].get("head", "narrow") == head
-    assert type(models.load(paths.model("quick", path.stem))[0]) is type(models.HEADS[head](16, 8))
+    assert type(factory.load(paths.model("quick", path.stem))[0]) is type(networks.HEADS[head](16, 8))
 
 
 def test_protocols_of_classes_take_a_folder(tmp_path):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from qsmi_lib import datasets
+from qsmi_lib import datasets, splits
 from qsmi_lib.datasets import picture_sets
 from qsmi_lib.datasets.picture_sets import PICTURE_SETS, PictureSet, Version
 from qsmi_lib.datasets.pictures import Pictures
 from qsmi_lib.datasets.quotas import AtRandom, PerLabel
+from qsmi_lib.splits import load_split
 from qsmi_lib.tests.small_pictures import WRITERS, listing, picture, table, write_folder, write_zip
 
 ONE = picture(0)  # where what a picture shows does not matter
@@ -422,7 +423,7 @@ def test_features_of_a_path_are_those_of_its_decoded_pictures(tmp_path, monkeypa
     sources = [str(write(tmp_path / "own", content)) for write in WRITERS.values()]
     monkeypatch.setattr(datasets.backbones, "load", lambda name: torch.nn.Sequential(torch.nn.Flatten()).eval())
     monkeypatch.setattr(torch.nn.Flatten, "forward", lambda self, images: images.float().mean(dim=(2, 3)))
-    folder, packed = (datasets.load(source, backbone="resnet56") for source in sources)
+    folder, packed = (load_split(source, backbone="resnet56") for source in sources)
     assert folder.fingerprint == packed.fingerprint
     pictures = datasets.load(sources[0]).query.inputs[:]
     for own in (folder, packed):
@@ -443,8 +444,8 @@ def test_titles_say_what_stands_in_for_what():
 
 
 def test_the_inventory_has_all_of_them(data):
-    found = {name: (place, fetch) for name, place, fetch in datasets.inventory()}
+    found = {name: (place, fetch) for name, place, fetch in splits.inventory()}
     assert found.keys() >= PICTURE_SETS.keys()
     write_zip(data / "ms-coco", {})
-    found = {name: (place, fetch) for name, place, fetch in datasets.inventory()}
+    found = {name: (place, fetch) for name, place, fetch in splits.inventory()}
     assert found["ms_coco"][0] == data / "ms-coco.zip" and found["nus_wide"] == (None, PICTURE_SETS["nus_wide"].FETCH)

@@ -11,7 +11,7 @@ from hypothesis import given
 from torch import nn
 from torch.nn.functional import max_pool2d
 
-from qsmi_lib import models
+from qsmi_lib import networks
 from qsmi_lib.pooling import pooled_relu
 
 CPU = torch.device("cpu")
@@ -191,12 +191,12 @@ def test_the_network_is_that_of_pytorchs_modules(precision, layout):
     """Outputs, and the gradient of every weight; also where `to_device` has put it."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        own, theirs, images = models.FashionCNN(12), Plain(12), torch.randn(9, 1, 28, 28)
+        own, theirs, images = networks.FashionCNN(12), Plain(12), torch.randn(9, 1, 28, 28)
     theirs.load_state_dict(own.state_dict())
     found = []
     for network in (own, theirs):
         if layout is torch.channels_last:
-            network = models.to_device(network, CPU)
+            network = networks.to_device(network, CPU)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
             outputs = network(images)
         assert outputs.dtype == precision
@@ -211,8 +211,10 @@ def test_the_network_is_that_of_pytorchs_modules(precision, layout):
 @pytest.mark.parametrize("precision", DTYPES, ids=str)
 def test_in_training_the_network_takes_the_short_way(precision, monkeypatch):
     names = []
-    monkeypatch.setattr(models, "pooled_relu", lambda x: names.append(pooled_relu(x).grad_fn.name()) or pooled_relu(x))
-    network = models.to_device(models.FashionCNN(12), CPU)
+    monkeypatch.setattr(
+        networks, "pooled_relu", lambda x: names.append(pooled_relu(x).grad_fn.name()) or pooled_relu(x)
+    )
+    network = networks.to_device(networks.FashionCNN(12), CPU)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
         network(torch.zeros(2, 1, 28, 28))
     assert names == [SHORT, SHORT]

@@ -10,8 +10,9 @@ from torch.autograd import gradcheck
 from qsmi_lib import losses
 from qsmi_lib.configuring import configure
 from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.methods import METHODS, settings_of_loss
+from qsmi_lib.methods import METHODS
 from qsmi_lib.tests import slow_losses as slow
+from qsmi_lib.training import settings_of_loss
 
 N, BITS = 12, 5
 SINGLE = torch.tensor([7, 7, 7, 7, 7, 7, 0, 0, 0, 2, 2, 5])

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from qsmi_lib import datasets
-from qsmi_lib.config import FULL
 from qsmi_lib.datasets import Part, Split, fashion_mnist, overlap, protocols, subsets
-from qsmi_lib.datasets.protocols import PROTOCOLS
+from qsmi_lib.datasets.protocols import FULL, PROTOCOLS
 
 COMMAND = "apt-get install dataset-fashion-mnist"
 HELD_OUT = ("held_out", "reduced_held_out")

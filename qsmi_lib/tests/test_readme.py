@@ -8,13 +8,12 @@ import subprocess
 import pytest
 
 from qsmi_lib.cli import main
-from qsmi_lib.config import PROFILES
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import load
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import METHODS
 from qsmi_lib.paths import ROOT
-from qsmi_lib.together import can_stack
+from qsmi_lib.profiles import PROFILES
 from qsmi_lib.training import train
 
 TEXT = (ROOT / "README.md").read_text()
@@ -45,7 +44,6 @@ def test_the_fourth_snippet_is_a_method_that_learns(monkeypatch):
     monkeypatch.setitem(METHODS, "mine", names["MINE"])
     history = train(configure("digits", "mine", 12, epochs=3), load("digits")).history
     assert history[-1]["loss"] < history[0]["loss"]
-    assert not can_stack(configure("digits", "mine", 12))  # until it says that its loss stacks
 
 
 def test_the_first_snippet_runs(capsys):

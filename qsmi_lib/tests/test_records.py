@@ -1,10 +1,8 @@
 """Runs and their records: what is written, when a run is repeated, and which sources made it."""
 
-import inspect
 import json
 import os
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,9 @@ import torch
 from joblib import delayed
 from joblib.externals.loky import get_reusable_executor
 
-from qsmi_lib import models, records, runner, sources, training
+from qsmi_lib import factory, records, runner, training
 from qsmi_lib.codes import unpack
 from qsmi_lib.configuring import configure
-from qsmi_lib.losses.information import qsmi_objective
-from qsmi_lib.methods import METHODS, Method
 from qsmi_lib.workers import workers
 
 PROFILE = "toy"
@@ -27,7 +23,7 @@ DESIGN = {  # the keys that DESIGN fixes
     "config": {"dataset", "method", "bits", "seed", "epochs", "alpha", "batch_size", "learning_rate"},
     "metrics": {"map_11pt", "map", "map_expected", "precision_radius2", "empty_radius2", "precision_at_recall"},
     "provenance": {
-        "commit", "dirty", "source_hash", "torch", "device", "threads", "precision",
+        "commit", "dirty", "torch", "device", "threads", "precision",
         "seconds_train", "seconds_evaluate", "started",
     },
 }  # fmt: skip
@@ -63,7 +59,6 @@ def test_a_record_is_json_with_the_fixed_keys(results):
         assert names <= set(stored[part])
     assert stored["config"] == CONFIG.to_dict()
     assert stored["provenance"]["precision"] == "float32"
-    assert stored["provenance"]["source_hash"] == sources.source_hash(CONFIG)
     assert [entry["epoch"] for entry in stored["history"]] == [1]
     assert len(stored["metrics"]["precision_at_recall"]) == 11
     assert set(stored["metrics"]["map_at_k"]) == {"1", "10", "100", "1000"}
@@ -95,7 +90,7 @@ def test_the_stored_codes_give_the_recorded_metrics(results):
 def test_the_stored_model_gives_the_stored_codes(results, digits):
     run()
     [path] = (results / PROFILE / "models").iterdir()
-    model, config = models.load(path)
+    model, config = factory.load(path)
     assert config == CONFIG
     [path] = (results / PROFILE / "codes").iterdir()
     embeddings, codes = model(digits.query.inputs), torch.from_numpy(unpack(np.load(path)["query"], 12))
@@ -115,18 +110,6 @@ def test_fresh_runs_again(trainings):
     first, second = run(), run(fresh=True)
     assert trainings == [CONFIG, CONFIG]
     assert second["metrics"] == first["metrics"]
-
-
-def test_a_record_of_older_sources_is_kept_unless_it_shall_be_run_again(trainings):
-    current = run()
-    older = current | {"provenance": current["provenance"] | {"source_hash": "0" * 16}}
-    records.save(older, runner.record_path(CONFIG, PROFILE))
-    assert run() == older
-    assert trainings == [CONFIG]
-    again = run(stale="rerun")
-    assert again["provenance"]["source_hash"] == current["provenance"]["source_hash"]
-    assert again == run(stale="rerun")
-    assert trainings == [CONFIG, CONFIG]
 
 
 def test_a_split_and_a_profile_have_their_own_records(trainings):
@@ -169,7 +152,7 @@ def test_a_process_that_is_killed_is_named(return_as):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(training, "train"), (models, "save_weights"), (np, "savez_compressed"), (Path, "write_text")],
+    [(training, "train"), (factory, "save_weights"), (np, "savez_compressed"), (Path, "write_text")],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_an_interrupted_run_leaves_earlier_ones_whole_and_nothing_by_half(results, monkeypatch, owner, name):
@@ -240,138 +223,6 @@ def test_a_file_that_is_no_record_is_named(content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"{path} is not a record: .*; delete it and run again"):
         run()
-
-
-# Which sources made a record
-
-
-@pytest.mark.parametrize(
-    "rewritten",
-    [
-        "def f(x):\n    return x + 1",
-        "# Why.\ndef f(x):  # What.\n\n    return (x + 1)\n",
-        '"""Module."""\ndef f(x):\n    """Function."""\n    return x + 1',
-    ],
-)
-def test_comments_docstrings_and_layout_do_not_count(rewritten):
-    assert sources._bare(rewritten) == sources._bare("def f(x): return x+1")
-
-
-@pytest.mark.parametrize("rewritten", ["def f(x): return x+2", "def g(x): return x+1", "def f(x, y=1): return x+1"])
-def test_code_counts(rewritten):
-    assert sources._bare(rewritten) != sources._bare("def f(x): return x+1")
-
-
-def test_a_class_of_a_docstring_alone_has_a_body_left():
-    assert sources._bare('class C:\n    """Nothing more."""') == "class C:\n    pass"
-
-
-METHOD_HASHES = ("qsmi", "dsh", "dpsh", "dnnh", "csq", "lsh")
-
-
-def hashes(dataset="digits"):
-    return {name: sources.source_hash(configure(dataset, name, 12)) for name in METHOD_HASHES}
-
-
-@pytest.fixture
-def edit(monkeypatch):
-    """Adds a text to the source of a module or class, as the hash reads it."""
-    getsource = inspect.getsource
-
-    def add(edited, addition):
-        def changed(source):
-            name = source.__name__ if inspect.ismodule(source) else f"{source.__module__}.{source.__name__}"
-            return getsource(source) + (addition if name == f"qsmi_lib.{edited}" else "")
-
-        monkeypatch.setattr(inspect, "getsource", changed)
-
-    return add
-
-
-@pytest.mark.parametrize(
-    ("module", "changed"),
-    [
-        ("training", set(METHOD_HASHES)),
-        ("codes", set(METHOD_HASHES)),
-        ("datasets.digits", set(METHOD_HASHES)),
-        ("datasets.splits", set(METHOD_HASHES)),
-        ("datasets.protocols", set(METHOD_HASHES)),
-        ("datasets.fashion_mnist", set()),
-        ("datasets.digit_pairs", set()),
-        ("datasets.picture_sets", set()),
-        ("datasets.subsets", set()),
-        ("losses.information", set(METHOD_HASHES)),  # the measures of every history
-        ("losses.similarity", set(METHOD_HASHES)),
-        ("losses.pairwise", {"dsh", "dpsh"}),
-        ("losses.triplet", {"dnnh"}),
-        ("losses.central", {"csq"}),
-        ("losses.two_stage", set()),
-        ("losses.priors", set()),
-        ("heads.DivideAndEncode", {"dnnh"}),
-        ("heads.ClassWords", set()),
-        ("untrained", {"lsh"}),
-        ("hog", {"lsh"}),
-        ("rotation", {"lsh"}),
-        ("rotated", set()),
-        ("tuning", set()),
-        ("code_statistics", set()),
-        ("models.DigitsMLP", set(METHOD_HASHES)),
-        ("models.FashionCNN", set()),
-        ("models.DigitPairsMLP", set()),
-        ("models.CsqHead", set()),
-        ("pooling", set()),
-        ("augmentation", set()),
-        ("cross_batch", set()),
-        ("methods", set()),  # its numbers stand in the configuration
-        ("runner", set()),
-        ("evaluation.metrics", set()),
-    ],
-)
-@pytest.mark.parametrize("addition", ["\nextra = 1\n", "\n# a comment\n"])
-def test_the_hash_follows_the_code_that_decides_a_number(edit, module, changed, addition):
-    before = hashes()
-    edit(module, addition)
-    after = hashes()
-    assert {name for name in METHOD_HASHES if after[name] != before[name]} == (
-        changed if "extra" in addition else set()
-    )
-
-
-@pytest.mark.parametrize(
-    ("module", "dataset", "settings", "counts"),
-    [
-        ("augmentation", "digits", {"augmentation": "shift"}, True),
-        ("augmentation", "digits", {"memory": 2, "schedule": "cosine"}, False),
-        ("cross_batch", "digits", {"memory": 2}, True),
-        ("cross_batch", "digits", {"augmentation": "shift", "schedule": "cosine"}, False),
-        ("pooling", "fashion_mnist", {}, True),
-        ("pooling", "digits", {"memory": 2}, False),
-        ("pooling", "cifar10", {}, False),
-        ("pooling", "fashion_mnist", {"backbone": "squeezenet1_1_keras"}, False),
-    ],
-)
-def test_a_module_counts_where_a_run_uses_it(edit, module, dataset, settings, counts):
-    config = configure(dataset, "qsmi", 12, **settings)
-    before = sources.source_hash(config)
-    edit(module, "\nextra = 1\n")
-    assert (sources.source_hash(config) != before) == counts
-
-
-def test_the_hash_knows_the_fixed_arguments_of_a_loss_and_the_data_set():
-    by_method = {name: sources.source_hash(configure("digits", name, 12)) for name in METHODS}
-    assert len(set(by_method.values())) == len(METHODS)
-    assert by_method["qsmi"] != hashes("fashion_mnist")["qsmi"]
-
-
-def test_settings_are_no_sources():
-    assert sources.source_hash(CONFIG) == sources.source_hash(replace(CONFIG, seed=1, alpha=0.5, epochs=3))
-
-
-def test_a_new_method_leaves_the_others_as_they_are(monkeypatch):
-    before = hashes()
-    monkeypatch.setitem(METHODS, "toy", Method("Toy", partial(qsmi_objective, clamp=False), 0.01, "this test"))
-    assert hashes() == before
-    assert sources.source_hash(configure("digits", "toy", 12)) not in before.values()
 
 
 def test_without_a_repository_nothing_is_said_of_one(tmp_path, monkeypatch):

@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import backbones, datasets, grids, large_grids, models, records, runner
+from qsmi_lib import backbones, datasets, factory, grids, large_grids, networks, records, runner
 from qsmi_lib.backbones import BACKBONES
 from qsmi_lib.codes import binarize
-from qsmi_lib.config import PROFILES, RunConfig, profile
+from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import PICTURE_SETS, digit_pairs
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.heads import ClassWords
 from qsmi_lib.losses.central import classifier_objective
-from qsmi_lib.models import HEADS, CsqHead, EndToEnd, HashHead
+from qsmi_lib.networks import HEADS, CsqHead, EndToEnd, HashHead
+from qsmi_lib.profiles import PROFILES, profile
 from qsmi_lib.tests.small_pictures import listing, picture, write_folder
 from qsmi_lib.training import encode, train
 
@@ -124,30 +125,30 @@ def test_csq_s_head_is_three_layers_and_drops_half_of_the_first():
 @pytest.mark.parametrize(("head", "kind"), [("narrow", HashHead), ("wide", HashHead), ("csq", CsqHead)])
 def test_a_configuration_names_the_head(head, kind):
     config = configure("digits", "qsmi", BITS, backbone="digits_pixels", head=head)
-    model = models.of(config)
+    model = factory.of(config)
     assert type(model) is kind and model.hidden.in_features == 32
     assert model.hidden.out_features == (64 if head == "narrow" else 2048)
-    trained = models.of(replace(config, backbone_learning_rate=1e-4), weights=False)
+    trained = factory.of(replace(config, backbone_learning_rate=1e-4), weights=False)
     assert isinstance(trained, EndToEnd) and type(trained.head) is kind
 
 
 @pytest.mark.parametrize("method", ["dnnh", "classifier"])
 def test_methods_put_their_last_layer_on_any_head(method):
-    model = models.of(configure("digits", method, BITS, backbone="digits_pixels", head="csq"))
+    model = factory.of(configure("digits", method, BITS, backbone="digits_pixels", head="csq"))
     assert type(model) is CsqHead and not isinstance(model.dense, nn.Linear)
     assert model.eval()(random(3, 32)).shape == (3, BITS)
 
 
 def test_an_unknown_head_lists_the_known():
     with pytest.raises(ValueError, match="unknown head 'large'; known: csq, narrow, wide"):
-        models.build("digits", BITS, backbone="digits_pixels", head="large")
+        factory.build("digits", BITS, backbone="digits_pixels", head="large")
 
 
 def test_a_saved_model_keeps_its_head(tmp_path):
     config = configure("digits", "csq", BITS, backbone="digits_pixels", head="csq")
-    model = models.of(config).eval()
-    models.save(model, config, tmp_path / "model.safetensors")
-    loaded, found = models.load(tmp_path / "model.safetensors")
+    model = factory.of(config).eval()
+    factory.save(model, config, tmp_path / "model.safetensors")
+    loaded, found = factory.load(tmp_path / "model.safetensors")
     assert found == config and type(loaded) is CsqHead
     assert torch.equal(loaded(random(5, 32)), model(random(5, 32)))
 
@@ -221,14 +222,14 @@ def test_the_width_of_the_head_is_the_paper_s():
 def test_every_data_set_without_a_network_has_a_backbone():
     for name in datasets.DATASETS:
         config = configure(name, "qsmi", 48)
-        assert config.backbone in BACKBONES or name in models.NETWORKS
+        assert config.backbone in BACKBONES or name in networks.NETWORKS
         assert config.backbone == datasets.BACKBONE_OF.get(name, "")
 
 
 def test_a_path_needs_a_backbone(tmp_path):
     message = f"^{re.escape(str(tmp_path))} has no network of its own: name a backbone, one of resnet56, squeezenet"
     with pytest.raises(ValueError, match=message):
-        models.of(configure(str(tmp_path), "qsmi", 48))
+        factory.of(configure(str(tmp_path), "qsmi", 48))
 
 
 # Scores of a record
@@ -371,7 +372,7 @@ def test_table_8_trains_resnet_50_from_pictures_on_disk(tmp_path, monkeypatch):
     assert type(split.train.inputs).__name__ == "Pictures" and len(split.train) == 4
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        before = models.of(config)
+        before = factory.of(config)
     trained = train(config, split)
     assert isinstance(trained.model.head, CsqHead) and trained.model.head.dense.out_features == 32
     for part in ("backbone", "head"):
@@ -385,5 +386,5 @@ def test_table_8_trains_resnet_50_from_pictures_on_disk(tmp_path, monkeypatch):
 
 def test_the_learning_rate_of_the_backbone_is_a_twentieth():
     config = large_grids.fine_tuned("ms_coco")[0]
-    backbone, head = models.parameter_groups(models.of(config, weights=False), config)
+    backbone, head = factory.parameter_groups(factory.of(config, weights=False), config)
     assert backbone["lr"] * 20 == config.learning_rate and "lr" not in head

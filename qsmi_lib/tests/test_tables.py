@@ -5,13 +5,12 @@ import math
 
 import pytest
 
-from qsmi_lib import causes, figures, inspection, paths, records, report, rescoring, runner, tables
+from qsmi_lib import causes, figures, inspection, neighbors, paths, records, report, rescoring, runner, tables
 from qsmi_lib.config import RunConfig
 from qsmi_lib.configuring import configure, options_of
-from qsmi_lib.datasets import fingerprint
 from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import METHODS
-from qsmi_lib.sources import source_hash
+from qsmi_lib.splits import fingerprint
 
 
 def invent(config, folder, **metrics):
@@ -29,7 +28,6 @@ def invent(config, folder, **metrics):
         "provenance": {
             "precision": "float32",
             "fingerprint": fingerprint(config.dataset, config.draw, config.protocol, config.backbone),
-            "source_hash": source_hash(config),
         },
     }
     records.save(record, folder / f"{config.run_id(record['provenance']['fingerprint'])}.json")
@@ -267,10 +265,10 @@ def test_nearest_ranks_by_distance_then_index():
     import numpy as np
 
     database = np.array([[1, -1], [1, 1], [-1, -1], [1, 1]], np.int8)
-    assert inspection.nearest(np.array([[1, 1]], np.int8), database, 4).tolist() == [[1, 3, 0, 2]]
-    queries = np.resize(database, (2 * inspection.ROWS + 1, 2))  # more than are ranked at a time
-    expected = inspection.nearest(database, database, 3)[np.arange(len(queries)) % 4]
-    assert (inspection.nearest(queries, database, 3) == expected).all()
+    assert neighbors.nearest(np.array([[1, 1]], np.int8), database, 4).tolist() == [[1, 3, 0, 2]]
+    queries = np.resize(database, (2 * neighbors.ROWS + 1, 2))  # more than are ranked at a time
+    expected = neighbors.nearest(database, database, 3)[np.arange(len(queries)) % 4]
+    assert (neighbors.nearest(queries, database, 3) == expected).all()
 
 
 def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from qsmi_lib import experiments, paths, records, runner, tie_orders
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.inspection import SavedCodes
+from qsmi_lib.records import SavedCodes
 
 ORDERS = ("stored", "sorted", "first", "last")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import losses, models, training
+from qsmi_lib import factory, losses, training
 from qsmi_lib.config import SCHEDULES
 from qsmi_lib.configuring import configure, epochs_of
 from qsmi_lib.evaluation import evaluate
@@ -31,7 +31,7 @@ def untrained():
     """The network that a run with seed 0 starts from."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return models.build("digits", 16)
+        return factory.build("digits", 16)
 
 
 def codes_of(trained, split):
@@ -144,9 +144,9 @@ def test_the_loss_sees_float32_and_the_numbers_of_the_configuration(digits, monk
 def test_prepared_targets_come_with_their_items_and_settings_with_their_step(digits, monkeypatch):
     prepared, steps = [], []
 
-    def prepare(part, config, network):
-        prepared.append((len(part), config.bits, network.training))
-        return torch.arange(len(part))
+    def prepare(inputs, labels, bits, seed, options):
+        prepared.append((len(inputs), len(labels), bits, seed, dict(options)))
+        return torch.arange(len(labels))
 
     def loss(embeddings, labels, *, targets, scale):
         assert torch.equal(labels, digits.train.labels[targets])
@@ -156,34 +156,8 @@ def test_prepared_targets_come_with_their_items_and_settings_with_their_step(dig
     toy = Method("Toy", loss, None, "this test", prepare=prepare, on_step=lambda step: {"scale": 2 * step})
     monkeypatch.setitem(METHODS, "toy", toy)
     train(configure("digits", "toy", 16, epochs=2), digits)
-    assert prepared == [(1297, 16, True)]
+    assert prepared == [(1297, 1297, 16, 0, {})]
     assert steps == list(range(0, 44, 2))
-
-
-def test_clusters_of_the_inputs_cannot_be_found_anew(digits):
-    with pytest.raises(ValueError, match="refresh needs space=embeddings: the inputs do not change"):
-        train(configure("digits", "qsmi_u", 16, epochs=2, space="inputs", refresh=1), digits)
-
-
-@pytest.mark.parametrize(
-    ("options", "epochs"), [({}, [1]), ({"refresh": 1}, [1, 2, 3, 4, 5]), ({"refresh": 2}, [1, 3, 5])], ids=str
-)
-def test_clusters_are_found_again_where_that_is_asked_for(digits, monkeypatch, options, epochs):
-    """In the space of the present embeddings, which have moved by then."""
-    split, entry, seen = replace(digits, train=digits.train[:128]), METHODS["qsmi_u"], []
-
-    def prepare(part, config, network):
-        seen.append(network(part.inputs).detach())
-        return entry.prepare(part, config, network)
-
-    monkeypatch.setitem(METHODS, "qsmi_u", replace(entry, prepare=prepare))
-    config = configure("digits", "qsmi_u", 16, epochs=5, precision="float32", space="embeddings", **options)
-    train(config, split)
-    found = list(seen)
-    assert len(found) == len(epochs)
-    for epoch, embeddings in zip(epochs[1:], found[1:], strict=True):
-        model = train(replace(config, epochs=epoch - 1), split).model
-        torch.testing.assert_close(embeddings, model(split.train.inputs))
 
 
 def test_a_head_may_give_the_loss_class_scores_and_codes_later(digits, monkeypatch):

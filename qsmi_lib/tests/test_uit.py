@@ -12,8 +12,8 @@ from qsmi_lib import lsh, lsh_scores, paths, records, uit, uit_tables
 from qsmi_lib.configuring import configure
 from qsmi_lib.datasets import fashion_mnist
 from qsmi_lib.experiments import grid
-from qsmi_lib.inspection import SavedCodes
 from qsmi_lib.plotting import lsh as plots
+from qsmi_lib.records import SavedCodes
 from qsmi_lib.runner import record_path
 
 SMALL = {

@@ -8,8 +8,8 @@ import pytest
 import torch
 from skimage.feature import hog as skimage_hog
 
+from qsmi_lib import factory, untrained
 from qsmi_lib import hog as module
-from qsmi_lib import models, untrained
 from qsmi_lib.configuring import configure
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.hog import N_FEATURES, hog, hog_opencv
@@ -43,7 +43,7 @@ def kept_features(tmp_path_factory):
 
 
 def fitted(method, part, bits=16, seed=0):
-    network = models.build("digits", bits, method).eval()
+    network = factory.build("digits", bits, method).eval()
     network.fit(part.inputs, seed)
     return network
 
@@ -124,7 +124,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch, compute, library)
 
 def test_features_are_those_of_the_pixels(digits):
     """The normalisation is undone; the digits' 17 shades are scaled to 256."""
-    network, images = models.build("digits", 8, "lsh"), digits.query.inputs[:20]
+    network, images = factory.build("digits", 8, "lsh"), digits.query.inputs[:20]
     pixels = (images.double() * untrained.DATASETS["digits"].STD + untrained.DATASETS["digits"].MEAN) * 16
     expected = hog((pixels[:, 0].round().numpy() * 255 / 16).round().astype(np.uint8))
     np.testing.assert_allclose(network.features(images), expected, atol=1e-6)
@@ -177,8 +177,8 @@ def test_a_code_does_not_depend_on_the_company(few, method):
 def test_a_fitted_hash_is_saved_and_comes_back(few, tmp_path, method):
     database, query = few
     network, config = fitted(method, database), configure("digits", method, 16)
-    models.save(network, config, tmp_path / "model.safetensors")
-    loaded, loaded_config = models.load(tmp_path / "model.safetensors")
+    factory.save(network, config, tmp_path / "model.safetensors")
+    loaded, loaded_config = factory.load(tmp_path / "model.safetensors")
     assert loaded_config == config
     assert torch.equal(loaded(query.inputs), network(query.inputs))
     assert torch.equal(encode(loaded, query.inputs), encode(network, query.inputs))
@@ -194,9 +194,9 @@ def test_training_is_fitting(digits, method):
 
 @each
 def test_more_bits_than_features_are_refused(method):
-    assert models.build("digits", 324, method).projection.shape == (324, 324)
+    assert factory.build("digits", 324, method).projection.shape == (324, 324)
     with pytest.raises(ValueError, match="bits must be at most 324, the width of the features, got 325"):
-        models.build("digits", 325, method)
+        factory.build("digits", 325, method)
 
 
 @pytest.mark.parametrize("method", ["itq", "spectral_hashing"])
@@ -207,7 +207,7 @@ def test_more_components_than_items_are_refused(few, method):
 
 def centred(part):
     """Centred HOG features of digits."""
-    features = models.build("digits", 1, "lsh").features(part.inputs).astype(np.float64)
+    features = factory.build("digits", 1, "lsh").features(part.inputs).astype(np.float64)
     return features - features.mean(axis=0), features.mean(axis=0)
 
 
@@ -215,7 +215,7 @@ def test_lsh_projects_on_random_directions(few):
     database, query = few
     _, mean = centred(database)
     directions = np.random.default_rng(5).normal(size=(N_FEATURES, 16))
-    features = models.build("digits", 1, "lsh").features(query.inputs)
+    features = factory.build("digits", 1, "lsh").features(query.inputs)
     expected = (features - mean) @ directions
     np.testing.assert_allclose(fitted("lsh", database, seed=5)(query.inputs), expected, rtol=1e-3, atol=1e-4)
 
