@@ -2,8 +2,22 @@
 
 The way of the data, each arrow one module::
 
-    datasets.load -> factory.build -> training.train -> training.encode -> evaluation.evaluate -> records.save
-        -> tables, plotting
+    datasets.load -> training.factory.build -> training.train -> training.encode -> evaluation.evaluate
+        -> training.records.save -> reproduction.tables, reproduction.figures
 """
 
-__version__ = "0.1.0"
+from qsmi_lib.utils.lazy import lazy_names
+
+__version__ = "0.2.0"
+__all__ = ["Method", "QSMIHasher", "configure", "evaluate", "extract"]  # noqa: F822: they are imported when used
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Method": "qsmi_lib.methods",
+        "QSMIHasher": "qsmi_lib.search.estimator",
+        "configure": "qsmi_lib.config.presets",
+        "evaluate": "qsmi_lib.evaluation",
+        "extract": "qsmi_lib.models.features",
+    },
+)

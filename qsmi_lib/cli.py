@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from qsmi_lib.app import app
-from qsmi_lib.bench.commands import bench
+from qsmi_lib.reproduction.bench.commands import bench
+from qsmi_lib.search.app import app
 
 PROFILE = click.option(
     "--profile",
@@ -56,8 +56,8 @@ def reproduce(profile: str, **options) -> None:
     A run that is recorded is not run again, so an interrupted command goes on where it stopped. Where runs are missing
     and their data are not to be had, they and their notebooks are skipped by name.
     """
-    from qsmi_lib import paths
-    from qsmi_lib.reproduce import reproduce as work
+    from qsmi_lib.reproduction.reproduce import reproduce as work
+    from qsmi_lib.utils import paths
 
     failures = work(profile, **options)
     for folder in (paths.figures(profile), paths.tables(profile), paths.notebooks(profile)):
@@ -99,14 +99,16 @@ def run(
     dataset: str, method: str, bits: int, options: tuple[str, ...], profile: str | None, fresh: bool, **given
 ) -> None:
     """Train one network, print its metrics and save its record, weights and codes."""
-    from qsmi_lib import configuring, runner, validation
+    from qsmi_lib.config import presets
     from qsmi_lib.methods import METHODS
+    from qsmi_lib.training import runs
+    from qsmi_lib.utils import validation
 
     extra = dict(map(parse_option, options))
     for option in extra:
-        validation.known(f"option of {method}", configuring.options_of(method), option)
-    chosen, name = configuring.of_profile(dataset, method, bits, profile, **given, **extra)
-    record = runner.run(chosen, name, fresh=fresh)
+        validation.known(f"option of {method}", presets.options_of(method), option)
+    chosen, name = presets.of_profile(dataset, method, bits, profile, **given, **extra)
+    record = runs.run(chosen, name, fresh=fresh)
     if "data" in record:
         click.echo(record["data"])
     rules = {"metrics": "share of labels", "metrics_share_one": "any shared label"}
@@ -116,7 +118,7 @@ def run(
             if isinstance(value, float | int):
                 named = f"{metric}{rule}".ljust(21 + len(rule)) + " "
                 click.echo(f"{named}{value:.4f}" if isinstance(value, float) else f"{named}{value}")
-    click.echo(f"{'record':<22}{shown(runner.record_path(chosen, name))}")
+    click.echo(f"{'record':<22}{shown(runs.record_path(chosen, name))}")
     echo_note(METHODS[method])
 
 
@@ -136,8 +138,10 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
 
     What `results/paper/tuning` holds is what the comparison of methods uses. A trial that is recorded is not run again.
     """
-    from qsmi_lib import paths, profiles, tuning, validation
+    from qsmi_lib.config import profiles
     from qsmi_lib.methods import METHODS
+    from qsmi_lib.training import tuning
+    from qsmi_lib.utils import paths, validation
 
     own = profiles.profile(profile)
     dataset = dataset or own.dataset
@@ -162,10 +166,12 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
 @click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
 def tables(profile: str, rescore: bool, readme: bool) -> None:
     """Print the tables of the records, and write tables and figures; no training, no data."""
-    from qsmi_lib import profiles, report, rescoring
-    from qsmi_lib import tables as table
-    from qsmi_lib.experiments import EXPERIMENTS
-    from qsmi_lib.reproduce import write_all
+    from qsmi_lib.config import profiles
+    from qsmi_lib.reproduction import ledger
+    from qsmi_lib.reproduction import tables as table
+    from qsmi_lib.reproduction.experiments import EXPERIMENTS
+    from qsmi_lib.reproduction.reproduce import write_all
+    from qsmi_lib.training import rescoring
 
     profiles.profile(profile)
     if rescore:
@@ -176,7 +182,7 @@ def tables(profile: str, rescore: bool, readme: bool) -> None:
     for path in write_all(profile):
         click.echo(shown(path))
     if readme:
-        for path in report.write_readme():
+        for path in ledger.write_readme():
             click.echo(shown(path))
 
 
@@ -184,7 +190,7 @@ def tables(profile: str, rescore: bool, readme: bool) -> None:
 @click.pass_context
 def datasets(context: click.Context) -> None:
     """List the data sets and the backbones' weights: which are on this machine, and how to get the others."""
-    from qsmi_lib.splits import inventory
+    from qsmi_lib.training.splits import inventory
 
     for name, place, fetch in () if context.invoked_subcommand else inventory():
         click.echo(f"{name:<21}{f'here: {place}' if place else f'not here: {fetch}'}")
@@ -198,7 +204,7 @@ def check(path: Path) -> None:
     Forms: lists of lines `path 0 1 0 ...` (one, or train.txt, test.txt and database.txt), labels.csv, or folders of
     classes.
     """
-    from qsmi_lib.datasets import inspection
+    from qsmi_lib.datasets.images import check as inspection
 
     found = inspection.inspect(path)
     for kind, entries in (("fault", found.faults), ("note", found.notes)):

@@ -6,9 +6,9 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from qsmi_lib import heads, untrained
-from qsmi_lib.losses import central, histogram, likelihood, pairwise, policy, priors, triplet, two_stage, unseen
-from qsmi_lib.losses.information import qsmi_objective
+from qsmi_lib.losses import cnnh, csq, likelihood, mihash, pairwise, pgdh, qsmi_variants, triplet, unseen
+from qsmi_lib.losses.qsmi import qsmi_objective
+from qsmi_lib.models import heads, projections
 
 Rule = Callable[[str, int], float | None]  # (data set, bits) -> a hyper-parameter
 Default = float | Rule | tuple[str | None, ...] | None
@@ -107,14 +107,14 @@ METHODS = {
     ),
     "qsmi_priors": Method(
         "QSMI, true priors",
-        priors.qsmi_priors_objective,
+        qsmi_variants.qsmi_priors_objective,
         qsmi_alpha,
         "Eqs. 13 to 16 with the batch's own priors, clamped as Eq. 19; the paper names it and never runs it",
         search=_ALPHAS,
     ),
     "qsmi_jaccard": Method(
         "QSMI, graded",
-        priors.qsmi_jaccard_objective,
+        qsmi_variants.qsmi_jaccard_objective,
         qsmi_alpha,
         "Eq. 19 with the Jaccard similarity of the label sets as relevance; with single labels it is QSMI",
         _INFORMATION,
@@ -159,20 +159,20 @@ METHODS = {
     ),
     "csq": Method(
         "CSQ",
-        central.csq_objective,
+        csq.csq_objective,
         csq_alpha,
         "Yuan et al., CVPR 2020; alpha (lambda): the authors' commands, 0.05 with ResNet-50, 0.0001 for small pictures",
         search={"alpha": (1e-4, 1e-3, 0.05)},
-        prepare=central.prepare,
+        prepare=csq.prepare,
     ),
     "csq_qsmi": Method(
         "CSQ + QSMI",
-        central.csq_qsmi_objective,
+        csq.csq_qsmi_objective,
         csq_alpha,
         "Table 8; a_csq: Appendix B; alpha as CSQ",
         {"a_csq": 1e-3},
         {"a_csq": (1e-4, 1e-3, 1e-2), "alpha": (1e-4, 1e-3, 0.05)},
-        prepare=central.prepare,
+        prepare=csq.prepare,
     ),
     "hashnet": Method(
         "HashNet",
@@ -192,7 +192,7 @@ METHODS = {
     ),
     "mihash": Method(
         "MIHash",
-        histogram.mihash_objective,
+        mihash.mihash_objective,
         None,
         "Cakir et al., ICCV 2017; slope, n_bins (None: bits / 2): the authors' commands",
         {"slope": by_dataset(1.0, ilsvrc=10.0), "n_bins": by_dataset(None, nus_wide=16.0)},
@@ -210,15 +210,15 @@ METHODS = {
     ),
     "cnnh": Method(
         "CNNH†",
-        two_stage.cnnh_objective,
+        cnnh.cnnh_objective,
         None,
         "Xia et al., AAAI 2014, formula unverified; it has nothing to tune",
-        prepare=two_stage.prepare,
+        prepare=cnnh.prepare,
         note=RECONSTRUCTED,
     ),
     "pgdh": Method(
         "PGDH†",
-        policy.pgdh_objective,
+        pgdh.pgdh_objective,
         None,
         "Yuan et al., ECCV 2018, formula unverified; balance: None is the batch's own",
         {"n_samples": 16.0, "balance": None},
@@ -243,15 +243,15 @@ METHODS = {
     ),
     "classifier": Method(
         "Classifier",
-        central.classifier_objective,
+        csq.classifier_objective,
         None,
         "cross-entropy; the class scores are hashed: each class has a word, far from the others",
         head=heads.ClassWords,
         note="a baseline of this project; it has nothing to tune",
     ),
-    "lsh": Method("LSH", None, None, "random projections", network=untrained.Lsh),
-    "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011", network=untrained.Itq),
+    "lsh": Method("LSH", None, None, "random projections", network=projections.Lsh),
+    "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011", network=projections.Itq),
     "spectral_hashing": Method(
-        "Spectral hashing", None, None, "Weiss, Torralba, Fergus, NeurIPS 2008", network=untrained.SpectralHashing
+        "Spectral hashing", None, None, "Weiss, Torralba, Fergus, NeurIPS 2008", network=projections.SpectralHashing
     ),
 }

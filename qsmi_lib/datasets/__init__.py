@@ -6,10 +6,10 @@ from pathlib import Path
 import torch
 
 from qsmi_lib.datasets import cifar10, digit_pairs, digits, fashion_mnist, listed, protocols, subsets
-from qsmi_lib.datasets.picture_sets import PICTURE_SETS, PictureSet
+from qsmi_lib.datasets.base import Part, Split, overlap
+from qsmi_lib.datasets.images.dataset import PICTURE_SETS, PictureSet
 from qsmi_lib.datasets.protocols import FULL
-from qsmi_lib.datasets.splits import Part, Split, overlap
-from qsmi_lib.validation import known
+from qsmi_lib.utils.validation import known
 
 # A data set has fingerprint(draw), which where it can needs no data; find(), where the data lie or None; load(draw);
 # CLASSES, their names; MEAN and STD, where it gives images normalised; and, where find may say None, FETCH, how to get

@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from qsmi_lib import paths
-from qsmi_lib.datasets.image_folder import order, read
-from qsmi_lib.datasets.splits import Part, Split
-from qsmi_lib.files import whole
+from qsmi_lib.datasets.base import Part, Split
+from qsmi_lib.datasets.images.image_folder import order, read
+from qsmi_lib.utils import paths
+from qsmi_lib.utils.files import whole
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE, N_TRAIN, N_QUERY = 32, 50_000, 10_000

@@ -3,8 +3,8 @@
 import torch
 
 from qsmi_lib.datasets import digits
+from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.datasets.digits import CLASSES, MEAN, STD
-from qsmi_lib.datasets.splits import Part, Split
 
 __all__ = ["CLASSES", "MEAN", "STD"]
 SINGLE = 5  # one picture in so many shows its left digit alone, beside an empty half

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import torch
 
-from qsmi_lib.datasets.splits import Part, Split, stratified
+from qsmi_lib.datasets.base import Part, Split, stratified
 
 N_QUERY = 500
 CLASSES = tuple("0123456789")

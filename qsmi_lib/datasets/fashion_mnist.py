@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qsmi_lib import paths
-from qsmi_lib.datasets.splits import Part, Split
+from qsmi_lib.datasets.base import Part, Split
+from qsmi_lib.utils import paths
 
 CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 MEAN, STD = 0.1307, 0.3081  # MNIST's constants, as the authors' code has them; Fashion-MNIST's own are 0.2860, 0.3530

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from qsmi_lib.datasets.splits import Part, Split, stratified
+from qsmi_lib.datasets.base import Part, Split, stratified
 
 FULL = "full"  # the protocol in which a data set is used as published
 SHARE_HELD_OUT = 10  # one training item in so many is held out

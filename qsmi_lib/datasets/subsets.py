@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from qsmi_lib.datasets.splits import Part, Split
+from qsmi_lib.datasets.base import Part, Split
 
 RATIO = 100  # items of the most frequent class for one of the rarest
 

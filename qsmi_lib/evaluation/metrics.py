@@ -10,8 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qsmi_lib.evaluation import checks, numba_ranking
-from qsmi_lib.evaluation.ranking import Scan
+from qsmi_lib.evaluation import numba_ranking, validation
+from qsmi_lib.evaluation.packing import Scan
 from qsmi_lib.evaluation.relevance import RULES, SHARED, kernel_rule, packed
 from qsmi_lib.evaluation.ties import over_orders
 
@@ -122,17 +122,17 @@ def evaluate(
     if device is None:
         device = query_codes.device if isinstance(query_codes, Tensor) else "cpu"
     kernels, device = _kernels(device)
-    query_codes = checks.codes("query_codes", query_codes, device)
-    database_codes = checks.codes("database_codes", database_codes, device)
+    query_codes = validation.codes("query_codes", query_codes, device)
+    database_codes = validation.codes("database_codes", database_codes, device)
     n_query, bits = query_codes.shape
     if database_codes.shape[1] != bits:
         raise ValueError(f"codes must be of one length, got {bits} and {database_codes.shape[1]} bits")
-    query_labels = checks.labels("query_labels", query_labels, n_query, device)
-    database_labels = checks.labels("database_labels", database_labels, len(database_codes), device)
+    query_labels = validation.labels("query_labels", query_labels, n_query, device)
+    database_labels = validation.labels("database_labels", database_labels, len(database_codes), device)
     if query_labels.shape[1:] != database_labels.shape[1:]:
         shapes = f"{tuple(query_labels.shape)} and {tuple(database_labels.shape)}"
         raise ValueError(f"labels must be of one kind, got shapes {shapes}")
-    ks = checks.cutoffs(k, len(database_codes))
+    ks = validation.cutoffs(k, len(database_codes))
 
     rule = kernel_rule(relevance, query_labels.ndim == 2)
     unit = query_labels.sum(axis=1).clip(min=1) if rule == SHARED else np.ones(n_query, np.int64)

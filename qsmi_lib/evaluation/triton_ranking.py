@@ -12,7 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from qsmi_lib.evaluation import relevance
-from qsmi_lib.evaluation.ranking import Scan
+from qsmi_lib.evaluation.packing import Scan
 from qsmi_lib.evaluation.relevance import Items, Segments
 
 PROGRAMS, SHORTEST = 1 << 15, 1 << 12  # enough to keep a device busy; items that are worth a program of their own

@@ -1,28 +1,28 @@
 """Losses as pure functions of a batch, with their input checked; the docstring of each is its equation."""
 
 from qsmi_lib.losses import (
-    central,
-    histogram,
-    information,
+    cnnh,
+    csq,
     likelihood,
+    mihash,
     pairwise,
-    policy,
-    priors,
+    pgdh,
+    qsmi,
+    qsmi_variants,
     similarity,
     triplet,
-    two_stage,
     unseen,
 )
-from qsmi_lib.losses.checks import checked
+from qsmi_lib.losses.validation import checked
 
 relevance_matrix = checked(similarity.relevance_matrix)
 cosine_similarity = checked(similarity.cosine_similarity)
 gaussian_similarity = checked(similarity.gaussian_similarity)
-information_potentials = checked(information.information_potentials)
-qsmi_loss = checked(information.qsmi_loss)
-quantization_penalty = checked(information.quantization_penalty)
-qsmi_priors_loss = checked(priors.qsmi_priors_loss)
-jaccard_similarity = checked(priors.jaccard_similarity)
+information_potentials = checked(qsmi.information_potentials)
+qsmi_loss = checked(qsmi.qsmi_loss)
+quantization_penalty = checked(qsmi.quantization_penalty)
+qsmi_priors_loss = checked(qsmi_variants.qsmi_priors_loss)
+jaccard_similarity = checked(qsmi_variants.jaccard_similarity)
 qsmi_u_loss = checked(unseen.qsmi_u_loss)
 dsh_loss = checked(pairwise.dsh_loss)
 dpsh_loss = checked(pairwise.dpsh_loss)
@@ -31,18 +31,18 @@ hashnet_loss = checked(likelihood.hashnet_loss)
 hashgan_loss = checked(likelihood.hashgan_loss)
 dch_loss = checked(likelihood.dch_loss)
 dch_code_loss = checked(likelihood.dch_code_loss)
-mihash_loss = checked(histogram.mihash_loss)
+mihash_loss = checked(mihash.mihash_loss)
 dnnh_loss = checked(triplet.dnnh_loss)
 spring_loss = checked(triplet.spring_loss)
 negatives_loss = checked(triplet.negatives_loss)
 dtsh_loss = checked(triplet.dtsh_loss)
-hash_centers = checked(central.hash_centers)
-item_centers = checked(central.item_centers)
-csq_loss = checked(central.csq_loss)
-csq_qsmi_loss = checked(central.csq_qsmi_loss)
-cnnh_codes = checked(two_stage.cnnh_codes)
-cnnh_loss = checked(two_stage.cnnh_loss)
-pgdh_loss = checked(policy.pgdh_loss)
+hash_centers = checked(csq.hash_centers)
+item_centers = checked(csq.item_centers)
+csq_loss = checked(csq.csq_loss)
+csq_qsmi_loss = checked(csq.csq_qsmi_loss)
+cnnh_codes = checked(cnnh.cnnh_codes)
+cnnh_loss = checked(cnnh.cnnh_loss)
+pgdh_loss = checked(pgdh.pgdh_loss)
 
 __all__ = [
     "cnnh_codes",

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from qsmi_lib.losses.information import quantization_penalty
+from qsmi_lib.losses.qsmi import quantization_penalty
 from qsmi_lib.losses.similarity import relevance_matrix, squared_distance
 
 

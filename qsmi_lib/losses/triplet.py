@@ -41,7 +41,7 @@ def dnnh_loss(embeddings: Tensor, relevance: Tensor, *, margin: float = 1.0, eps
         F = g_\epsilon(\operatorname{sigmoid}(y))
 
     with :math:`g_\epsilon(s)` = s where :math:`|s - \tfrac12| \le \epsilon`, beyond that 0 or 1. The divide-and-encode
-    layer, which gives each bit a slice of the features, is `qsmi_lib.heads.DivideAndEncode`.
+    layer, which gives each bit a slice of the features, is `qsmi_lib.models.heads.DivideAndEncode`.
 
     Args:
         embeddings: (n, bits), floating; network outputs before the sigmoid, so that the code is their sign.
@@ -80,7 +80,7 @@ def spring_loss(embeddings: Tensor, relevance: Tensor, *, form: str = "spring") 
     likelihood    :math:`\frac1n \log(1 + e^{n (t / 4 + 1/2)})`, DTSH's likelihood on the sphere
     ============= ==================================================================================================
 
-    Codes may be turned freely afterwards (`qsmi_lib.rotation`): no form depends on the axes.
+    Codes may be turned freely afterwards (`qsmi_lib.models.rotation`): no form depends on the axes.
 
     Args:
         embeddings: (n, bits), floating.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from qsmi_lib.losses.information import qsmi_loss, quantization_penalty
+from qsmi_lib.losses.qsmi import qsmi_loss, quantization_penalty
 from qsmi_lib.losses.similarity import relevance_matrix
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from hypothesis import configuration, settings
 
-from qsmi_lib import datasets, training
+from qsmi_lib import datasets
+from qsmi_lib.training import loop
 
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported: its kernels then run on the CPU
@@ -44,11 +45,11 @@ def digits():
 @pytest.fixture
 def trainings(monkeypatch):
     """The configurations that were trained, in their order."""
-    trained, train = [], training.train
+    trained, train = [], loop.train
 
     def note(config, split):
         trained.append(config)
         return train(config, split)
 
-    monkeypatch.setattr(training, "train", note)
+    monkeypatch.setattr(loop, "train", note)
     return trained

@@ -5,8 +5,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from qsmi_lib import app, paths
 from qsmi_lib.cli import main
+from qsmi_lib.search import app
+from qsmi_lib.utils import paths
 
 pytest.importorskip("faiss")
 pytest.importorskip("voila")

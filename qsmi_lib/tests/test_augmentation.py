@@ -8,12 +8,14 @@ from itertools import product
 import pytest
 import torch
 
-from qsmi_lib import augmentation, config, networks
-from qsmi_lib.augmentation import AUGMENTATIONS, flipped, flipped_and_shifted, shifted
-from qsmi_lib.configuring import configure
+from qsmi_lib.config import run
+from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import Part
 from qsmi_lib.methods import METHODS
-from qsmi_lib.training import train
+from qsmi_lib.models import networks
+from qsmi_lib.training import augmentation
+from qsmi_lib.training.augmentation import AUGMENTATIONS, flipped, flipped_and_shifted, shifted
+from qsmi_lib.training.loop import train
 
 STEPS = list(product((-1, 0, 1), repeat=2))
 IMAGES = torch.rand(300, 2, 4, 5, generator=torch.Generator().manual_seed(0))
@@ -98,7 +100,7 @@ def test_none_is_the_pictures_themselves():
 
 
 def test_the_names_are_those_of_configurations():
-    assert tuple(augmentation.AUGMENTATIONS) == config.AUGMENTATIONS
+    assert tuple(augmentation.AUGMENTATIONS) == run.AUGMENTATIONS
 
 
 # In training

@@ -1,6 +1,7 @@
 """Backbones: what pictures need before one, the networks, their published weights, and which labels they have seen."""
 
 import hashlib
+import importlib.util
 import io
 import re
 import zipfile
@@ -13,14 +14,20 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from qsmi_lib import backbones, datasets, digits_backbones, paths, splits
-from qsmi_lib.backbone_networks import IMAGENET, BasicBlock, CifarResNet, DigitsNetwork, Pixels
-from qsmi_lib.backbones import BACKBONES
+from qsmi_lib import datasets
 from qsmi_lib.datasets import cifar10
-from qsmi_lib.splits import load_split
-from qsmi_lib.weights import checksum, load_weights
+from qsmi_lib.models import backbones
+from qsmi_lib.models.backbone_networks import IMAGENET, BasicBlock, CifarResNet, DigitsNetwork, Pixels
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.models.weights import checksum, load_weights
+from qsmi_lib.training import splits
+from qsmi_lib.training.splits import load_split
+from qsmi_lib.utils import paths
 
 ZIP, RESNET = paths.data() / "cifar10.zip", paths.data() / "resnet56-cifar10.safetensors"
+SCRIPT = importlib.util.spec_from_file_location("make_digits_backbones", paths.WEIGHTS / "make_digits_backbones.py")
+digits_backbones = importlib.util.module_from_spec(SCRIPT)
+SCRIPT.loader.exec_module(digits_backbones)
 OWN = ("digits_labels", "digits_pixels")
 DOWNLOADED = [name for name, entry in BACKBONES.items() if entry.url]
 each = pytest.mark.parametrize("name", BACKBONES)
@@ -346,7 +353,7 @@ def test_a_seed_gives_the_same_network_and_leaves_the_global_generator_alone(mon
 def test_both_are_written_where_they_are_found(tmp_path, monkeypatch):
     monkeypatch.setattr(digits_backbones, "EPOCHS", 1)
     monkeypatch.setattr(paths, "WEIGHTS", tmp_path)
-    digits_backbones.write()
+    digits_backbones.write_both()
     assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(OWN)
     for name in OWN:
         load_weights(BACKBONES[name].network(), tmp_path / f"{name}.safetensors")

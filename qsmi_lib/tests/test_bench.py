@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from qsmi_lib import datasets, paths
-from qsmi_lib.bench import evaluation
-from qsmi_lib.bench.measure import peak_megabytes
-from qsmi_lib.bench.training import Pictures
+from qsmi_lib import datasets
 from qsmi_lib.cli import main
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.records import SavedCodes
+from qsmi_lib.reproduction.bench import evaluation
+from qsmi_lib.reproduction.bench.measure import peak_megabytes
+from qsmi_lib.reproduction.bench.training import Pictures
+from qsmi_lib.training.records import SavedCodes
+from qsmi_lib.utils import paths
 
 
 def call(*arguments):

@@ -8,14 +8,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from qsmi_lib import factory, paths
-from qsmi_lib.backbones import BACKBONES
-from qsmi_lib.bench import full_size
-from qsmi_lib.bench.full_size_tables import PLANS, TWENTY_WAY, batches, hours, of_plans
 from qsmi_lib.cli import main
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import BACKBONE_OF
-from qsmi_lib.datasets.generated import SHAPES
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.reproduction.bench import full_size
+from qsmi_lib.reproduction.bench.full_size_tables import PLANS, TWENTY_WAY, batches, hours, of_plans
+from qsmi_lib.reproduction.bench.synthetic import SHAPES
+from qsmi_lib.training import factory
+from qsmi_lib.utils import paths
 
 ROW = {"epoch_128": 2.0, "epoch_32": 3.0, "encode": 5.0, "evaluate_share-one": 7.0}
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from qsmi_lib.datasets import catalogue
-from qsmi_lib.datasets.catalogue import Fault, read
+from qsmi_lib.datasets.images import manifest
+from qsmi_lib.datasets.images.manifest import Fault, read
 from qsmi_lib.tests.small_pictures import WRITERS, listing, table, write_folder, write_zip
 
 CLASSES = ("cat", "dog", "owl")
@@ -500,4 +500,4 @@ def test_a_quote_that_is_never_closed_is_named(tmp_path, n_rows):
 
 def test_a_fault_reads_as_place_and_what():
     assert str(Fault("list.txt:3", "it is so")) == "list.txt:3: it is so"
-    assert catalogue.FORMS.count("labels.csv") == 1
+    assert manifest.FORMS.count("labels.csv") == 1

@@ -8,8 +8,10 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from qsmi_lib import causes, paths, report
 from qsmi_lib.datasets import Part, Split
+from qsmi_lib.reproduction import ledger
+from qsmi_lib.reproduction.analysis import causes
+from qsmi_lib.utils import paths
 
 FEATURES = {"cifar10 resnet56 full": {"accuracy": 0.9, "map": 0.9, "map_11pt": 0.8}}
 
@@ -134,7 +136,7 @@ def test_the_committed_features_cover_every_row_of_tables_3_and_5():
     assert held.keys() - {"made_by"} == {
         f"cifar10 {own}" for own in ("resnet56 full", "squeezenet1_1_keras sampled", "squeezenet1_1_keras sampled_all")
     }
-    rows = report.ledger()
+    rows = ledger.ledger()
     judged = rows[rows["verdict"].str.startswith("outside")]
     assert set(judged["verdict"]) <= {"outside, cause shown", "outside, open"}
     assert (judged["cause"].str.startswith(causes.OPEN) == (judged["verdict"] == "outside, open")).all()

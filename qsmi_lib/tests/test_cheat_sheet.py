@@ -5,9 +5,10 @@ import re
 import pytest
 import torch
 
-from qsmi_lib import losses, paths
-from qsmi_lib.configuring import configure
-from qsmi_lib.experiments import grid
+from qsmi_lib import losses
+from qsmi_lib.config.presets import configure
+from qsmi_lib.reproduction.experiments import grid
+from qsmi_lib.utils import paths
 
 SHEET = (paths.ROOT / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8")
 

@@ -12,8 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from qsmi_lib import datasets, paths
+from qsmi_lib import datasets
 from qsmi_lib.datasets import cifar10, overlap
+from qsmi_lib.utils import paths
 
 HERE = (paths.data() / "cifar10.zip").exists()
 MEANS = (0.49140, 0.48216, 0.44653)  # of the training pixels in each channel, as published

@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qsmi_lib import claims, paths, runner
-from qsmi_lib.config import RunConfig
-from qsmi_lib.experiments import grid
-from qsmi_lib.grids import STEPS
-from qsmi_lib.plotting import claims as plots
-from qsmi_lib.profiles import PROFILES
-from qsmi_lib.records import SavedCodes
+from qsmi_lib.config.profiles import PROFILES
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.reproduction.analysis import claims
+from qsmi_lib.reproduction.experiments import grid
+from qsmi_lib.reproduction.grids import STEPS
+from qsmi_lib.reproduction.plotting import claims as plots
 from qsmi_lib.tests.test_tables import invent
+from qsmi_lib.training import runs
+from qsmi_lib.training.records import SavedCodes
+from qsmi_lib.utils import paths
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_what_is_astray_is_nearer_to_the_word_of_another_class():
 def test_what_is_astray_is_counted_by_step_and_kept(trainings):
     with pytest.raises(FileNotFoundError, match="not on this machine"):
         claims.astray_by_step("digits")
-    runner.run_all([run for run in grid("steps", "digits") if run.seed == 0], "digits")
+    runs.run_all([run for run in grid("steps", "digits") if run.seed == 0], "digits")
     found = claims.astray_by_step("digits")
     assert found["step"].tolist() == [
         claims.step_title(vars(run), "digits") for run in grid("steps", "digits") if run.seed == 0

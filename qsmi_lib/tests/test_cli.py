@@ -9,12 +9,17 @@ import pytest
 from click.testing import CliRunner
 from joblib.externals.loky import get_reusable_executor
 
-from qsmi_lib import backbones, datasets, paths, report, rotated, runner, tuning
-from qsmi_lib import reproduce as module
+from qsmi_lib import datasets
 from qsmi_lib.cli import main
-from qsmi_lib.experiments import EXPERIMENTS, grid
+from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
-from qsmi_lib.profiles import PROFILES
+from qsmi_lib.models import backbones
+from qsmi_lib.reproduction import ledger, rotations
+from qsmi_lib.reproduction import reproduce as module
+from qsmi_lib.reproduction.experiments import EXPERIMENTS, grid
+from qsmi_lib.training import runs as runner
+from qsmi_lib.training import tuning
+from qsmi_lib.utils import paths
 
 
 def call(*arguments: str):
@@ -205,8 +210,8 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in here]
     runs = {runner.record_path(config, "quick") for name in names for config in grid(name, "quick")}
     runs |= {
-        rotated.file_of(c, "quick", n_steps=400)
-        for turned in rotated.ROTATIONS.values()
+        rotations.file_of(c, "quick", n_steps=400)
+        for turned in rotations.ROTATIONS.values()
         for c in turned(PROFILES["quick"])
     }
     lessons = ", ".join(sorted({EXPERIMENTS[name].notebook for name in names}))
@@ -223,7 +228,9 @@ def test_what_one_data_set_lacks_skips_only_what_needs_it(monkeypatch):
     for what in ("runner.run_all", "comparison.collect_all"):
         monkeypatch.setattr(f"qsmi_lib.{what}", lambda *_args, **_kwargs: None)
     turned, wrote, ran = [], [], []
-    monkeypatch.setattr("qsmi_lib.rotated.rotate_all", lambda configs, *_args, **_kwargs: turned.extend(configs))
+    monkeypatch.setattr(
+        "qsmi_lib.reproduction.rotations.rotate_all", lambda configs, *_args, **_kwargs: turned.extend(configs)
+    )
     monkeypatch.setattr(module, "write_all", lambda _profile, names, **_: wrote.extend(names))
     monkeypatch.setattr(module, "execute", lambda notebook, *_args, **_kwargs: ran.append(notebook.stem[:2]))
     lacking = {run.backbone for name in ("table_3", "table_9") for run in grid(name, "quick")}
@@ -233,7 +240,7 @@ def test_what_one_data_set_lacks_skips_only_what_needs_it(monkeypatch):
     assert result.exit_code == 0, result.output
     assert not {"04", "06", "12", "14"} & set(ran) and {"05", "07", "17", "18"} <= set(ran)
     assert {"fig_3", "methods", "steps"} <= set(wrote) and not {"fig_3_cifar10", "table_3"} & set(wrote)
-    files = [rotated.file_of(run, "quick", n_steps=400) for run in turned]
+    files = [rotations.file_of(run, "quick", n_steps=400) for run in turned]
     assert {run.dataset for run in turned} == {"fashion_mnist", "miml_scenes"} and len(set(files)) == len(files)
 
 
@@ -263,7 +270,7 @@ def test_seeds_that_a_profile_lacks_are_an_error():
 
 def test_a_seed_of_a_draw_can_be_asked_for(monkeypatch):
     trained = []
-    monkeypatch.setattr("qsmi_lib.runner.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
+    monkeypatch.setattr("qsmi_lib.training.runs.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
     monkeypatch.setattr(module, "_not_here", lambda _configs: {})
     monkeypatch.setattr(module, "write_all", lambda *_args, **_kwargs: [])
     assert module.reproduce("paper", only=("09",), seeds=(17,)) == []
@@ -272,7 +279,7 @@ def test_a_seed_of_a_draw_can_be_asked_for(monkeypatch):
 
 def test_one_seed_trains_and_leaves_the_notebooks(monkeypatch):
     trained = []
-    monkeypatch.setattr("qsmi_lib.runner.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
+    monkeypatch.setattr("qsmi_lib.training.runs.run_all", lambda configs, *_args, **_kwargs: trained.extend(configs))
     monkeypatch.setattr(module, "execute", lambda *_args, **_kwargs: pytest.fail("no notebook runs"))
     assert module.reproduce("digits", only=("05",), seeds=(1,)) == []
     assert len({runner.run_id(run) for run in trained}) == 12  # Table 2; on the digits nothing is tuned
@@ -300,7 +307,7 @@ def test_datasets_says_what_is_missing(monkeypatch):
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: kind.name)
 def test_an_interrupt_says_what_is_safe(monkeypatch, kind):
-    monkeypatch.setattr("qsmi_lib.runner.run", lambda *_args, **_kwargs: signal.raise_signal(kind))
+    monkeypatch.setattr("qsmi_lib.training.runs.run", lambda *_args, **_kwargs: signal.raise_signal(kind))
     before = signal.getsignal(signal.SIGTERM)
     try:
         result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
@@ -319,8 +326,8 @@ def test_tables_of_no_runs(tmp_path):
 
 def test_the_readme_is_written_between_its_marks(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
-    (tmp_path / "README.md").write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report.write_readme()
+    (tmp_path / "README.md").write_text(f"before\n{ledger.BEGIN}\nold\n{ledger.END}\nafter\n")
+    ledger.write_readme()
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and "Table 2" in text
 
@@ -361,7 +368,7 @@ def test_reproduce_runs_notebooks_and_names_failures(tmp_path, monkeypatch, jobs
 def test_a_folder_that_cannot_be_written_to_fails_before_the_training(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("QSMI_RESULTS", str(tmp_path / "file"))
-    monkeypatch.setattr("qsmi_lib.training.train", lambda *_args: pytest.fail("nothing is trained"))
+    monkeypatch.setattr("qsmi_lib.training.loop.train", lambda *_args: pytest.fail("nothing is trained"))
     result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
     assert result.exit_code == 1 and result.output.startswith("Error: ") and "file" in result.output
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qsmi_lib import comparison, runner
-from qsmi_lib.comparison import collect, holm, load, moderated, paired
-from qsmi_lib.configuring import configure, epochs_of
+from qsmi_lib.config.presets import configure, epochs_of
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.files import write_arrays
-from qsmi_lib.runner import codes_of
+from qsmi_lib.reproduction.analysis import significance
+from qsmi_lib.reproduction.analysis.significance import collect, holm, load, moderated, paired
+from qsmi_lib.training import runs
+from qsmi_lib.training.runs import codes_of
+from qsmi_lib.utils.files import write_arrays
 
 PROFILE = "toy"
 CONFIGS = [
@@ -23,7 +24,7 @@ CONFIGS = [
 @pytest.fixture
 def recorded():
     """Runs of three methods with two seeds each, and one of another length."""
-    runner.run_all([*CONFIGS, configure("digits", "qsmi", 12, epochs=1)], PROFILE)
+    runs.run_all([*CONFIGS, configure("digits", "qsmi", 12, epochs=1)], PROFILE)
 
 
 # Holm's procedure
@@ -246,15 +247,15 @@ def test_codes_that_are_not_here_are_named():
 
 def test_verdicts_name_the_better_of_two(results):
     methods, by_seed, by_query = simulated(0, gap=0.4, seed_effect=0.005)
-    by_query = np.round(np.clip(by_query, 0, 1) * comparison.SCALE).astype(np.uint16)
-    path = results / PROFILE / "artefacts" / comparison.file_of(8)
+    by_query = np.round(np.clip(by_query, 0, 1) * significance.SCALE).astype(np.uint16)
+    path = results / PROFILE / "artefacts" / significance.file_of(8)
     path.parent.mkdir(parents=True)
     np.savez(path, methods=methods, by_seed=by_seed, by_query=by_query)
-    square = comparison.verdicts(results / PROFILE, 8)
+    square = significance.verdicts(results / PROFILE, 8)
     assert list(square.index) == list(square.columns) and square.index[0] == "m0"
     assert square.loc["m0"].to_dict() == {"m0": 0, "m1": 1, "m2": 1}
     assert (square.to_numpy() == -square.to_numpy().T).all()
-    assert comparison.verdicts(results / PROFILE, 12).empty
+    assert significance.verdicts(results / PROFILE, 12).empty
 
 
 @pytest.fixture
@@ -263,11 +264,11 @@ def square(tmp_path):
     rng = np.random.default_rng(0)
     ap = np.array([0.2, 0.7, 0.71])[:, None, None] + rng.normal(0, [[[0.01]], [[0.05]], [[0.05]]], (3, 3, 400))
     ap = ap.clip(0, 1)
-    by_query = np.round(ap.mean(axis=1) * comparison.SCALE).astype(np.uint16)
+    by_query = np.round(ap.mean(axis=1) * significance.SCALE).astype(np.uint16)
     methods = np.array(["lsh", "dsh", "qsmi"])
-    path = tmp_path / "artefacts" / comparison.file_of(12)
+    path = tmp_path / "artefacts" / significance.file_of(12)
     write_arrays(path, methods=methods, by_seed=ap.mean(axis=2) + rng.normal(0, 0.02, (3, 3)), by_query=by_query)
-    return comparison.verdicts(tmp_path, 12)
+    return significance.verdicts(tmp_path, 12)
 
 
 def test_verdicts_are_antisymmetric_and_sorted(square):
@@ -279,5 +280,5 @@ def test_verdicts_are_antisymmetric_and_sorted(square):
 
 
 def test_verdicts_in_words(square):
-    assert comparison.in_words(square, "qsmi") == "better than LSH; worse than none; within noise of DSH"
-    assert comparison.in_words(square, "lsh").startswith("better than none; worse than ")
+    assert significance.in_words(square, "qsmi") == "better than LSH; worse than none; within noise of DSH"
+    assert significance.in_words(square, "lsh").startswith("better than none; worse than ")

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from qsmi_lib import datasets, factory
-from qsmi_lib.configuring import configure
-from qsmi_lib.cross_batch import Memory
+from qsmi_lib import datasets
+from qsmi_lib.config.presets import configure
 from qsmi_lib.methods import METHODS
-from qsmi_lib.training import settings_of_loss, train
+from qsmi_lib.training import factory
+from qsmi_lib.training.loop import settings_of_loss, train
+from qsmi_lib.training.memory import Memory
 
 SIZES = (4, 4, 4, 3, 4, 4)  # of the batches: the last of an epoch is shorter
 LABELS = {"single": (10,), "multi-hot": (2, 3)}  # numbers below, and columns

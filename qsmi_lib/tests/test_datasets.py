@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 from qsmi_lib import datasets
 from qsmi_lib.datasets import Part, Split, fashion_mnist, overlap
-from qsmi_lib.datasets.splits import stratified
+from qsmi_lib.datasets.base import stratified
 
 PARTS = ("train", "query", "database")
 NAMES = (

@@ -7,16 +7,19 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import backbones, datasets, factory, features, networks, paths, records, runner, splits, untrained
+from qsmi_lib import datasets
 from qsmi_lib.codes import pack
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.methods import METHODS
-from qsmi_lib.networks import EndToEnd, HashHead
-from qsmi_lib.splits import load_split
-from qsmi_lib.training import encode, train
-from qsmi_lib.weights import checksum
+from qsmi_lib.models import backbones, features, networks, projections
+from qsmi_lib.models.networks import EndToEnd, HashHead
+from qsmi_lib.models.weights import checksum
+from qsmi_lib.training import factory, records, runs, splits
+from qsmi_lib.training.loop import encode, train
+from qsmi_lib.training.splits import load_split
+from qsmi_lib.utils import paths
 
 BITS, NAME = 12, "digits_pixels"
 WITHOUT_LOSS = [name for name, entry in METHODS.items() if entry.loss is None]
@@ -33,7 +36,7 @@ def seeded(build, *arguments, seed=0, **settings):
 @pytest.fixture(autouse=True)
 def forget_splits():
     """The runner keeps the last split, which lies in the folder of another test."""
-    runner._split.cache_clear()
+    runs._split.cache_clear()
 
 
 @pytest.fixture
@@ -146,7 +149,7 @@ def test_each_part_moves_at_its_own_rate(digits, backbone_rate, rate):
 
 
 def test_a_frozen_backbone_stays(results):
-    split = runner.split_of(FROZEN)
+    split = runs.split_of(FROZEN)
     before = split.train.inputs.clone()
     trained = train(FROZEN, split)
     assert isinstance(trained.model, HashHead) and largest_step(seeded(factory.of, FROZEN), trained.model) > 0
@@ -163,7 +166,7 @@ def test_items_are_encoded_few_at_a_time_where_the_backbone_takes_part():
 
 
 def test_frozen_runs_see_features_and_trained_backbones_pictures(digits):
-    frozen, trained = (runner.split_of(config) for config in (FROZEN, TRAINED))
+    frozen, trained = (runs.split_of(config) for config in (FROZEN, TRAINED))
     assert frozen.train.inputs.shape == (1297, 32) and frozen.database is frozen.train
     assert torch.equal(trained.train.inputs, digits.train.inputs)
     assert torch.equal(frozen.query.labels, trained.query.labels)
@@ -171,9 +174,9 @@ def test_frozen_runs_see_features_and_trained_backbones_pictures(digits):
 
 @pytest.mark.parametrize("config", [FROZEN, TRAINED], ids=["frozen", "trained"])
 def test_another_protocol_can_be_asked_for(config):
-    split, usual = runner.split_of(config, protocol="held_out"), runner.split_of(config)
+    split, usual = runs.split_of(config, protocol="held_out"), runs.split_of(config)
     assert (len(split.train), len(split.query)) == (1168, 129) and len(usual.train) == 1297
-    assert runner.split_of(config, protocol=FULL) is usual is runner.split_of(config)
+    assert runs.split_of(config, protocol=FULL) is usual is runs.split_of(config)
 
 
 # Runs and models on disk
@@ -181,12 +184,12 @@ def test_another_protocol_can_be_asked_for(config):
 
 @pytest.mark.parametrize("config", [FROZEN, TRAINED], ids=["frozen", "trained"])
 def test_a_run_is_recorded_and_its_model_gives_its_codes_without_any_weights_at_hand(config, results, monkeypatch):
-    record = runner.run(config, "digits")
-    path = runner.record_path(config, "digits")
+    record = runs.run(config, "digits")
+    path = runs.record_path(config, "digits")
     assert records.load(path) == json.loads(json.dumps(record)) and record["config"] == config.to_dict()
     assert record["config"]["backbone"] == NAME and 0.1 < record["metrics"]["map"] <= 1
     assert len(record["history"]) == 1
-    split, precision = runner.split_of(config), record["provenance"]["precision"]
+    split, precision = runs.split_of(config), record["provenance"]["precision"]
     monkeypatch.setattr(backbones, "find", lambda name: pytest.fail("weights are not needed"))
     model, loaded = factory.load(paths.model("digits", path.stem))
     assert loaded == config and not model.training
@@ -194,7 +197,7 @@ def test_a_run_is_recorded_and_its_model_gives_its_codes_without_any_weights_at_
     found = encode(model, split.query.inputs, precision=precision, batch_size=size)
     stored = np.load(paths.codes("digits", path.stem))
     assert np.array_equal(stored["query"], pack(found.numpy()))
-    assert runner.run(config, "digits") == records.load(path)
+    assert runs.run(config, "digits") == records.load(path)
 
 
 def test_a_saved_model_is_the_one_that_was_trained(tmp_path, digits, no_weights):
@@ -218,7 +221,7 @@ def test_records_of_frozen_and_trained_backbones_and_of_other_weights_have_names
         configure("digits", "qsmi", BITS, epochs=1),
         configure("digits", "qsmi", BITS, backbone="digits_labels", epochs=1),
     ]
-    names = {runner.run_id(config) for config in (FROZEN, TRAINED, *others)}
+    names = {runs.run_id(config) for config in (FROZEN, TRAINED, *others)}
     assert len(names) == 4
 
 
@@ -228,7 +231,7 @@ def test_a_backbone_that_knows_the_labels_is_refused_whether_it_is_trained_or_no
         "digits", "qsmi", BITS, backbone="digits_labels", backbone_learning_rate=rate, protocol="sampled"
     )
     with pytest.raises(ValueError, match=r"digits_labels has seen every training label .* take one of digits_pixels"):
-        runner.run(config, "digits")
+        runs.run(config, "digits")
     assert not list(results.rglob("*.json"))
 
 
@@ -252,7 +255,7 @@ def fitted(method, split, bits=16, seed=0):
 @pytest.mark.parametrize("method", WITHOUT_LOSS)
 def test_features_are_hashed_as_they_are(seen, method):
     network = fitted(method, seen)
-    assert isinstance(network, untrained.Projection) and not list(network.parameters())
+    assert isinstance(network, projections.Projection) and not list(network.parameters())
     assert np.array_equal(network.features(seen.query.inputs), seen.query.inputs.numpy())
     inputs = seen.train.inputs.double()
     torch.testing.assert_close(network.mean.double(), inputs.mean(0), rtol=1e-5, atol=1e-6)
@@ -305,7 +308,7 @@ def test_lsh_of_features_projects_on_random_directions(seen):
 
 def test_a_hash_of_features_is_run_and_recorded():
     config = configure("digits", "lsh", BITS, backbone=NAME)
-    record = runner.run(config, "digits")
+    record = runs.run(config, "digits")
     assert record["history"] == [] and 0.1 < record["metrics"]["map"] <= 1
     assert record["provenance"]["fingerprint"] == splits.fingerprint("digits", backbone=NAME)
 

@@ -10,8 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from qsmi_lib.estimator import QSMIHasher
 from qsmi_lib.evaluation import evaluate
+from qsmi_lib.search.estimator import QSMIHasher
 
 
 @parametrize_with_checks([QSMIHasher(bits=8, epochs=2)])

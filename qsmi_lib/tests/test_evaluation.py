@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score
 
-from qsmi_lib.evaluation import Evaluation, checks, compiling, conventions, evaluate, metrics, numba_ranking, relevance
+from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, numba_ranking, relevance, validation
 from qsmi_lib.evaluation.ties import harmonic, over_orders
 from qsmi_lib.tests import slow_evaluation
+from qsmi_lib.utils import numba
 
 FIELDS = [field.name for field in dataclasses.fields(Evaluation)]
 TIES_CHANGE = {"ap", "map"}
@@ -576,8 +577,8 @@ def test_a_folder_that_cannot_be_written_to_costs_the_cache_alone(monkeypatch):
             raise RuntimeError("no locator available")
         return lambda function: function
 
-    monkeypatch.setattr(compiling, "njit", refusing)
-    assert compiling.compiled(parallel=True)(abs) is abs
+    monkeypatch.setattr(numba, "njit", refusing)
+    assert numba.compiled(parallel=True)(abs) is abs
 
 
 def test_labels_far_apart_are_not_counted():
@@ -640,7 +641,7 @@ def triton_ranking(monkeypatch):
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     monkeypatch.setattr(metrics, "_kernels", lambda _: (triton_ranking, device))
-    monkeypatch.setattr(checks, "_array", lambda _name, values, _device: torch.as_tensor(values, device=device))
+    monkeypatch.setattr(validation, "_array", lambda _name, values, _device: torch.as_tensor(values, device=device))
     return triton_ranking
 
 

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from qsmi_lib import grids, runner, titles
-from qsmi_lib.backbones import BACKBONES
-from qsmi_lib.configuring import configure, epochs_of
+from qsmi_lib.config.presets import configure, epochs_of
+from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.datasets import FEW_LABELS, STANDS_FOR
-from qsmi_lib.experiments import EXPERIMENTS, experiment, grid
-from qsmi_lib.grids import BATCHES, LONGER, POSTER_BITS, SIGMAS, TRAINED, UNTRAINED, VARIANTS, tuned
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import METHODS
-from qsmi_lib.profiles import PROFILES
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.reproduction import grids, titles
+from qsmi_lib.reproduction.experiments import EXPERIMENTS, experiment, grid
+from qsmi_lib.reproduction.grids import BATCHES, LONGER, POSTER_BITS, SIGMAS, TRAINED, UNTRAINED, VARIANTS, tuned
+from qsmi_lib.training import runs as runner
 
 PAPER_BACKBONES = ("resnet56", "squeezenet1_1_keras")
 each_profile = pytest.mark.parametrize("profile", PROFILES)

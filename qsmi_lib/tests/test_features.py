@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import backbones, features
 from qsmi_lib.datasets import Part, Split
-from qsmi_lib.precision import autocast, resolve_precision
-from qsmi_lib.splits import load_split
+from qsmi_lib.models import backbones, features
+from qsmi_lib.training.splits import load_split
+from qsmi_lib.utils.precision import autocast, resolve_precision
 
 N, BATCH = 23, 5  # five batches, the last one shorter
 
@@ -108,7 +108,7 @@ def test_auto_on_a_cpu_depends_on_what_it_multiplies(monkeypatch, tmp_path):
         path = tmp_path / f"cpuinfo-{flags}".replace(" ", "_")
         if flags is not None:
             path.write_text(flags)
-        monkeypatch.setattr("qsmi_lib.precision.Path", lambda name, path=path: path)
+        monkeypatch.setattr("qsmi_lib.utils.precision.Path", lambda name, path=path: path)
         assert resolve_precision("auto", torch.device("cpu")) == expected
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from qsmi_lib.configuring import configure
-from qsmi_lib.gains import gains
+from qsmi_lib.config.presets import configure
+from qsmi_lib.reproduction.analysis.gains import gains
 
 
 def record(method, score, **settings):

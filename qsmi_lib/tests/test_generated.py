@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from qsmi_lib import training
-from qsmi_lib.bench.full_size import anonymous_bytes, apart
-from qsmi_lib.configuring import configure
-from qsmi_lib.datasets import generated
-from qsmi_lib.datasets.generated import SHAPES, Shape, frequencies, generate
+from qsmi_lib.config.presets import configure
 from qsmi_lib.evaluation import evaluate
+from qsmi_lib.reproduction.bench import synthetic
+from qsmi_lib.reproduction.bench.full_size import anonymous_bytes, apart
+from qsmi_lib.reproduction.bench.synthetic import SHAPES, Shape, frequencies, generate
+from qsmi_lib.training import loop
 
 SEVERAL = Shape("several", "several labels", 300, 16, 5, labels_per_item=1.5, n_query=20, n_train=100)
 SINGLE = Shape("single", "single labels", 300, 16, 7, labels_per_item=None, n_query=20)
@@ -95,7 +95,7 @@ def test_what_is_there_is_used_again_and_writing_to_it_changes_no_file(tmp_path,
     first = generate(SINGLE, tmp_path)
     kept = first.train.inputs[0].clone()
     first.train.inputs[0] = 7.0
-    monkeypatch.setattr(generated, "_write", lambda *_: pytest.fail("written again"))
+    monkeypatch.setattr(synthetic, "_write", lambda *_: pytest.fail("written again"))
     assert torch.equal(generate(SINGLE, tmp_path).train.inputs[0], kept)
 
 
@@ -149,12 +149,12 @@ def learnt(shape, folder):
     """Generate, train, encode, evaluate; returns what the process held before, in bytes, and the score."""
     config = configure("nus_wide", "qsmi", 16, epochs=1, head="narrow")
     small = generate(dataclasses.replace(shape, n_items=1200, n_query=100), folder)
-    training.train(config, small)
+    loop.train(config, small)
     evaluate(*[torch.ones(50, 16)] * 2, *[small.query.labels[:50]] * 2)  # loads what is compiled
     before = anonymous_bytes(os.getpid())
     split = generate(shape, folder)
-    model = training.train(config, split).model
-    codes = [training.encode(model, part.inputs) for part in (split.query, split.database)]
+    model = loop.train(config, split).model
+    codes = [loop.encode(model, part.inputs) for part in (split.query, split.database)]
     return before, evaluate(*codes, split.query.labels, split.database.labels, relevance="fraction").map
 
 

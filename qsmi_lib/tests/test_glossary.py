@@ -4,7 +4,7 @@ import re
 
 import nbformat
 
-from qsmi_lib import paths
+from qsmi_lib.utils import paths
 
 FOLDER = paths.ROOT / "notebooks"
 ROWS = [

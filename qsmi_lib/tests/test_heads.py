@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from qsmi_lib import factory
-from qsmi_lib.configuring import configure
-from qsmi_lib.heads import ClassWords, DivideAndEncode
-from qsmi_lib.losses.central import classifier_objective
-from qsmi_lib.training import encode
+from qsmi_lib.config.presets import configure
+from qsmi_lib.losses.csq import classifier_objective
+from qsmi_lib.models.heads import ClassWords, DivideAndEncode
+from qsmi_lib.training import factory
+from qsmi_lib.training.loop import encode
 
 FEATURES, CLASSES = 50, 10
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from qsmi_lib.datasets.image_folder import order, read
+from qsmi_lib.datasets.images.image_folder import order, read
 
 PARTS, CLASSES, SIDE = ("train", "test"), ("cat", "dog", "owl"), 6
 RANDOM = np.random.default_rng(0)

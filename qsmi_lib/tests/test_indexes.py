@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from qsmi_lib import indexes
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.indexes import KINDS, OUTSIDE, CodeIndex
+from qsmi_lib.search import indexes
+from qsmi_lib.search.indexes import KINDS, OUTSIDE, CodeIndex
 
 pytest.importorskip("faiss")
 LENGTHS = (1, 7, 8, 12, 13, 48, 64, 65, 128)
@@ -121,8 +121,8 @@ def test_bad_input_is_one_clear_error(make, message):
 
 
 def test_the_benchmark_compares_with_the_flat_index(monkeypatch, tmp_path):
-    from qsmi_lib import paths
-    from qsmi_lib.bench import indexes as bench
+    from qsmi_lib.reproduction.bench import indexes as bench
+    from qsmi_lib.utils import paths
 
     monkeypatch.setattr(bench, "N_QUERY", 20)
     monkeypatch.setattr(bench, "SIZES", {"small": 300})
@@ -134,8 +134,8 @@ def test_the_benchmark_compares_with_the_flat_index(monkeypatch, tmp_path):
 
 
 def test_a_part_of_the_benchmark_has_the_same_codes_and_is_not_kept(monkeypatch):
-    from qsmi_lib import paths
-    from qsmi_lib.bench import indexes as bench
+    from qsmi_lib.reproduction.bench import indexes as bench
+    from qsmi_lib.utils import paths
 
     made = []
     monkeypatch.setattr(bench, "N_QUERY", 20)
@@ -149,7 +149,7 @@ def test_a_part_of_the_benchmark_has_the_same_codes_and_is_not_kept(monkeypatch)
 
 
 def test_recall_counts_ties_and_what_is_lost():
-    from qsmi_lib.bench.indexes import recall
+    from qsmi_lib.reproduction.bench.indexes import recall
 
     exact = np.array([[0, 2, 2], [1, 1, 3]])
     assert recall(exact, exact) == 1.0
@@ -157,7 +157,7 @@ def test_recall_counts_ties_and_what_is_lost():
 
 
 def test_generated_codes_lie_around_their_words():
-    from qsmi_lib.bench.indexes import BITS, FLIPPED, N_WORDS, generated
+    from qsmi_lib.reproduction.bench.indexes import BITS, FLIPPED, N_WORDS, generated
 
     words, codes = generated(3000, 0), generated(3000, 0)
     assert (words == codes).all() and words.shape == (3000, BITS) and words.dtype == np.int8

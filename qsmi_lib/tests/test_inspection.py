@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from qsmi_lib.cli import main
-from qsmi_lib.datasets import catalogue
-from qsmi_lib.datasets.inspection import inspect, summary
+from qsmi_lib.datasets.images import manifest
+from qsmi_lib.datasets.images.check import inspect, summary
 from qsmi_lib.tests.small_pictures import WRITERS, listing, picture, table, write_folder
 
 each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
@@ -33,8 +33,8 @@ ROWS = {"a.png": (1, 0), "b.png": (1, 1), "c.png": (0, 1)}
 def test_a_sound_data_set_has_nothing_to_say(tmp_path, write):
     source = write(tmp_path / "own", pictures(*ROWS) | {"labels.csv": table(ROWS, ("cat", "dog"))})
     report = inspect(source)
-    assert report.faults == report.notes == () and report.catalogue.mark == catalogue.read(source).mark
-    assert summary(report.catalogue) == "3 pictures, 2 labels, 1.33 a picture; not divided"
+    assert report.faults == report.notes == () and report.manifest.mark == manifest.read(source).mark
+    assert summary(report.manifest) == "3 pictures, 2 labels, 1.33 a picture; not divided"
     result = call(source)
     assert result.exit_code == 0
     assert result.output == "3 pictures, 2 labels, 1.33 a picture; not divided; 0 faults, 0 notes\n"
@@ -42,7 +42,7 @@ def test_a_sound_data_set_has_nothing_to_say(tmp_path, write):
 
 def test_the_summary_counts_parts_and_not_single_labels(tmp_path):
     lists = {"train.txt": "a.png 1 0\nb.png 1 0\n", "test.txt": "c.png 0 1\n"}
-    found = catalogue.read(write_folder(tmp_path / "own", pictures(*ROWS) | lists))
+    found = manifest.read(write_folder(tmp_path / "own", pictures(*ROWS) | lists))
     assert summary(found) == "3 pictures, 2 labels; 2 train, 1 query"
 
 

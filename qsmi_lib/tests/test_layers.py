@@ -5,10 +5,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from qsmi_lib.bench import layers
 from qsmi_lib.cli import main
-from qsmi_lib.grids import TRAINED
 from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.bench import layers
+from qsmi_lib.reproduction.grids import TRAINED
 
 CPU = torch.device("cpu")
 

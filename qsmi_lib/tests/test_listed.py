@@ -8,8 +8,9 @@ import zipfile
 import pytest
 import torch
 
-from qsmi_lib import datasets, paths
+from qsmi_lib import datasets
 from qsmi_lib.datasets import Part, Split, cifar10, listed, overlap, protocols
+from qsmi_lib.utils import paths
 
 ZIP = paths.data() / "cifar10.zip"
 SIZES = {  # train, query, database without and with the training items

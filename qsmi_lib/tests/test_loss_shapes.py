@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qsmi_lib import losses
-from qsmi_lib.loss_shapes import BY_PAIR, descent, order_costs, pair_costs
+from qsmi_lib.reproduction.analysis.pair_costs import BY_PAIR, descent, order_costs, pair_costs
 
 BITS = 12
 

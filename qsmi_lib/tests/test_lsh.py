@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from qsmi_lib import lsh
+from qsmi_lib.search import lsh
 
 BITS = (1, 3, 8, 9, 17, 33, 64)
 

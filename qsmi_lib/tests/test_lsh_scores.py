@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from qsmi_lib.evaluation import conventions, evaluate
-from qsmi_lib.lsh import MISSING
-from qsmi_lib.lsh_scores import CONVENTIONS, ap_at_10, relevance_of
+from qsmi_lib.reproduction.analysis.lsh_scores import CONVENTIONS, ap_at_10, relevance_of
+from qsmi_lib.search.lsh import MISSING
 
 
 def slow_ap_at_10(relevant, convention):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from qsmi_lib import losses
-from qsmi_lib.losses import central, policy, two_stage
+from qsmi_lib.losses import cnnh, csq, pgdh
 from qsmi_lib.tests import slow_methods as slow
 
 MULTI_HOT = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1], [0, 0, 0]])
@@ -93,8 +93,8 @@ def test_even_votes_are_settled_by_one_word_of_the_seed():
 @pytest.mark.parametrize("labels", [torch.arange(6) % 3, MULTI_HOT, MULTI_HOT.bool()], ids=["single", "int", "bool"])
 def test_the_targets_of_a_run_are_the_codes_of_its_seed(labels):
     arguments = (torch.zeros(6, 2), labels, 12, 3, {})
-    assert torch.equal(central.prepare(*arguments), losses.item_centers(labels, 12, seed=3))
-    assert torch.equal(two_stage.prepare(*arguments), losses.cnnh_codes(labels, 12, seed=3))
+    assert torch.equal(csq.prepare(*arguments), losses.item_centers(labels, 12, seed=3))
+    assert torch.equal(cnnh.prepare(*arguments), losses.cnnh_codes(labels, 12, seed=3))
 
 
 # CNNH
@@ -119,7 +119,7 @@ def test_coordinate_descent_is_its_definition(labels, bits):
     """The kernel forms no N x N matrix, the definition forms it anew at every entry."""
     factor, group, by_kind, signs = start(labels, bits)
     expected = slow.cnnh_sweep(slow.cnnh_sweep(factor, signs), signs)
-    two_stage._descend(factor, group, by_kind, 2)
+    cnnh._descend(factor, group, by_kind, 2)
     np.testing.assert_allclose(factor, expected, rtol=0, atol=1e-9)
     codes = losses.cnnh_codes(labels, bits, n_sweeps=2)
     assert codes.dtype == torch.int8
@@ -130,7 +130,7 @@ def test_the_objective_falls_with_every_sweep():
     factor, group, by_kind, signs = start(torch.arange(60) % 3, 6)
     objectives = [slow.cnnh_objective(factor, signs)]
     for _ in range(5):
-        two_stage._descend(factor, group, by_kind, 1)
+        cnnh._descend(factor, group, by_kind, 1)
         assert np.abs(factor).max() <= 1.0
         objectives.append(slow.cnnh_objective(factor, signs))
     assert all(after <= before for before, after in itertools.pairwise(objectives))
@@ -191,7 +191,7 @@ def test_pgdh_follows_the_expected_reward_of_each_item():
     )
     assert probability.sum().item() == pytest.approx(1)
     which = torch.combinations(torch.arange(len(codes)))  # two equal samples tell nothing
-    surrogates = torch.stack([policy.pgdh_loss(leaf, RELEVANCE, pair, balance=BALANCE) for pair in codes[which]])
+    surrogates = torch.stack([pgdh.pgdh_loss(leaf, RELEVANCE, pair, balance=BALANCE) for pair in codes[which]])
     surrogate = torch.autograd.grad(2 * (probability[which].prod(dim=1) * surrogates).sum(), leaf)[0]
     own = slope(lambda i, y: -slow.pgdh_expected_rewards(y, delta, BALANCE)[i] / N)
     joint = slope(lambda i, y: -sum(slow.pgdh_expected_rewards(y, delta, BALANCE)) / N)
@@ -204,7 +204,7 @@ def test_pgdh_descent_draws_similar_items_together():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(200):
-            step = torch.autograd.grad(policy.pgdh_objective(leaf, labels), leaf)[0]
+            step = torch.autograd.grad(pgdh.pgdh_objective(leaf, labels), leaf)[0]
             leaf = (leaf - 5 * step).detach().requires_grad_()
     codes = leaf.detach().sign()
     assert torch.equal(codes[0], codes[1]) and torch.equal(codes[2], codes[3])
@@ -213,11 +213,11 @@ def test_pgdh_descent_draws_similar_items_together():
 
 def test_pgdh_samples_bits_with_their_probability(monkeypatch):
     seen = []
-    monkeypatch.setattr(policy, "pgdh_loss", lambda y, relevance, decisions, **options: seen.append(decisions))
+    monkeypatch.setattr(pgdh, "pgdh_loss", lambda y, relevance, decisions, **options: seen.append(decisions))
     log_odds = torch.tensor([[0.0, 2.0, -2.0, 50.0]])
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        policy.pgdh_objective(log_odds, torch.zeros(1, dtype=torch.int64), n_samples=10_000.0)
+        pgdh.pgdh_objective(log_odds, torch.zeros(1, dtype=torch.int64), n_samples=10_000.0)
     assert seen[0].shape == (10_000, 1, 4) and set(seen[0].unique().tolist()) == {-1.0, 1.0}
     assert ((seen[0] + 1) / 2).mean(dim=(0, 1)).tolist() == pytest.approx(log_odds[0].sigmoid().tolist(), abs=0.02)
 

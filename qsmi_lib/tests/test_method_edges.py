@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from qsmi_lib import losses
-from qsmi_lib.configuring import configure
-from qsmi_lib.losses import checks
+from qsmi_lib.config.presets import configure
+from qsmi_lib.losses import validation
 from qsmi_lib.methods import METHODS
-from qsmi_lib.training import settings_of_loss
+from qsmi_lib.training.loop import settings_of_loss
 
 N = 6
 TRAINED = [name for name, method in METHODS.items() if method.loss is not None]
@@ -218,7 +218,7 @@ def test_wrong_arguments_are_refused(name, argument):
         for name in losses.__all__
         for option in parameters(name)
         for kind in REFUSED
-        if option in getattr(checks, kind)
+        if option in getattr(validation, kind)
     ],
 )
 def test_numbers_out_of_range_are_refused(name, option, kind):
@@ -227,7 +227,7 @@ def test_numbers_out_of_range_are_refused(name, option, kind):
             call(name, **{option: bad})
 
 
-@pytest.mark.parametrize("dtype", checks.HALF)
+@pytest.mark.parametrize("dtype", validation.HALF)
 @pytest.mark.parametrize("name", [name for name in losses.__all__ if "embeddings" in parameters(name)])
 def test_half_precision_is_computed_in_float32(name, dtype):
     outputs = random_embeddings(N, 4).to(dtype).requires_grad_()
@@ -248,7 +248,7 @@ def test_a_number_of_numpys_is_a_number():
 
 @pytest.mark.parametrize("name", losses.__all__)
 def test_no_option_goes_unchecked(name):
-    numbers = checks.POSITIVE | checks.WEIGHTS | checks.COUNTS
+    numbers = validation.POSITIVE | validation.WEIGHTS | validation.COUNTS
     assert set(parameters(name)) <= numbers | set(WRONG) | FREE
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 
 from qsmi_lib import losses
-from qsmi_lib.losses import central, likelihood, triplet
+from qsmi_lib.losses import csq, likelihood, triplet
 from qsmi_lib.losses.similarity import pair_weights
 from qsmi_lib.tests import slow_losses
 from qsmi_lib.tests import slow_methods as slow
@@ -108,8 +108,8 @@ def test_gradients_agree_with_finite_differences(case):
 @pytest.mark.parametrize("labels", [torch.arange(N) % 3, MULTI_HOT], ids=LABELS)
 def test_the_classifier_is_its_definition(labels):
     scores = random_embeddings(3).requires_grad_()
-    assert central.classifier_objective(scores, labels).item() == equals(slow.classifier_objective(scores, labels))
-    assert gradcheck(lambda y: central.classifier_objective(y, labels), scores)
+    assert csq.classifier_objective(scores, labels).item() == equals(slow.classifier_objective(scores, labels))
+    assert gradcheck(lambda y: csq.classifier_objective(y, labels), scores)
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ ANTIPODAL = {  # two items whose inner product in the exponent is -1e6
 }
 WRONG = {  # each entry as far on the wrong side as such numbers go
     "csq": lambda y: losses.csq_loss(1e6 * y, -y),
-    "classifier": lambda y: central.classifier_objective(1e6 * y @ y.T, torch.tensor([1, 0])),
-    "classifier, multi-hot": lambda y: central.classifier_objective(
+    "classifier": lambda y: csq.classifier_objective(1e6 * y @ y.T, torch.tensor([1, 0])),
+    "classifier, multi-hot": lambda y: csq.classifier_objective(
         1e6 * y * torch.tensor([1.0, -1.0, -1.0]), torch.tensor([[0, 1, 1], [1, 0, 0]])
     ),
 }

@@ -8,13 +8,13 @@ import math
 import pytest
 import torch
 
-from qsmi_lib.config import RunConfig
-from qsmi_lib.configuring import configure, epochs_of, options_of
+from qsmi_lib.config.presets import configure, epochs_of, options_of
+from qsmi_lib.config.profiles import PROFILES, profile
+from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import DATASETS, STANDS_FOR
 from qsmi_lib.methods import METHODS, by_dataset
-from qsmi_lib.paths import PUBLISHED
-from qsmi_lib.profiles import PROFILES, profile
-from qsmi_lib.training import settings_of_loss, train
+from qsmi_lib.training.loop import settings_of_loss, train
+from qsmi_lib.utils.paths import PUBLISHED
 
 PAPER_BITS = (12, 24, 36, 48)
 

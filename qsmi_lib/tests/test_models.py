@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from qsmi_lib import factory, heads, networks, untrained
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
 from qsmi_lib.methods import METHODS
-from qsmi_lib.paths import PUBLISHED
+from qsmi_lib.models import heads, networks, projections
+from qsmi_lib.training import factory
+from qsmi_lib.utils.paths import PUBLISHED
 
 BITS = 12
 CONFIG = configure("digits", "qsmi", BITS, seed=3, alpha=0.1)
@@ -132,7 +133,7 @@ def test_methods_share_the_network_but_for_the_last_layer_of_some(dataset, metho
 @pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
 def test_a_method_that_nothing_trains_is_a_module_of_its_own(method):
     network = factory.build("digits", BITS, method)
-    assert isinstance(network, untrained.Projection)
+    assert isinstance(network, projections.Projection)
     assert not list(network.parameters())
 
 

@@ -5,8 +5,8 @@ import ast
 import nbformat
 import pytest
 
-from qsmi_lib.experiments import EXPERIMENTS
-from qsmi_lib.paths import NOTEBOOKS
+from qsmi_lib.reproduction.experiments import EXPERIMENTS
+from qsmi_lib.utils.paths import NOTEBOOKS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qsmi_lib.panel import answers_page, panel
-from qsmi_lib.search import Answer, Collection
+from qsmi_lib.search.collection import Answer, Collection
+from qsmi_lib.search.panel import answers_page, panel
 
 pytest.importorskip("faiss")
 PICTURES = [Image.new("RGB", (8, 8), (own, 0, 0)) for own in (0, 120, 240)]

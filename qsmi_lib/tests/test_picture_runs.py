@@ -12,15 +12,19 @@ from click.testing import CliRunner
 from safetensors.torch import save_file
 from torch import nn
 
-from qsmi_lib import backbones, datasets, factory, features, networks, paths, runner
-from qsmi_lib.backbones import Backbone
+from qsmi_lib import datasets
 from qsmi_lib.cli import main
 from qsmi_lib.codes import pack
-from qsmi_lib.configuring import configure
-from qsmi_lib.datasets.picture_sets import PictureSet, Version
-from qsmi_lib.datasets.quotas import PerLabel
+from qsmi_lib.config.presets import configure
+from qsmi_lib.datasets.images.dataset import PictureSet, Version
+from qsmi_lib.datasets.sampling import PerLabel
+from qsmi_lib.models import backbones, features, networks
+from qsmi_lib.models.backbones import Backbone
 from qsmi_lib.tests.small_pictures import WRITERS, encoded, listing, table, write_folder, write_zip
-from qsmi_lib.training import encode
+from qsmi_lib.training import factory
+from qsmi_lib.training import runs as runner
+from qsmi_lib.training.loop import encode
+from qsmi_lib.utils import paths
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 50), "red": (220, 40, 30)}
 N = 36

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from qsmi_lib import datasets, splits
-from qsmi_lib.datasets import picture_sets
-from qsmi_lib.datasets.picture_sets import PICTURE_SETS, PictureSet, Version
-from qsmi_lib.datasets.pictures import Pictures
-from qsmi_lib.datasets.quotas import AtRandom, PerLabel
-from qsmi_lib.splits import load_split
+from qsmi_lib import datasets
+from qsmi_lib.datasets.images import dataset
+from qsmi_lib.datasets.images.dataset import PICTURE_SETS, PictureSet, Version
+from qsmi_lib.datasets.images.lazy import Pictures
+from qsmi_lib.datasets.sampling import AtRandom, PerLabel
 from qsmi_lib.tests.small_pictures import WRITERS, listing, picture, table, write_folder, write_zip
+from qsmi_lib.training import splits
+from qsmi_lib.training.splits import load_split
 
 ONE = picture(0)  # where what a picture shows does not matter
 each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
@@ -359,7 +360,7 @@ def test_a_list_is_read_once(tmp_path, monkeypatch):
     rows = several(30, 3)
     source = write_folder(tmp_path / "own", files(rows) | {"all.txt": listing(rows)})
     datasets.fingerprint(str(source))
-    monkeypatch.setattr(picture_sets.catalogue, "read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(dataset.catalogue, "read", lambda *_: pytest.fail("read again"))
     assert sizes(datasets.load(str(source))) == (27, 3, 27)
 
 

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from qsmi_lib import features
-from qsmi_lib.datasets import pictures as module
-from qsmi_lib.datasets.pictures import UNREADABLE, Pictures, decoded
-from qsmi_lib.datasets.splits import Part
+from qsmi_lib.datasets.base import Part
+from qsmi_lib.datasets.images import lazy as module
+from qsmi_lib.datasets.images.lazy import UNREADABLE, Pictures, decoded
+from qsmi_lib.models import features
 from qsmi_lib.tests.small_pictures import SIDE, WRITERS, encoded, picture, pixels, write_folder, write_zip
 
 N = 7

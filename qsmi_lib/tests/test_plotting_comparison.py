@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qsmi_lib import comparison, method_tables, tables
 from qsmi_lib.methods import METHODS
-from qsmi_lib.plotting import comparison as plots
+from qsmi_lib.reproduction import tables
+from qsmi_lib.reproduction.analysis import methods as method_tables
+from qsmi_lib.reproduction.analysis import significance
+from qsmi_lib.reproduction.plotting import comparison as plots
 
 CAPTION = "some data, some epochs"
 
@@ -92,7 +94,7 @@ def test_distances_have_a_panel_a_method():
     "figure",
     [
         lambda empty: plots.scores(tables.cells("methods", "paper", empty), CAPTION),
-        lambda empty: plots.verdicts({12: comparison.verdicts(empty, 12)}, CAPTION),
+        lambda empty: plots.verdicts({12: significance.verdicts(empty, 12)}, CAPTION),
         lambda empty: plots.rotations(pd.DataFrame(), CAPTION),
         lambda empty: plots.properties(method_tables.properties([]), CAPTION),
         lambda empty: plots.distances({}, CAPTION),

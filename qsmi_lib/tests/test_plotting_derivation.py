@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from qsmi_lib import losses, widgets
-from qsmi_lib.plotting import derivation
+from qsmi_lib import losses
+from qsmi_lib.reproduction.plotting import derivation, widgets
 
 
 def slow_pair_loss(cosine, relevant, information_needs):
@@ -115,7 +115,7 @@ def test_explore_draws_once_where_nobody_looks_on(monkeypatch, drawn):
 
 
 def test_explore_has_sliders_where_a_person_looks_on(monkeypatch, drawn, capsys):
-    monkeypatch.setattr("qsmi_lib.progress.watched", lambda: True)
+    monkeypatch.setattr("qsmi_lib.utils.progress.watched", lambda: True)
     panel = widgets.explore(drawn, **SLIDERS)
     needs, similarity = panel.kwargs_widgets
     assert isinstance(needs, ipywidgets.IntSlider) and isinstance(similarity, ipywidgets.FloatSlider)
@@ -127,7 +127,7 @@ def test_explore_has_sliders_where_a_person_looks_on(monkeypatch, drawn, capsys)
 
 
 def test_choices_and_orders_are_widgets_too(monkeypatch, capsys):
-    monkeypatch.setattr("qsmi_lib.progress.watched", lambda: True)
+    monkeypatch.setattr("qsmi_lib.utils.progress.watched", lambda: True)
     calls = []
 
     def draw(kind, order):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qsmi_lib.grids import TABLE_5_METHODS
-from qsmi_lib.plotting import frozen
-from qsmi_lib.tsne import Points
+from qsmi_lib.reproduction.analysis.tsne import Points
+from qsmi_lib.reproduction.grids import TABLE_5_METHODS
+from qsmi_lib.reproduction.plotting import frozen
 
 BITS = (16, 32, 64)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from qsmi_lib import lsh
-from qsmi_lib.plotting import lsh as plots
+from qsmi_lib.reproduction.plotting import lsh as plots
+from qsmi_lib.search import lsh
 
 
 def test_planes():

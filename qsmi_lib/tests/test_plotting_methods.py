@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from qsmi_lib.loss_shapes import BY_PAIR, order_costs, pair_costs
-from qsmi_lib.method_tables import trials
-from qsmi_lib.plotting import methods as plots
+from qsmi_lib.reproduction.analysis.methods import trials
+from qsmi_lib.reproduction.analysis.pair_costs import BY_PAIR, order_costs, pair_costs
+from qsmi_lib.reproduction.plotting import methods as plots
 
 BITS = 12
 CAPTION = "some data, some epochs"

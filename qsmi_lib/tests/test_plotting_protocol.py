@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import FancyBboxPatch
 
-from qsmi_lib.plotting import protocol
+from qsmi_lib.reproduction.plotting import protocol
 
 BITS = [8, 12, 48]
 

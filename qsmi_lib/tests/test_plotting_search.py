@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from qsmi_lib.plotting import search
-from qsmi_lib.search import Answer, Collection
+from qsmi_lib.reproduction.plotting import search
+from qsmi_lib.search.collection import Answer, Collection
 
 
 def test_each_answer_stands_above_its_bits():

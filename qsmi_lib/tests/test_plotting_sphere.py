@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from qsmi_lib.plotting import sphere
-from qsmi_lib.poster import ROTATED
+from qsmi_lib.reproduction.analysis.spherical import ROTATED
+from qsmi_lib.reproduction.plotting import sphere
 
 EMPTY = pd.DataFrame([], columns=["protocol", "bits", "method", "map"])
 SCORES = pd.DataFrame(
@@ -66,7 +66,7 @@ def test_look_around_is_a_picture_where_nobody_looks_on(monkeypatch):
 
 
 def test_look_around_has_a_slider_for_each_angle(monkeypatch, capsys):
-    monkeypatch.setattr("qsmi_lib.progress.watched", lambda: True)
+    monkeypatch.setattr("qsmi_lib.utils.progress.watched", lambda: True)
     where, labels = points()
     panel = sphere.look_around(where, where, labels)
     assert [slider.description for slider in panel.kwargs_widgets] == ["azimuth", "elevation"]

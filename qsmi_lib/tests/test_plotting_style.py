@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
-from qsmi_lib import plotting
+from qsmi_lib.reproduction import plotting
 
 CYCLE = list(plt.rcParams["axes.prop_cycle"])
 # What is left of red, green and blue, linear, without a kind of cone: Machado, Oliveira & Fernandes, 2009

@@ -11,8 +11,8 @@ from hypothesis import given
 from torch import nn
 from torch.nn.functional import max_pool2d
 
-from qsmi_lib import networks
-from qsmi_lib.pooling import pooled_relu
+from qsmi_lib.models import networks
+from qsmi_lib.models.fused_pool import pooled_relu
 
 CPU = torch.device("cpu")
 DTYPES = (torch.bfloat16, torch.float32)

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from qsmi_lib import losses, poster, records
-from qsmi_lib.configuring import configure
-from qsmi_lib.rotated import file_of
+from qsmi_lib import losses
+from qsmi_lib.config.presets import configure
+from qsmi_lib.reproduction.analysis import spherical
+from qsmi_lib.reproduction.rotations import file_of
+from qsmi_lib.training import records
 
-forms = pytest.mark.parametrize("form", poster.FORMS)
+forms = pytest.mark.parametrize("form", spherical.FORMS)
 inside = pytest.mark.parametrize("difference", [-3.7, -1.0, 0.4, 3.5])
 
 EMPTY = pd.DataFrame([])
@@ -41,7 +43,7 @@ def loss(angle, relevance, form):
 @inside
 def test_energy_is_the_librarys(form, difference):
     expected = loss(*triplet(difference), form).item()
-    assert poster.energy(difference, form, bits=2) == pytest.approx(expected, abs=1e-7)
+    assert spherical.energy(difference, form, bits=2) == pytest.approx(expected, abs=1e-7)
 
 
 @forms
@@ -53,13 +55,13 @@ def test_slope_is_the_librarys(form, difference):
     moved = 1 if difference > 0 else 2
     slope_of_t = 2.0 * math.sin(angle[moved].item()) * (1 if moved == 1 else -1)
     expected = angle.grad[moved].item() / slope_of_t
-    assert poster.slope(difference, form, bits=2) == pytest.approx(expected, abs=1e-6)
+    assert spherical.slope(difference, form, bits=2) == pytest.approx(expected, abs=1e-6)
 
 
 def test_springs_have_no_slope_at_the_worst_triplet_and_say_so_without_a_warning():
     for form in ("spring", "margin_spring"):
-        assert poster.slope(4.0, form) == math.inf
-    assert poster.slope([-4.0, 4.0], "margin").tolist() == [0.0, 1.0]
+        assert spherical.slope(4.0, form) == math.inf
+    assert spherical.slope([-4.0, 4.0], "margin").tolist() == [0.0, 1.0]
 
 
 def record(bits, protocol=None, entropy=None, score=0.5):
@@ -70,36 +72,36 @@ def record(bits, protocol=None, entropy=None, score=0.5):
 
 
 def test_comparison_takes_any_subset():
-    scores = poster.comparison([record(12, entropy=0.9), record(48, "reduced")], TURNED)
+    scores = spherical.comparison([record(12, entropy=0.9), record(48, "reduced")], TURNED)
     assert scores["protocol"].tolist() == ["full", "reduced", "reduced"]
-    assert scores["method"].tolist() == ["QSMI", "QSMI", poster.ROTATED]
+    assert scores["method"].tolist() == ["QSMI", "QSMI", spherical.ROTATED]
     assert scores["map"].tolist() == [0.5, 0.5, 0.6]
     np.testing.assert_array_equal(scores["bit_entropy"], [0.9, np.nan, np.nan])
-    assert poster.comparison([], EMPTY).empty
+    assert spherical.comparison([], EMPTY).empty
 
 
 def test_by_length_has_a_row_a_method_and_a_dash_where_nothing_is_known():
-    table = poster.by_length(poster.comparison([record(12, score=0.25)], TURNED), (12, 48))
-    assert len(table) == 2 * len(poster.method_order())
+    table = spherical.by_length(spherical.comparison([record(12, score=0.25)], TURNED), (12, 48))
+    assert len(table) == 2 * len(spherical.method_order())
     values = table.set_index(["training set", "method"])
     assert values.loc[("all training items", "QSMI")].tolist() == ["0.250", "–"]
-    assert values.loc[("reduced training set", poster.ROTATED)].tolist() == ["0.600", "–"]
-    assert set(poster.by_length(poster.comparison([], EMPTY), (12,))["12 bits"]) == {"–"}
+    assert values.loc[("reduced training set", spherical.ROTATED)].tolist() == ["0.600", "–"]
+    assert set(spherical.by_length(spherical.comparison([], EMPTY), (12,))["12 bits"]) == {"–"}
 
 
 def test_by_length_leaves_out_methods_without_the_value():
-    scores = poster.comparison([record(12, entropy=0.9)], TURNED)
-    table = poster.by_length(scores, (12, 48), "bit_entropy")
+    scores = spherical.comparison([record(12, entropy=0.9)], TURNED)
+    table = spherical.by_length(scores, (12, 48), "bit_entropy")
     assert table.to_numpy().tolist() == [["all training items", "QSMI", "0.900", "–"]]
 
 
 def test_gains_with_and_without_searches():
-    table = poster.gains(TURNED, [0.65])
+    table = spherical.gains(TURNED, [0.65])
     assert table.to_dict("records")[0] == {
         **{"training set": "reduced training set", "bits": 12, "held out, no rotation": 0.5, "held out, ITQ": 0.65},
         **{"held out, searched": 0.7, "queries, no rotation": 0.45, "queries, searched": 0.6, "queries' gain": 0.15},
     }
-    assert list(poster.gains(EMPTY, [])) == list(table)
+    assert list(spherical.gains(EMPTY, [])) == list(table)
 
 
 def test_searches_are_those_that_are_recorded(tmp_path):
@@ -107,9 +109,9 @@ def test_searches_are_those_that_are_recorded(tmp_path):
     for config in configs[1:]:
         record = {"config": config.to_dict(), "search": {"before": config.bits / 100}, "metrics": {}, "provenance": {}}
         records.save(record, file_of(config, "", n_steps=10, where=tmp_path))
-    assert [search["before"] for search in poster.searches(configs, tmp_path, 10)] == [0.24, 0.48]
+    assert [search["before"] for search in spherical.searches(configs, tmp_path, 10)] == [0.24, 0.48]
 
 
 def test_history_is_what_was_accepted_and_stays_until_the_next():
     search = {"n_steps": 5, "accepted": [[0, 0.3], [2, 0.4], [5, 0.6]]}
-    assert poster.history_of(search).tolist() == [0.3, 0.3, 0.4, 0.4, 0.4, 0.6]
+    assert spherical.history_of(search).tolist() == [0.3, 0.3, 0.4, 0.4, 0.4, 0.6]

@@ -8,11 +8,11 @@ import torch
 from torch.autograd import gradcheck
 
 from qsmi_lib import losses
-from qsmi_lib.configuring import configure
-from qsmi_lib.losses.information import qsmi_objective
+from qsmi_lib.config.presets import configure
+from qsmi_lib.losses.qsmi import qsmi_objective
 from qsmi_lib.methods import METHODS
 from qsmi_lib.tests import slow_losses as slow
-from qsmi_lib.training import settings_of_loss
+from qsmi_lib.training.loop import settings_of_loss
 
 N, BITS = 12, 5
 SINGLE = torch.tensor([7, 7, 7, 7, 7, 7, 0, 0, 0, 2, 2, 5])
@@ -90,7 +90,7 @@ def weights(labels, clamp=False):
     y = embeddings(len(labels))
     pair = losses.cosine_similarity(y).requires_grad_()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qsmi_lib.losses.priors.cosine_similarity", lambda _: pair)
+        patch.setattr("qsmi_lib.losses.qsmi_variants.cosine_similarity", lambda _: pair)
         loss = losses.qsmi_priors_loss(y, labels, clamp=clamp)
     return torch.autograd.grad(loss, pair)[0], pair.detach()
 

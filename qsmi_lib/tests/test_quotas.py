@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from qsmi_lib.datasets.listed import check_leaks
-from qsmi_lib.datasets.quotas import AtRandom, PerLabel, by_hash, per_label
+from qsmi_lib.datasets.sampling import AtRandom, PerLabel, by_hash, per_label
 
 SEVERAL = np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 0, 0], [0, 1, 1], [1, 0, 0]])
 

@@ -8,13 +8,13 @@ import subprocess
 import pytest
 
 from qsmi_lib.cli import main
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
+from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.datasets import load
-from qsmi_lib.experiments import EXPERIMENTS, grid
 from qsmi_lib.methods import METHODS
-from qsmi_lib.paths import ROOT
-from qsmi_lib.profiles import PROFILES
-from qsmi_lib.training import train
+from qsmi_lib.reproduction.experiments import EXPERIMENTS, grid
+from qsmi_lib.training.loop import train
+from qsmi_lib.utils.paths import ROOT
 
 TEXT = (ROOT / "README.md").read_text()
 DATA = (ROOT / "data" / "README.md").read_text()

@@ -11,10 +11,10 @@ import torch
 from joblib import delayed
 from joblib.externals.loky import get_reusable_executor
 
-from qsmi_lib import factory, records, runner, training
 from qsmi_lib.codes import unpack
-from qsmi_lib.configuring import configure
-from qsmi_lib.workers import workers
+from qsmi_lib.config.presets import configure
+from qsmi_lib.training import factory, loop, records, runs
+from qsmi_lib.utils.parallel import workers
 
 PROFILE = "toy"
 CONFIG = configure("digits", "qsmi", 12, epochs=1, precision="float32")
@@ -30,7 +30,7 @@ DESIGN = {  # the keys that DESIGN fixes
 
 
 def run(config=CONFIG, **options):
-    return runner.run(config, PROFILE, **options)
+    return runs.run(config, PROFILE, **options)
 
 
 def files(folder):
@@ -43,7 +43,7 @@ def files(folder):
 
 def test_a_run_leaves_its_record_model_and_codes(results):
     run()
-    name = CONFIG.run_id(runner.datasets.fingerprint("digits"))
+    name = CONFIG.run_id(runs.datasets.fingerprint("digits"))
     assert set(files(results / PROFILE)) == {
         Path("runs", f"{name}.json"),
         Path("models", f"{name}.safetensors"),
@@ -53,8 +53,8 @@ def test_a_run_leaves_its_record_model_and_codes(results):
 
 def test_a_record_is_json_with_the_fixed_keys(results):
     record = run()
-    stored = json.loads(runner.record_path(CONFIG, PROFILE).read_text())
-    assert stored == records.load(runner.record_path(CONFIG, PROFILE)) == record
+    stored = json.loads(runs.record_path(CONFIG, PROFILE).read_text())
+    assert stored == records.load(runs.record_path(CONFIG, PROFILE)) == record
     for part, names in DESIGN.items():
         assert names <= set(stored[part])
     assert stored["config"] == CONFIG.to_dict()
@@ -74,8 +74,8 @@ def test_a_record_says_what_the_codes_of_the_database_are_like(results):
 
 
 def test_numbers_keep_six_digits():
-    assert runner.rounded(1234567.891) == 1234570.0
-    assert runner.rounded([0.123456789, 3]) == [0.123457, 3]
+    assert runs.rounded(1234567.891) == 1234570.0
+    assert runs.rounded([0.123456789, 3]) == [0.123457, 3]
 
 
 def test_the_stored_codes_give_the_recorded_metrics(results):
@@ -83,7 +83,7 @@ def test_the_stored_codes_give_the_recorded_metrics(results):
     [path] = (results / PROFILE / "codes").iterdir()
     stored = np.load(path)
     codes = (unpack(stored[name], int(stored["bits"])) for name in ("query", "database"))
-    scores = json.loads(json.dumps(runner.scores(*codes, stored["query_labels"], stored["database_labels"])))
+    scores = json.loads(json.dumps(runs.scores(*codes, stored["query_labels"], stored["database_labels"])))
     assert scores == {name: record[name] for name in ("metrics", "ap_by_label", "n_by_label")}
 
 
@@ -113,7 +113,7 @@ def test_fresh_runs_again(trainings):
 
 
 def test_a_split_and_a_profile_have_their_own_records(trainings):
-    run(), run(replace(CONFIG, draw=1)), run(replace(CONFIG, protocol="reduced")), runner.run(CONFIG, "another")
+    run(), run(replace(CONFIG, draw=1)), run(replace(CONFIG, protocol="reduced")), runs.run(CONFIG, "another")
     assert len(trainings) == 4
 
 
@@ -121,21 +121,21 @@ def test_a_split_and_a_profile_have_their_own_records(trainings):
 
 
 def test_run_all_keeps_the_order_and_runs_equal_configurations_once(trainings):
-    found = runner.run_all([OTHER, CONFIG, OTHER], PROFILE)
+    found = runs.run_all([OTHER, CONFIG, OTHER], PROFILE)
     assert [record["config"]["seed"] for record in found] == [1, 0, 1]
     assert trainings == [OTHER, CONFIG]
-    assert runner.run_all([CONFIG, OTHER], PROFILE) == [found[1], found[0]]
+    assert runs.run_all([CONFIG, OTHER], PROFILE) == [found[1], found[0]]
     assert trainings == [OTHER, CONFIG]
 
 
 def test_run_all_of_nothing_is_nothing():
-    assert runner.run_all([], PROFILE) == []
+    assert runs.run_all([], PROFILE) == []
 
 
 def test_two_processes_give_the_numbers_of_one():
-    alone = runner.run_all([CONFIG, OTHER], PROFILE)
+    alone = runs.run_all([CONFIG, OTHER], PROFILE)
     try:
-        together = runner.run_all([CONFIG, OTHER], "parallel", jobs=2)
+        together = runs.run_all([CONFIG, OTHER], "parallel", jobs=2)
     finally:
         get_reusable_executor().shutdown(wait=True)
     for one, two in zip(alone, together, strict=True):
@@ -152,7 +152,7 @@ def test_a_process_that_is_killed_is_named(return_as):
 
 @pytest.mark.parametrize(
     ("owner", "name"),
-    [(training, "train"), (factory, "save_weights"), (np, "savez_compressed"), (Path, "write_text")],
+    [(loop, "train"), (factory, "save_weights"), (np, "savez_compressed"), (Path, "write_text")],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_an_interrupted_run_leaves_earlier_ones_whole_and_nothing_by_half(results, monkeypatch, owner, name):
@@ -167,11 +167,11 @@ def test_an_interrupted_run_leaves_earlier_ones_whole_and_nothing_by_half(result
 
     monkeypatch.setattr(owner, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        runner.run_all([CONFIG, OTHER], PROFILE)
+        runs.run_all([CONFIG, OTHER], PROFILE)
     after = files(results)
     assert {path: after[path] for path in before} == before
     assert not [path for path in after if "partial" in path.name]
-    assert not runner.record_path(OTHER, PROFILE).exists()
+    assert not runs.record_path(OTHER, PROFILE).exists()
 
 
 # Records on disk
@@ -218,7 +218,7 @@ def test_what_json_cannot_hold_is_not_written(tmp_path, value):
     ],
 )
 def test_a_file_that_is_no_record_is_named(content):
-    path = runner.record_path(CONFIG, PROFILE)
+    path = runs.record_path(CONFIG, PROFILE)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"{path} is not a record: .*; delete it and run again"):
@@ -226,29 +226,29 @@ def test_a_file_that_is_no_record_is_named(content):
 
 
 def test_without_a_repository_nothing_is_said_of_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("qsmi_lib.paths.ROOT", tmp_path)
+    monkeypatch.setattr("qsmi_lib.utils.paths.ROOT", tmp_path)
     made = records.provenance("cpu", "float32")
     assert made["commit"] is made["dirty"] is None
 
 
 def test_a_git_that_refuses_says_nothing(tmp_path, monkeypatch):
     (tmp_path / ".git").mkdir()  # no repository that git would take
-    monkeypatch.setattr("qsmi_lib.paths.ROOT", tmp_path)
+    monkeypatch.setattr("qsmi_lib.utils.paths.ROOT", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     made = records.provenance("cpu", "float32")
     assert made["commit"] is made["dirty"] is None
 
 
 def test_denormal_numbers_are_flushed_while_a_network_trains_and_only_then(monkeypatch):
-    denormal, seen, train = torch.tensor([1e-40]), [], training.train
+    denormal, seen, train = torch.tensor([1e-40]), [], loop.train
 
     def watched(config, split):
         seen.append((denormal * 1.0).item())
         return train(config, split)
 
-    monkeypatch.setattr(training, "train", watched)
+    monkeypatch.setattr(loop, "train", watched)
     supported = torch.set_flush_denormal(False)
     config = replace(CONFIG, epochs=1)
-    runner.train(config, runner.split_of(config))
+    runs.train(config, runs.split_of(config))
     assert seen == [0.0] or not supported
     assert (denormal * 1.0).item() > 0.0

@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from qsmi_lib import datasets, factory, paths, records, rotated, runner, training
+from qsmi_lib import datasets
 from qsmi_lib.codes import binarize
-from qsmi_lib.config import RunConfig
-from qsmi_lib.configuring import configure, epochs_of
+from qsmi_lib.config.presets import configure, epochs_of
+from qsmi_lib.config.profiles import PROFILES
+from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import overlap
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.losses.similarity import on_sphere
 from qsmi_lib.methods import METHODS
-from qsmi_lib.profiles import PROFILES
-from qsmi_lib.rotated import rotate, rotate_all
+from qsmi_lib.reproduction import rotations
+from qsmi_lib.reproduction.rotations import rotate, rotate_all
+from qsmi_lib.training import factory, loop, records, runs
+from qsmi_lib.utils import paths
 
 PROFILE = "toy"
 CONFIG = configure("digits", "qsmi", 8, epochs=1, protocol="held_out", precision="float32")
@@ -27,19 +30,19 @@ STEPS = 5
 @pytest.fixture
 def searches(monkeypatch):
     """What each search was given, and what it found: first that of no steps, which is the start."""
-    seen, search = [], rotated.search
+    seen, search = [], rotations.search
 
     def note(*data, **options):
         seen.append((data, options, search(*data, **options)))
         return seen[-1][-1]
 
-    monkeypatch.setattr(rotated, "search", note)
+    monkeypatch.setattr(rotations, "search", note)
     return seen
 
 
 def scores_of(codes, split):
     result = evaluate(*codes, split.query.labels, split.database.labels)
-    return {name: getattr(result, name) for name in rotated.SHOWN}
+    return {name: getattr(result, name) for name in rotations.SHOWN}
 
 
 # One search
@@ -48,7 +51,7 @@ def scores_of(codes, split):
 def test_the_record_of_a_search(results, searches):
     record = rotate(CONFIG, PROFILE, n_steps=STEPS, seed=3)
     [path] = (results / PROFILE / "rotations").iterdir()
-    assert path == rotated.file_of(CONFIG, PROFILE, n_steps=STEPS, seed=3)
+    assert path == rotations.file_of(CONFIG, PROFILE, n_steps=STEPS, seed=3)
     assert path.name == f"{CONFIG.run_id(datasets.fingerprint('digits', 0, 'held_out'))}-itq-{STEPS}n-s3.json"
     assert records.load(path) == json.loads(json.dumps(record)) == record
     assert record["config"] == CONFIG.to_dict()
@@ -60,11 +63,11 @@ def test_the_record_of_a_search(results, searches):
         "criterion": "map_expected",
         "n_query": 129,
         "n_database": 1168,
-        "before": runner.rounded(found.before),
-        "after": runner.rounded(found.history[-1]),
+        "before": runs.rounded(found.before),
+        "after": runs.rounded(found.history[-1]),
     }
     for name in ("before", "at_start", "metrics"):
-        assert set(record[name]) == set(rotated.SHOWN)
+        assert set(record[name]) == set(rotations.SHOWN)
     assert record["provenance"]["precision"] == "float32" and record["provenance"]["seconds_search"] >= 0
 
 
@@ -85,30 +88,30 @@ def test_queries_have_no_say(searches, digits):
     ]
     split = datasets.load("digits", protocol="held_out")
     assert overlap(split.query, digits.query) == overlap(split.database, digits.query) == 0
-    model, _ = factory.load(rotated.model_of(CONFIG, PROFILE))
+    model, _ = factory.load(rotations.model_of(CONFIG, PROFILE))
     for (query, database, query_labels, database_labels), _, _ in searches:
         assert torch.equal(query_labels, split.query.labels) and torch.equal(database_labels, split.database.labels)
         for points, part in ((query, split.query), (database, split.database)):
-            embeddings = training.embed(model, part.inputs).double().numpy()
+            embeddings = loop.embed(model, part.inputs).double().numpy()
             np.testing.assert_allclose(points, embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize("config", [CONFIG, REDUCED], ids=lambda config: config.protocol)
 def test_before_and_after_are_scores_of_the_queries_and_the_whole_database(searches, digits, config):
     record = rotate(config, PROFILE, n_steps=STEPS)
-    model, loaded = factory.load(rotated.model_of(config, PROFILE))
+    model, loaded = factory.load(rotations.model_of(config, PROFILE))
     assert loaded == config
     parts = digits.query, digits.database
-    assert record["before"] == scores_of([training.encode(model, part.inputs) for part in parts], digits)
+    assert record["before"] == scores_of([loop.encode(model, part.inputs) for part in parts], digits)
     for name, (_, _, found) in zip(("at_start", "metrics"), searches, strict=True):
         turn = torch.from_numpy(found.rotation)
-        points = (on_sphere(training.embed(model, part.inputs).double()) for part in parts)
+        points = (on_sphere(loop.embed(model, part.inputs).double()) for part in parts)
         assert record[name] == scores_of([binarize(own @ turn) for own in points], digits)
 
 
 def test_the_first_items_are_searched(monkeypatch, searches):
-    monkeypatch.setattr(rotated, "N_QUERY", 10)
-    monkeypatch.setattr(rotated, "N_DATABASE", 50)
+    monkeypatch.setattr(rotations, "N_QUERY", 10)
+    monkeypatch.setattr(rotations, "N_DATABASE", 50)
     record = rotate(CONFIG, PROFILE, n_steps=STEPS)
     split = datasets.load("digits", protocol="held_out")
     assert torch.equal(searches[0][0][2], split.query.labels[:10])
@@ -125,7 +128,7 @@ def test_a_rotation_can_be_put_after_any_method(method):
 def test_what_nothing_trained_is_computed_in_float32():
     """Whatever precision the configuration asks for, so that a search turns the embeddings that made the codes."""
     config = configure("digits", "lsh", 8, precision="bf16")
-    assert runner.run(config, PROFILE)["provenance"]["precision"] == "float32"
+    assert runs.run(config, PROFILE)["provenance"]["precision"] == "float32"
 
 
 def test_one_bit():
@@ -159,8 +162,8 @@ def test_a_search_with_other_settings_has_a_record_of_its_own(trainings, other):
     first = rotate(CONFIG, PROFILE, n_steps=STEPS)
     record = rotate(CONFIG, PROFILE, **other)
     assert other.items() <= record["search"].items()
-    assert records.load(rotated.file_of(CONFIG, PROFILE, **other)) == record
-    assert records.load(rotated.file_of(CONFIG, PROFILE, n_steps=STEPS)) == first
+    assert records.load(rotations.file_of(CONFIG, PROFILE, **other)) == record
+    assert records.load(rotations.file_of(CONFIG, PROFILE, n_steps=STEPS)) == first
     assert len(trainings) == 1
 
 
@@ -187,7 +190,7 @@ def test_each_start_has_its_record(results):
 
 def test_weights_that_are_gone_are_trained_again(trainings):
     first = rotate(CONFIG, PROFILE, n_steps=STEPS)
-    rotated.model_of(CONFIG, PROFILE).unlink()
+    rotations.model_of(CONFIG, PROFILE).unlink()
     assert rotate(CONFIG, PROFILE, n_steps=STEPS, fresh=True)["metrics"] == first["metrics"]
     assert trainings == [CONFIG, CONFIG]
 
@@ -213,7 +216,7 @@ def test_a_recorded_search_needs_neither_run_nor_weights(results, monkeypatch):
     rotate(CONFIG, PROFILE, n_steps=STEPS)
     for path in (results / PROFILE / "tuning").rglob("*.*"):
         path.unlink()
-    monkeypatch.setattr(training, "train", lambda *_args: pytest.fail("the search is recorded"))
+    monkeypatch.setattr(loop, "train", lambda *_args: pytest.fail("the search is recorded"))
     assert len(rotate_all([CONFIG], PROFILE, n_steps=STEPS)) == 1
 
 
@@ -222,13 +225,13 @@ def test_a_committed_search_never_lowered_what_it_searched_for(path):
     record = records.load(path)
     config, found = RunConfig.from_dict(record["config"]), record["search"]
     settings = {name: found[name] for name in ("start", "n_steps", "seed")}
-    assert path == rotated.file_of(config, "", where=path.parent, **settings)
-    assert config.protocol in rotated.WHOLE
+    assert path == rotations.file_of(config, "", where=path.parent, **settings)
+    assert config.protocol in rotations.WHOLE
     reached = [value for _, value in found["accepted"]]
     assert reached == sorted(reached) and reached[-1] == found["after"]
     assert found["before"] <= reached[0]
     for name in ("before", "at_start", "metrics"):
-        assert set(record[name]) == set(rotated.SHOWN)
+        assert set(record[name]) == set(rotations.SHOWN)
 
 
 # Tables and grids
@@ -237,7 +240,7 @@ def test_a_committed_search_never_lowered_what_it_searched_for(path):
 def test_the_table_shows_what_a_search_brought():
     record = rotate(REDUCED, PROFILE, n_steps=STEPS)
     before, after = record["before"], record["metrics"]
-    (row,) = rotated.table([REDUCED, CONFIG], paths.rotations(PROFILE), STEPS).to_dict("records")
+    (row,) = rotations.table([REDUCED, CONFIG], paths.rotations(PROFILE), STEPS).to_dict("records")
     assert row == {
         "method": "qsmi",
         "bits": 8,
@@ -250,13 +253,13 @@ def test_the_table_shows_what_a_search_brought():
         "start_gain": record["at_start"]["map_expected"] - before["map_expected"],
         "precision_gain": after["precision_radius2"] - before["precision_radius2"],
     }
-    nothing = rotated.table([CONFIG], paths.rotations(PROFILE), STEPS)
+    nothing = rotations.table([CONFIG], paths.rotations(PROFILE), STEPS)
     assert nothing.empty and set(nothing.columns) == row.keys()
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 def test_the_grids_hold_items_out(profile):
-    compared, poster = rotated.rotations(profile), rotated.poster_rotations(profile)
+    compared, poster = rotations.rotations(profile), rotations.poster_rotations(profile)
     assert {config.protocol for config in compared} == {"held_out"}
     assert {config.protocol for config in poster} == {"held_out", "reduced_held_out"}
     variants = {"qmi", "qmi_clamped", "qsmi_unclamped", "qsmi_priors", "qsmi_jaccard"}

@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from qsmi_lib import rotation
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.rotation import itq, search, turn_in_plane
+from qsmi_lib.models import rotation
+from qsmi_lib.models.rotation import itq, search, turn_in_plane
 
 
 def random_rotation(bits, seed):

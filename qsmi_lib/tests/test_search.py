@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from qsmi_lib import paths, search
-from qsmi_lib.configuring import configure
-from qsmi_lib.own_pictures import opened
+from qsmi_lib.config.presets import configure
+from qsmi_lib.search import collection
+from qsmi_lib.search.uploads import opened
+from qsmi_lib.utils import paths
 
 pytest.importorskip("faiss")
 CONFIG = configure("digits", "qsmi", 12, epochs=2)
@@ -22,7 +23,7 @@ def run(tmp_path_factory):
     """The digits' database and queries, hashed by a network that was hardly trained."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QSMI_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield search.of_run(CONFIG, "digits"), search.of_run(CONFIG, "digits", part="query")
+        yield collection.of_run(CONFIG, "digits"), collection.of_run(CONFIG, "digits", part="query")
 
 
 def encoded(image, kind="PNG", **options):
@@ -104,7 +105,7 @@ def test_a_picture_is_turned_as_its_camera_noted():
 def test_answers_are_the_nearest_and_name_the_bits(run):
     database, query = run
     for item in range(20):
-        answers = database.search(query.picture(item), 5)
+        answers = database.collection(query.picture(item), 5)
         [code] = database.hasher.codes([query.picture(item)])
         every = (database.codes != code).sum(axis=1)
         assert [answer.distance for answer in answers] == np.sort(every)[:5].tolist()
@@ -123,8 +124,8 @@ def test_a_picture_of_the_data_has_the_code_that_the_run_saved(run):
 def test_more_answers_than_items_are_all_items(run, tmp_path):
     _, query = run
     query.picture(0).save(tmp_path / "a.png")
-    folder = search.of_folder(tmp_path, query.hasher)
-    assert [answer.name for answer in folder.search(query.picture(0), 10)] == ["a.png"]
+    folder = collection.of_folder(tmp_path, query.hasher)
+    assert [answer.name for answer in folder.collection(query.picture(0), 10)] == ["a.png"]
 
 
 def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
@@ -135,11 +136,11 @@ def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
     for number, (content, _) in enumerate(REFUSED.values()):
         (tmp_path / f"refused {number}.png").write_bytes(content)
-    folder = search.of_folder(tmp_path, query.hasher)
+    folder = collection.of_folder(tmp_path, query.hasher)
     assert list(folder.names) == [f"deep/{item}.png" for item in range(5)]
     assert len(folder.faults) == len(REFUSED) and folder.faults[0].startswith("refused 0.png is no picture")
     assert folder.picture(2).size == (50, 50)
-    [answer] = folder.search(query.picture(3).resize((50, 50)), 1)
+    [answer] = folder.collection(query.picture(3).resize((50, 50)), 1)
     assert answer.distance == 0
 
 
@@ -151,7 +152,7 @@ def test_nothing_outside_the_folder_is_searched(run, tmp_path):
         query.picture(0).save(place / f"{place.name}.png")
     (inside / "link.png").symlink_to(outside / "outside.png")
     (inside / "folder").symlink_to(outside)
-    assert list(search.of_folder(inside, query.hasher).names) == ["inside.png"]
+    assert list(collection.of_folder(inside, query.hasher).names) == ["inside.png"]
 
 
 def test_a_file_that_became_a_link_is_not_followed(run, tmp_path):
@@ -159,7 +160,7 @@ def test_a_file_that_became_a_link_is_not_followed(run, tmp_path):
     (tmp_path / "inside").mkdir()
     for place in ("inside/a.png", "outside.png"):
         query.picture(0).save(tmp_path / place)
-    folder = search.of_folder(tmp_path / "inside", query.hasher)
+    folder = collection.of_folder(tmp_path / "inside", query.hasher)
     (tmp_path / "inside" / "a.png").unlink()
     (tmp_path / "inside" / "a.png").symlink_to(tmp_path / "outside.png")
     with pytest.raises(FileNotFoundError, match=r"a\.png is no longer a file of inside"):
@@ -170,10 +171,10 @@ def test_a_file_that_became_a_link_is_not_followed(run, tmp_path):
 def test_damaged_codes_are_made_again(content, run, tmp_path):
     _, query = run
     query.picture(0).save(tmp_path / "a.png")
-    first = search.of_folder(tmp_path, query.hasher)
+    first = collection.of_folder(tmp_path, query.hasher)
     for kept in (paths.results("cache") / "folders").glob("*.npz"):
         kept.write_bytes(content)
-    assert (search.of_folder(tmp_path, query.hasher).codes == first.codes).all()
+    assert (collection.of_folder(tmp_path, query.hasher).codes == first.codes).all()
 
 
 def test_what_may_be_readable_tomorrow_is_asked_again(run, tmp_path, monkeypatch):
@@ -189,39 +190,41 @@ def test_what_may_be_readable_tomorrow_is_asked_again(run, tmp_path, monkeypatch
 
     with monkeypatch.context() as forbidden:
         forbidden.setattr(Path, "read_bytes", denied)
-        folder = search.of_folder(tmp_path, query.hasher)
+        folder = collection.of_folder(tmp_path, query.hasher)
     assert folder.faults == ("1.png cannot be read: Permission denied",) and len(folder) == 1
-    assert len(search.of_folder(tmp_path, query.hasher)) == 2
+    assert len(collection.of_folder(tmp_path, query.hasher)) == 2
 
 
 def test_a_folder_is_hashed_again_only_where_it_changed(run, tmp_path, monkeypatch):
     _, query = run
     calls = []
-    codes = search.Hasher.codes
-    monkeypatch.setattr(search.Hasher, "codes", lambda self, images: calls.append(len(images)) or codes(self, images))
+    codes = collection.Hasher.codes
+    monkeypatch.setattr(
+        collection.Hasher, "codes", lambda self, images: calls.append(len(images)) or codes(self, images)
+    )
     for item in range(3):
         query.picture(item).save(tmp_path / f"{item}.png")
-    first = search.of_folder(tmp_path, query.hasher)
-    again = search.of_folder(tmp_path, query.hasher)
+    first = collection.of_folder(tmp_path, query.hasher)
+    again = collection.of_folder(tmp_path, query.hasher)
     assert calls == [3] and (first.codes == again.codes).all() and first.names == again.names
     query.picture(7).save(tmp_path / "1.png")
-    changed = search.of_folder(tmp_path, query.hasher)
+    changed = collection.of_folder(tmp_path, query.hasher)
     assert calls == [3, 3] and (changed.codes[1] == query.codes[7]).mean() > 0.9
-    other = search.of_run(configure("digits", "itq", 12), "digits").hasher
-    assert (search.of_folder(tmp_path, other).codes != changed.codes).any()
+    other = collection.of_run(configure("digits", "itq", 12), "digits").hasher
+    assert (collection.of_folder(tmp_path, other).codes != changed.codes).any()
 
 
 def test_a_folder_without_pictures(run, tmp_path):
     hasher = run[0].hasher
     with pytest.raises(FileNotFoundError, match="missing is no folder"):
-        search.of_folder(tmp_path / "missing", hasher)
+        collection.of_folder(tmp_path / "missing", hasher)
     with pytest.raises(ValueError, match=r"holds no picture to search: expected files ending in .bmp"):
-        search.of_folder(tmp_path, hasher)
+        collection.of_folder(tmp_path, hasher)
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(ValueError, match=r"holds no picture to search: a\.png is no picture"):
-        search.of_folder(tmp_path, hasher)
+        collection.of_folder(tmp_path, hasher)
 
 
 def test_a_data_set_without_a_form_for_pictures_of_ones_own():
     with pytest.raises(ValueError, match="digit_pairs has no form for pictures of one's own: digits, fashion_mnist"):
-        search.Hasher(None, configure("digit_pairs", "qsmi", 12))
+        collection.Hasher(None, configure("digit_pairs", "qsmi", 12))

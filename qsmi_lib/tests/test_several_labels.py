@@ -10,19 +10,22 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import backbones, datasets, factory, grids, large_grids, networks, records, runner
-from qsmi_lib.backbones import BACKBONES
+from qsmi_lib import datasets
 from qsmi_lib.codes import binarize
-from qsmi_lib.config import RunConfig
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
+from qsmi_lib.config.profiles import PROFILES, profile
+from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import PICTURE_SETS, digit_pairs
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.heads import ClassWords
-from qsmi_lib.losses.central import classifier_objective
-from qsmi_lib.networks import HEADS, CsqHead, EndToEnd, HashHead
-from qsmi_lib.profiles import PROFILES, profile
+from qsmi_lib.losses.csq import classifier_objective
+from qsmi_lib.models import backbones, networks
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.models.heads import ClassWords
+from qsmi_lib.models.networks import HEADS, CsqHead, EndToEnd, HashHead
+from qsmi_lib.reproduction import grids, large_grids
 from qsmi_lib.tests.small_pictures import listing, picture, write_folder
-from qsmi_lib.training import encode, train
+from qsmi_lib.training import factory, records, runs
+from qsmi_lib.training.loop import encode, train
 
 BITS = 12
 
@@ -30,7 +33,7 @@ BITS = 12
 @pytest.fixture(autouse=True)
 def forget_splits():
     """The runner keeps the last split, which lies in the folder of another test."""
-    runner._split.cache_clear()
+    runs._split.cache_clear()
 
 
 def random(*shape, seed=0, dtype=torch.float32):
@@ -245,7 +248,7 @@ def scored(n_query=20, n_database=600, n_labels=4, seed=0):
 
 def test_several_labels_are_scored_by_both_rules():
     codes, labels = scored()
-    found = runner.scores(*codes, *labels)
+    found = runs.scores(*codes, *labels)
     assert list(found) == ["metrics", "metrics_share_one", "ap_by_label", "n_by_label"]
     for key, rule in {"metrics": "fraction", "metrics_share_one": "share-one"}.items():
         expected = evaluate(*codes, *labels, k=[1, 10, 100, 500], relevance=rule).to_record()
@@ -264,7 +267,7 @@ def test_several_labels_are_scored_by_both_rules():
 
 def test_scores_by_label_are_those_of_the_queries_that_carry_it():
     codes, labels = scored()
-    found = runner.scores(*codes, *labels)
+    found = runs.scores(*codes, *labels)
     ap = evaluate(*codes, *labels).ap
     assert np.isnan(ap[0]) and found["ap_by_label"][2] is None
     for k in (0, 1, 3):
@@ -276,7 +279,7 @@ def test_scores_by_label_are_those_of_the_queries_that_carry_it():
 def test_single_labels_are_scored_as_they_were():
     codes, _ = scored()
     labels = [torch.arange(20) % 3, torch.arange(600) % 4]
-    found = runner.scores(*codes, *labels)
+    found = runs.scores(*codes, *labels)
     assert list(found) == ["metrics", "ap_by_label", "n_by_label"]
     expected = evaluate(*codes, *labels, k=[1, 10, 100])
     assert found["metrics"]["map"] == expected.map
@@ -289,7 +292,7 @@ def test_single_labels_are_scored_as_they_were():
 @pytest.mark.parametrize(("n", "cutoffs"), [(9, ["1"]), (500, ["1", "10", "100", "500"]), (499, ["1", "10", "100"])])
 def test_cutoffs_reach_as_far_as_the_database(n, cutoffs):
     codes, labels = scored(n_database=n)
-    assert list(runner.scores(*codes, *labels)["metrics"]["map_at_k"]) == cutoffs
+    assert list(runs.scores(*codes, *labels)["metrics"]["map_at_k"]) == cutoffs
 
 
 # Pairs of digits
@@ -321,12 +324,12 @@ def test_draws_of_pairs_differ_and_one_draw_does_not():
 
 @pytest.mark.parametrize("method", ["qsmi_jaccard", "qsmi_priors", "csq", "classifier"])
 def test_a_run_of_several_labels_is_recorded_with_both_rules(method):
-    record = runner.run(configure("digit_pairs", method, BITS, epochs=1), "digits")
+    record = runs.run(configure("digit_pairs", method, BITS, epochs=1), "digits")
     assert record["metrics"]["map"] < record["metrics_share_one"]["map"]
     assert set(record["metrics"]["map_at_k_hits"]) == {"1", "10", "100", "500", "1000"}
     assert len(record["ap_by_label"]) == len(record["n_by_label"]) == 10
     assert sum(record["n_by_label"]) > 1297 and "data" not in record
-    assert records.load(runner.record_path(configure("digit_pairs", method, BITS, epochs=1), "digits")) == record
+    assert records.load(runs.record_path(configure("digit_pairs", method, BITS, epochs=1), "digits")) == record
 
 
 def test_the_smallest_profile_needs_nothing_but_the_digits():
@@ -368,7 +371,7 @@ def test_table_8_trains_resnet_50_from_pictures_on_disk(tmp_path, monkeypatch):
     write_folder(tmp_path / "ms_coco", lists)
     config = replace(large_grids.fine_tuned("ms_coco")[2], epochs=1, batch_size=2, precision="float32")
     assert config.method == "csq_qsmi"
-    split = runner.split_of(config)
+    split = runs.split_of(config)
     assert type(split.train.inputs).__name__ == "Pictures" and len(split.train) == 4
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -381,7 +384,7 @@ def test_table_8_trains_resnet_50_from_pictures_on_disk(tmp_path, monkeypatch):
     codes = [encode(trained.model, part.inputs, batch_size=2) for part in (split.query, split.database)]
     assert codes[0].shape == (2, 32) and codes[1].shape == (7, 32)
     assert math.isfinite(trained.history[0]["loss"])
-    assert runner.scores(*codes, split.query.labels, split.database.labels)["n_by_label"][0] == 0
+    assert runs.scores(*codes, split.query.labels, split.database.labels)["n_by_label"][0] == 0
 
 
 def test_the_learning_rate_of_the_backbone_is_a_twentieth():

@@ -5,7 +5,7 @@ import torch
 
 from qsmi_lib import datasets
 from qsmi_lib.datasets import Part, Split, subsets
-from qsmi_lib.datasets.pictures import Pictures
+from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.subsets import n_way, unbalanced
 from qsmi_lib.tests.small_pictures import SIDE, picture, write_folder
 

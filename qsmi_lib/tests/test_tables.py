@@ -5,12 +5,17 @@ import math
 
 import pytest
 
-from qsmi_lib import causes, figures, inspection, neighbors, paths, records, report, rescoring, runner, tables
-from qsmi_lib.config import RunConfig
-from qsmi_lib.configuring import configure, options_of
-from qsmi_lib.experiments import EXPERIMENTS, grid
+from qsmi_lib.config.presets import configure, options_of
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.evaluation import neighbors
 from qsmi_lib.methods import METHODS
-from qsmi_lib.splits import fingerprint
+from qsmi_lib.reproduction import figures, ledger, tables
+from qsmi_lib.reproduction.analysis import causes, class_agreement
+from qsmi_lib.reproduction.experiments import EXPERIMENTS, grid
+from qsmi_lib.training import records, rescoring
+from qsmi_lib.training import runs as runner
+from qsmi_lib.training.splits import fingerprint
+from qsmi_lib.utils import paths
 
 
 def invent(config, folder, **metrics):
@@ -199,30 +204,30 @@ def test_figures_of_comparisons_show_what_is_recorded(name, tmp_path, monkeypatc
 
 
 def test_the_ledger_holds_every_published_result(paper):
-    rows = report.ledger(paper)
+    rows = ledger.ledger(paper)
     printed = {
         f"Table {n}": len((paths.PUBLISHED / f"table_{n}.csv").read_text().splitlines()) - 1 for n in range(1, 10)
     }
     readings = {"Table 5": 2, "Table 9": 4}  # of the database; of the classes held back, through two backbones
     assert rows.groupby("table").size().to_dict() == {name: n * readings.get(name, 1) for name, n in printed.items()}
     assert set(rows.loc[rows["table"] == "Table 5", "verdict"]) == {"not run"}
-    for name, why in report.AWAITED.items():
+    for name, why in ledger.AWAITED.items():
         own = rows[rows["table"] == name]
         assert set(own["verdict"]) == {why} and own["mean"].isna().all()
-    assert set(report.AWAITED) == {"Table 4", "Table 6", "Table 7", "Table 8"}
+    assert set(ledger.AWAITED) == {"Table 4", "Table 6", "Table 7", "Table 8"}
     qmi = rows[(rows["table"] == "Table 1") & (rows["method"] == "qmi") & (rows["metric"] == "map_11pt")]
     assert (qmi["verdict"].item(), qmi["cause"].item()) == ("outside, open", "open")
-    counts = report.summary(rows).set_index("table")
+    counts = ledger.summary(rows).set_index("table")
     assert counts.to_numpy().sum() == len(rows) and counts.loc["Table 1", "not run"] == 2
-    lines = report.markdown(rows).splitlines()
+    lines = ledger.markdown(rows).splitlines()
     assert len(lines) == len(rows) + 2 and len(set(lines)) == len(lines)  # no row that could be taken for another
     assert "Table 8, NUS-WIDE" in lines[-37] and not any("map_at" in line or "ms_" in line for line in lines)
 
 
 def test_the_readme_is_that_of_the_records():
     text = (paths.ROOT / "README.md").read_text()
-    shown = text.partition(report.BEGIN)[2].partition(report.END)[0]
-    assert shown.strip() == report.readme_section().strip()
+    shown = text.partition(ledger.BEGIN)[2].partition(ledger.END)[0]
+    assert shown.strip() == ledger.readme_section().strip()
 
 
 def test_committed_records_are_whole_and_small():
@@ -258,7 +263,7 @@ def test_class_agreement():
     labels = np.array([0, 0, 1])
     groups = [codes[labels == 0], codes[labels == 1]]
     expected = [[np.mean([(x == y).mean() for x in a for y in b]) for b in groups] for a in groups]
-    assert inspection.class_agreement(codes, labels) == pytest.approx(np.array(expected))
+    assert class_agreement.class_agreement(codes, labels) == pytest.approx(np.array(expected))
 
 
 def test_nearest_ranks_by_distance_then_index():
@@ -273,17 +278,17 @@ def test_nearest_ranks_by_distance_then_index():
 
 def test_the_agreement_of_variants_is_kept_for_readers_without_codes(monkeypatch):
     with pytest.raises(FileNotFoundError, match="run the experiment with --fresh"):
-        inspection.agreement_of_variants("digits")
+        class_agreement.agreement_of_variants("digits")
     runner.run_all([run for run in grid("table_1", "digits") if run.seed == 0], "digits")
-    shares = inspection.agreement_of_variants("digits")
+    shares = class_agreement.agreement_of_variants("digits")
     assert list(shares) == ["qmi", "qmi_clamped", "qsmi_unclamped", "qsmi"]
     monkeypatch.setattr(paths, "COMMITTED", paths.results("digits"))
-    kept = inspection.committed_agreement()
+    kept = class_agreement.committed_agreement()
     assert all((kept[name] == shares[name]).all() and kept[name].shape == (10, 10) for name in shares)
 
 
 def test_a_variant_stands_out_where_a_person_looks_on(monkeypatch, capsys):
-    monkeypatch.setattr("qsmi_lib.progress.watched", lambda: True)
+    monkeypatch.setattr("qsmi_lib.utils.progress.watched", lambda: True)
     panel = figures.learning_curves("paper", paths.COMMITTED / "runs")
     [variant] = panel.kwargs_widgets
     assert variant.value == "all" and "QSMI" in variant.options

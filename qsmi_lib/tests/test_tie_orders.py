@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from qsmi_lib import experiments, paths, records, runner, tie_orders
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.records import SavedCodes
+from qsmi_lib.reproduction import experiments
+from qsmi_lib.reproduction.analysis import tie_orders
+from qsmi_lib.training import records, runs
+from qsmi_lib.training.records import SavedCodes
+from qsmi_lib.utils import paths
 
 ORDERS = ("stored", "sorted", "first", "last")
 
@@ -135,7 +138,7 @@ def test_the_committed_artefact_is_of_the_committed_records():
     assert [run["bits"] for run in found["runs"]] == [8, 12, 24, 48]
     assert found["n_permutations"] == 20
     for run, config in zip(found["runs"], experiments.grid("tie_order", "paper"), strict=True):
-        assert run["run"] == runner.record_path(config, "paper").stem
+        assert run["run"] == runs.record_path(config, "paper").stem
         metrics = records.load(paths.COMMITTED / "runs" / f"{run['run']}.json")["metrics"]
         for field in (*tie_orders.FREE, "map", "map_11pt"):
             known = run["order_free"].get(field, run["stored"].get(field))

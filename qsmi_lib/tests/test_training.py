@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import nn
 
-from qsmi_lib import factory, losses, training
-from qsmi_lib.config import SCHEDULES
-from qsmi_lib.configuring import configure, epochs_of
+from qsmi_lib import losses
+from qsmi_lib.config.presets import configure, epochs_of
+from qsmi_lib.config.run import SCHEDULES
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.methods import METHODS, Method
-from qsmi_lib.training import encode, resolve_precision, train
+from qsmi_lib.training import factory, loop
+from qsmi_lib.training.loop import encode, resolve_precision, train
 
 CPU = torch.device("cpu")
 QSMI = METHODS["qsmi"].loss
@@ -207,7 +208,7 @@ def test_the_first_step_is_adams(digits):
 @pytest.mark.parametrize("name", LEARNT)
 def test_every_method_learns_to_retrieve(digits, name):
     model = train(configure("digits", name, 16, epochs=5), digits).model
-    assert not model.training
+    assert not model.loop
     assert mean_average_precision(model, digits) > 1.2 * mean_average_precision(untrained(), digits)
 
 
@@ -282,7 +283,7 @@ def test_a_schedule_makes_another_network(digits):
 
 
 def test_the_schedules_are_those_of_configurations():
-    assert tuple(training.SCHEDULES) == SCHEDULES
+    assert tuple(loop.SCHEDULES) == SCHEDULES
 
 
 # Precision
@@ -295,8 +296,8 @@ def test_precision_is_taken_as_said_and_auto_is_one_of_the_two():
 
 @pytest.mark.parametrize(("flags", "expected"), [("avx2 amx_bf16 amx_tile", "bf16"), ("avx2 avx512_bf16", "float32")])
 def test_auto_is_bf16_on_a_cpu_that_multiplies_it_in_hardware(monkeypatch, flags, expected):
-    monkeypatch.setattr("qsmi_lib.precision.Path.exists", lambda path: True)
-    monkeypatch.setattr("qsmi_lib.precision.Path.read_text", lambda path: f"flags : {flags}")
+    monkeypatch.setattr("qsmi_lib.utils.precision.Path.exists", lambda path: True)
+    monkeypatch.setattr("qsmi_lib.utils.precision.Path.read_text", lambda path: f"flags : {flags}")
     assert resolve_precision("auto", CPU) == expected
 
 

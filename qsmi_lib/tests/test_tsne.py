@@ -6,7 +6,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from qsmi_lib import experiments, tsne
+from qsmi_lib.reproduction import experiments
+from qsmi_lib.reproduction.analysis import tsne
 
 
 @pytest.fixture

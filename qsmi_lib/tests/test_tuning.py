@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from qsmi_lib import datasets, grids, paths, records, runner, splits, training, tuning
-from qsmi_lib.configuring import configure
+from qsmi_lib import datasets
+from qsmi_lib.config.presets import configure
+from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
-from qsmi_lib.profiles import PROFILES
-from qsmi_lib.tuning import CLOSED, tune
+from qsmi_lib.reproduction import grids
+from qsmi_lib.training import loop, records, runs, splits, tuning
+from qsmi_lib.training.tuning import CLOSED, tune
+from qsmi_lib.utils import paths
 
 PROFILE = "toy"
 HEAD = dict.fromkeys(("method", "dataset", "bits", "seed", "epochs", "protocol"), "invented")  # of a search
@@ -34,7 +37,7 @@ def invented(monkeypatch):
             asked.append((profile, list(configs), jobs))
             return [invented_record(map_expected=score(config)) for config in configs]
 
-        monkeypatch.setattr(runner, "run_all", run_all)
+        monkeypatch.setattr(runs, "run_all", run_all)
         return asked
 
     return invent
@@ -161,7 +164,7 @@ def test_the_best_is_by_the_criterion_alone(monkeypatch):
         others = set(tuning.SHOWN) - {"map_expected"}
         return [invented_record(map_expected=c.alpha, **dict.fromkeys(others, -c.alpha)) for c in configs]
 
-    monkeypatch.setattr(runner, "run_all", run_all)
+    monkeypatch.setattr(runs, "run_all", run_all)
     search = tune("dhn", "digits", PROFILE)
     assert search["criterion"] == "map_expected" and search["chosen"] == {"alpha": 100.0}
 
@@ -182,7 +185,7 @@ def test_the_record_of_a_search(invented, results):
     for trial in search["trials"]:
         assert set(trial) == {"settings", "run", *tuning.SHOWN}
         config = configure("digits", "dhn", 12, seed=3, epochs=2, protocol="held_out", **trial["settings"])
-        assert trial["run"] == runner.record_path(config, "").stem
+        assert trial["run"] == runs.record_path(config, "").stem
         assert trial["map_expected"] == trial["settings"]["alpha"]
     [path] = (results / PROFILE / "tuning").iterdir()
     assert path.name == "digits-dhn-12b-s3-2e.json" and json.loads(path.read_text()) == search
@@ -197,7 +200,7 @@ def test_a_search_is_written_when_it_is_through(monkeypatch, results):
             raise KeyboardInterrupt
         return [invented_record() for _ in configs]
 
-    monkeypatch.setattr(runner, "run_all", run_all)
+    monkeypatch.setattr(runs, "run_all", run_all)
     with pytest.raises(KeyboardInterrupt):
         tune("dch", "digits", PROFILE)
     assert not results.exists()
@@ -239,7 +242,7 @@ def test_a_search_on_digits_keeps_what_scored_best_and_goes_on_where_it_stopped(
             assert (len(codes["query"]), len(codes["database"])) == (129, 1168)
         assert search["provenance"] == {name: record["provenance"][name] for name in tuning.MADE_BY}
     assert not (results / PROFILE / "runs").exists(), "trials are none of the profile's runs"
-    monkeypatch.setattr(training, "train", lambda *_args: pytest.fail("all trials are recorded"))
+    monkeypatch.setattr(loop, "train", lambda *_args: pytest.fail("all trials are recorded"))
     assert tune("dhn", "digits", PROFILE, bits=8, epochs=1) == search
 
 
@@ -290,10 +293,10 @@ def test_a_committed_search_is_what_tune_makes_of_its_scores(path, monkeypatch):
     by_run = {trial["run"]: trial for trial in search["trials"]}
 
     def run_all(configs, profile, *, jobs):
-        trials = [by_run[runner.record_path(config, "").stem] for config in configs]
+        trials = [by_run[runs.record_path(config, "").stem] for config in configs]
         return [{"metrics": trial, "provenance": search["provenance"]} for trial in trials]
 
-    monkeypatch.setattr(runner, "run_all", run_all)
+    monkeypatch.setattr(runs, "run_all", run_all)
     backbone = search.get("backbone", "")
     mark = splits.fingerprint(search["dataset"], 0, search["protocol"], backbone)
     assert search["provenance"]["fingerprint"] == mark

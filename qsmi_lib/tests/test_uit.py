@@ -8,13 +8,16 @@ import pandas as pd
 import pytest
 import torch
 
-from qsmi_lib import lsh, lsh_scores, paths, records, uit, uit_tables
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import fashion_mnist
-from qsmi_lib.experiments import grid
-from qsmi_lib.plotting import lsh as plots
-from qsmi_lib.records import SavedCodes
-from qsmi_lib.runner import record_path
+from qsmi_lib.reproduction.analysis import lsh_scores, uit, uit_tables
+from qsmi_lib.reproduction.experiments import grid
+from qsmi_lib.reproduction.plotting import lsh as plots
+from qsmi_lib.search import lsh
+from qsmi_lib.training import records
+from qsmi_lib.training.records import SavedCodes
+from qsmi_lib.training.runs import record_path
+from qsmi_lib.utils import paths
 
 SMALL = {
     "as published": uit.Setting("scikit-image", "full", 2, ties="table"),

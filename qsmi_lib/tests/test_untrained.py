@@ -8,13 +8,14 @@ import pytest
 import torch
 from skimage.feature import hog as skimage_hog
 
-from qsmi_lib import factory, untrained
-from qsmi_lib import hog as module
-from qsmi_lib.configuring import configure
+from qsmi_lib.config.presets import configure
 from qsmi_lib.evaluation import evaluate
-from qsmi_lib.hog import N_FEATURES, hog, hog_opencv
 from qsmi_lib.methods import METHODS
-from qsmi_lib.training import encode, train
+from qsmi_lib.models import hog as module
+from qsmi_lib.models import projections
+from qsmi_lib.models.hog import N_FEATURES, hog, hog_opencv
+from qsmi_lib.training import factory
+from qsmi_lib.training.loop import encode, train
 
 METHODS_WITHOUT_LOSS = [name for name, entry in METHODS.items() if entry.loss is None]
 each = pytest.mark.parametrize("method", METHODS_WITHOUT_LOSS)
@@ -125,7 +126,7 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch, compute, library)
 def test_features_are_those_of_the_pixels(digits):
     """The normalisation is undone; the digits' 17 shades are scaled to 256."""
     network, images = factory.build("digits", 8, "lsh"), digits.query.inputs[:20]
-    pixels = (images.double() * untrained.DATASETS["digits"].STD + untrained.DATASETS["digits"].MEAN) * 16
+    pixels = (images.double() * projections.DATASETS["digits"].STD + projections.DATASETS["digits"].MEAN) * 16
     expected = hog((pixels[:, 0].round().numpy() * 255 / 16).round().astype(np.uint8))
     np.testing.assert_allclose(network.features(images), expected, atol=1e-6)
 
@@ -222,7 +223,7 @@ def test_lsh_projects_on_random_directions(few):
 
 def test_principal_components_are_those_of_the_singular_values(few):
     features, _ = centred(few[0])
-    found = untrained.principal_components(features, 6)
+    found = projections.principal_components(features, 6)
     _, _, right = np.linalg.svd(features, full_matrices=False)
     np.testing.assert_allclose(found.T @ found, np.eye(6), atol=1e-10)
     np.testing.assert_allclose(np.abs((found.T * right[:6]).sum(axis=1)), 1, atol=1e-8)
@@ -230,7 +231,7 @@ def test_principal_components_are_those_of_the_singular_values(few):
 
 def test_itq_quantizes_better_than_the_components_themselves(few):
     features, _ = centred(few[0])
-    plain, turned = untrained.principal_components(features, 16), fitted("itq", few[0]).projection.double().numpy()
+    plain, turned = projections.principal_components(features, 16), fitted("itq", few[0]).projection.double().numpy()
     np.testing.assert_allclose(turned @ turned.T, plain @ plain.T, atol=1e-5)  # the same subspace
     errors = [((np.where(p >= 0, 1, -1) - p) ** 2).sum() for p in (features @ turned, features @ plain)]
     assert errors[0] < errors[1]

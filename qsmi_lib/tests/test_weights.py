@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
-from qsmi_lib.weights import checksum, load_weights
+from qsmi_lib.models.weights import checksum, load_weights
 
 
 def network(seed=0, n_out=3):

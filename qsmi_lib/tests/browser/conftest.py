@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import nbformat
 import pytest
 
-from qsmi_lib import paths
+from qsmi_lib.utils import paths
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException  # noqa: E402

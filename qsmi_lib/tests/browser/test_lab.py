@@ -4,7 +4,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
-from qsmi_lib import paths
+from qsmi_lib.utils import paths
 
 NOTEBOOKS = sorted(path.name for path in (paths.ROOT / "notebooks").glob("*.ipynb"))
 CELLS = ".jp-Notebook .jp-Cell"

@@ -1,0 +1,84 @@
+"""The configuration of a run: a method's own numbers for a data set, and what overrides them."""
+
+from pathlib import Path
+
+from qsmi_lib.config import profiles
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
+from qsmi_lib.methods import METHODS, Default
+from qsmi_lib.models.networks import HEADS
+from qsmi_lib.utils.validation import known
+
+OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
+OF_TRAINING |= {"schedule", "augmentation", "memory"}
+EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
+NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B); 2,048 elsewhere
+COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1}  # options that are whole numbers, and the least
+
+
+def options_of(method: str) -> dict[str, Default]:
+    """Every option that a run of `method` may set, with its default or rule; a ValueError lists the known methods."""
+    entry = known("method", METHODS, method)
+    return {**entry.options, **entry.prepare_options}
+
+
+def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
+    """The run of `method` with its numbers for `dataset`; `settings` override them by name.
+
+    Args:
+        settings: names of `RunConfig`, or options of the method's loss. A method without a loss has no epochs, batches
+            and learning rate to set.
+
+    Raises:
+        ValueError: an unknown method, setting, option or head, with the known ones listed; a number out of its range.
+    """
+    entry = known("method", METHODS, method)
+    of_no_use = {"options", "dataset", "method", *(() if entry.loss else OF_TRAINING)}
+    of_no_use |= {"alpha"} if entry.alpha is None else set()
+    fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in of_no_use}
+    ruling = STANDS_FOR.get(dataset, (dataset,))[0]  # a stand-in gets the numbers of what it stands for
+    options = {k: v(ruling, bits) if callable(v) else v for k, v in options_of(method).items()}
+    for name in settings:
+        known(f"setting of {method}", fields | options, name)
+    options = {name: _option(name, default, settings) for name, default in options.items()}
+    if "head" in settings:
+        known("head", HEADS, settings["head"])
+    if dataset not in DATASETS and (place := Path(dataset).expanduser()).exists():
+        dataset = str(place.resolve())  # one data set, one id
+    settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
+    head = "wide" if entry.loss and settings["backbone"] and dataset not in NARROW else "narrow"
+    own = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}
+    own |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}
+    return RunConfig(dataset, method, bits, options=options, **(own | settings))
+
+
+def of_profile(dataset: str, method: str, bits: int, profile: str | None = None, **settings) -> tuple[RunConfig, str]:
+    """The run of `method` with the epochs of a profile, and the profile's name: that of the data set where it is None.
+
+    Args:
+        settings: as of `configure`; those that are None count as not given.
+    """
+    own = profiles.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
+    quickly = dataset == own.pictures and (settings.get("backbone") or own.pictures != own.dataset)
+    given = {key: value for key, value in settings.items() if value is not None}
+    epochs = epochs_of(method, own.head_epochs if quickly else own.epochs)
+    return configure(dataset, method, bits, **(epochs | given)), name
+
+
+def epochs_of(method: str, epochs: int) -> dict[str, int]:
+    """The setting `epochs` for `configure`, where the method has something to train."""
+    return {"epochs": epochs} if known("method", METHODS, method).loss else {}
+
+
+def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) -> float | str | None:
+    """The option `name`, taken out of `settings` where it is there; a ValueError where it is of the wrong kind."""
+    if isinstance(default, tuple):
+        value = settings.pop(name, default[0])
+        return value if value in default else known(name, dict.fromkeys(map(str, default)), str(value))
+    value = settings.pop(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float | None):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    least = COUNTS.get(name)
+    if value is not None and least is not None and not (value >= least and float(value).is_integer()):
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value:g}")
+    return value

@@ -1,0 +1,96 @@
+"""What a run is: one frozen configuration, every number with its unit."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from qsmi_lib.datasets.protocols import FULL
+from qsmi_lib.utils.validation import known
+
+SCHEDULES = ("constant", "cosine")  # of the learning rate over the epochs; cosine: along half a period, towards 0
+AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `augmentation`
+# Settings that came after the first records, and are left out of them at their defaults, so that older ids hold.
+LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
+
+
+def short(dataset: str) -> str:
+    """A data set as files are called after it: its name, or the last step of its path."""
+    return re.sub(r"[^\w.]+", "_", PurePath(dataset).name).strip(".") or "pictures"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run and its evaluation. `configuring.configure` fills in a method's own numbers for a data set."""
+
+    dataset: str
+    method: str
+    bits: int  # code length
+    seed: int = 0  # weights and the order of the batches; never the split
+    epochs: int = 50  # passes over the training set (Table 10)
+    batch_size: int = 128  # items; a batch has batch_size ** 2 pairs; the last, shorter batch is kept (Table 10)
+    learning_rate: float = 1e-3  # Adam's step, other settings PyTorch's defaults (Table 10)
+    alpha: float = 0.01  # weight of the quantization term: alpha of QSMI and DSH, eta of DPSH (Table 10)
+    options: Mapping[str, float | str | None] = field(default_factory=dict)  # further arguments of the method's loss
+    draw: int = 0  # which split of the data set, where it has several
+    precision: str = "auto"  # of the network: float32, bf16, or auto (bf16 where the device is fast at it)
+    protocol: str = FULL  # how the data set is divided, see `datasets.PROTOCOLS`
+    backbone: str = (
+        ""  # whose features are hashed, see `backbones.BACKBONES`; empty: the data set's own network hashes it
+    )
+    backbone_learning_rate: float = 0.0  # Adam's step for the backbone's own weights; 0: it is frozen
+    head: str = "narrow"  # what hashes a backbone's features, see `networks.HEADS`
+    schedule: str = "constant"  # one of `SCHEDULES`
+    augmentation: str = "none"  # one of `AUGMENTATIONS`
+    memory: int = 0  # earlier batches with whose embeddings each batch is compared too, see `cross_batch`
+
+    def __post_init__(self):
+        for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0, "memory": 0}.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("learning_rate", "alpha", "backbone_learning_rate"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+            object.__setattr__(self, name, float(value))  # 0 and 0.0 are one setting and must give one id
+        for name, value in self.options.items():
+            if isinstance(value, int | float) and not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+        options = {k: float(v) if isinstance(v, int | float) else v for k, v in self.options.items()}
+        object.__setattr__(self, "options", options)
+        known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
+        known("schedule", dict.fromkeys(SCHEDULES), self.schedule)
+        known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
+        if self.augmentation != "none" and self.backbone and not self.backbone_learning_rate:
+            raise ValueError(f"augmentation {self.augmentation!r} needs pictures, got the features of {self.backbone}")
+        if self.head != "narrow" and not self.backbone:
+            raise ValueError(f"head {self.head!r} needs the features of a backbone, got none")
+        if self.backbone_learning_rate and not self.backbone:
+            raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
+
+    def to_dict(self) -> dict:
+        """The configuration as JSON holds it, without those of `LATER` that are at their defaults."""
+        values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
+        first = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
+        return {name: value for name, value in values.items() if name not in LATER or value != first[name]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> "RunConfig":
+        """The configuration that `to_dict` wrote; an unknown name is a ValueError that lists the known ones."""
+        names = {f.name: None for f in dataclasses.fields(cls)}
+        for name in values:
+            known("setting", names, name)
+        return cls(**values)
+
+    def run_id(self, fingerprint: str) -> str:
+        """``<dataset>-<method>-<bits>b-s<seed>-<hash>``; the hash is of the configuration and the split.
+
+        A data set that is a path gives its last step.
+        """
+        text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:10]
+        return f"{short(self.dataset)}-{self.method}-{self.bits}b-s{self.seed}-{digest}"

@@ -1,0 +1,110 @@
+"""Pictures in files, decoded when they are asked for: as many as a disk holds, of any size."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from qsmi_lib.datasets.images.archive import Tree
+
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+class Pictures:
+    """Pictures of a folder or zip, to be taken like a tensor uint8 (n, 3, side, side).
+
+    ``pictures[rows]`` with indices or a slice decodes those rows, on several threads; with a boolean mask it gives the
+    `Pictures` of those rows, and decodes nothing. A picture is scaled, bilinear and antialiased, until its shorter side
+    has `side` pixels, and cut to its centre; grey ones and others become RGB,
+    but for those of more than 8 bits a channel, which are refused. An orientation that a camera noted is not applied.
+
+    Args:
+        root: the folder or zip.
+        paths: of the pictures, below it.
+        where: what lists each; errors name it.
+        side: pixels of each side.
+        device: where the decoded pictures go.
+    """
+
+    dtype, ndim = torch.uint8, 4
+
+    def __init__(
+        self, root: Path, paths: Sequence[str], where: Sequence[str], side: int, device: torch.device | str = "cpu"
+    ):
+        self.root, self.side, self.device = root, side, torch.device(device)
+        self.paths, self.where = np.asarray(paths, object), np.asarray(where, object)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(n, 3, side, side)."""
+        return len(self), 3, self.side, self.side
+
+    def to(self, device: torch.device | str) -> "Pictures":
+        """The same pictures, decoded to `device`."""
+        return Pictures(self.root, self.paths, self.where, self.side, device)
+
+    def __getitem__(self, rows: int | slice | Tensor) -> "Tensor | Pictures":
+        if isinstance(rows, int):
+            return self[rows : rows + 1][0] if rows != -1 else self[-1:][0]
+        if isinstance(rows, Tensor):
+            rows = rows.cpu().numpy()
+            if rows.dtype == bool:
+                return Pictures(self.root, self.paths[rows], self.where[rows], self.side, self.device)
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            decoded = list(pool.map(self._decoded, self.paths[rows], self.where[rows]))
+        images = np.stack(decoded) if decoded else np.empty((0, self.side, self.side, 3), np.uint8)
+        return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(self.device)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Decoded pictures, `size` at a time."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+    @property
+    def mark(self) -> str:
+        """SHA-256 of what the pictures are, file by file, and of how they are scaled; none is decoded."""
+        digest = hashlib.sha256(f"{self.side}".encode())
+        for path in self.paths:
+            digest.update(f"\n{path} {self._tree.mark(path)}".encode())
+        return digest.hexdigest()
+
+    @property
+    def content(self) -> str:
+        """SHA-256 of the files, their paths and bytes, in the order of the paths: the same from folder and zip."""
+        digest = hashlib.sha256()
+        for path in sorted(self.paths):
+            digest.update(path.encode() + self._tree.bytes_of(path))
+        return digest.hexdigest()
+
+    @cached_property
+    def _tree(self) -> Tree:
+        """The files, opened once: a zip's directory is long."""
+        return Tree(self.root)
+
+    def _decoded(self, path: str, where: str) -> np.ndarray:
+        try:
+            return decoded(self._tree.bytes_of(path), self.side)
+        except UNREADABLE as error:
+            raise ValueError(f"{where}: {path} of {self.root} cannot be read as a picture ({error})") from error
+
+
+def decoded(content: bytes, side: int) -> np.ndarray:
+    """The picture in a file's `content`, RGB uint8 (side, side, 3); one of `UNREADABLE` where there is none."""
+    try:
+        opened = Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise ValueError("of no known format") from error  # its own text names but an address in memory
+    with opened as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"more than 8 bits a channel, mode {image.mode}: expected 8")
+        fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
+        return np.asarray(fitted)

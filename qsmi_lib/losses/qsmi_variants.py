@@ -1,0 +1,78 @@
+"""QSMI beyond equal priors and yes-or-no relevance: the paper names the first and runs neither. Unchecked cores."""
+
+from torch import Tensor
+
+from qsmi_lib.losses.qsmi import qsmi_loss, quantization_penalty
+from qsmi_lib.losses.similarity import cosine_similarity
+
+
+def qsmi_priors_loss(embeddings: Tensor, labels: Tensor, *, clamp: bool = True) -> Tensor:
+    r"""QSMI with the true priors of the labels (Eqs. 13 to 16) as a loss: a sum over pairs, as `qsmi_loss`.
+
+    With :math:`z_{ik}` = 1 where item i carries label k, and the priors :math:`p_k = N_k / N` of the batch, Eqs. 14 to
+    16 add up to
+
+    .. math::
+        N^2 I = \sum_{ij} (a_{ij} - r_{ij}) S_{ij}, \qquad a_{ij} = \sum_k z_{ik} z_{jk}, \qquad
+        r_{ij} = \sum_k p_k (z_{ik} + z_{jk} - p_k)
+
+    not clamped: :math:`-\sum_{ij} (a_{ij} - r_{ij}) S_{ij}`, whose weights are the covariance
+    :math:`\sum_k (z_{ik} - p_k)(z_{jk} - p_k)`. Clamped as the paper clamps its short form, what attracts weighs
+    :math:`(S - 1)^2` and what repels :math:`S^2`:
+
+    .. math::
+        \sum_{ij} a_{ij} (S_{ij} - 1)^2 + r^+_{ij} S_{ij}^2 + r^-_{ij} (S_{ij} - 1)^2
+
+    Where all labels are equally frequent and each item carries one, r = 1 / M and this is Eq. 19. Two items of rare
+    labels have r < 0: beside the frequent ones they belong together, and attract each other.
+
+    Args:
+        embeddings: (n, bits), floating.
+        labels: int (n,), or multi-hot (n, c).
+        clamp: the square clamp of Section 3.3.
+
+    Returns:
+        The loss, a scalar; lower is better.
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits); labels of another length or kind.
+    """
+    pair = cosine_similarity(embeddings)
+    member = (labels if labels.ndim == 2 else labels[:, None] == labels.unique()).to(pair.dtype)
+    prior = member.mean(dim=0)
+    own = member @ prior
+    attract, repel = member @ member.T, own[:, None] + own[None, :] - prior @ prior
+    if not clamp:
+        return ((repel - attract) * pair).sum()
+    attract = attract + (-repel).clamp_min(0.0)
+    return (attract * (pair - 1.0).square() + repel.clamp_min(0.0) * pair.square()).sum()
+
+
+def jaccard_similarity(labels: Tensor) -> Tensor:
+    r"""Graded relevance of label sets, :math:`\Delta_{ij} = |L_i \cap L_j| / |L_i \cup L_j|`.
+
+    Args:
+        labels: int (n,), where it is equality, or multi-hot (n, c).
+
+    Returns:
+        floating (n, n) in [0, 1]; 0 where neither item carries a label.
+
+    Raises:
+        ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot.
+    """
+    member = (labels if labels.ndim == 2 else labels[:, None] == labels.unique()).float()
+    shared, size = member @ member.T, member.sum(dim=1)
+    return shared / (size[:, None] + size[None, :] - shared).clamp_min(1.0)
+
+
+def qsmi_priors_objective(embeddings: Tensor, labels: Tensor, *, alpha: float) -> Tensor:
+    r"""`qsmi_priors_loss` and :math:`\alpha L_{hash}`."""
+    return qsmi_priors_loss(embeddings, labels) + alpha * quantization_penalty(embeddings)
+
+
+def qsmi_jaccard_objective(
+    embeddings: Tensor, labels: Tensor, *, alpha: float, information_needs: float | None
+) -> Tensor:
+    r"""`qsmi_loss` of `jaccard_similarity` and :math:`\alpha L_{hash}`."""
+    graded = qsmi_loss(embeddings, jaccard_similarity(labels), information_needs=information_needs)
+    return graded + alpha * quantization_penalty(embeddings)

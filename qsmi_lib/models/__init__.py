@@ -1,0 +1,7 @@
+"""Networks that hash, backbones whose features are hashed, projections that no label has touched, rotations."""
+
+from qsmi_lib.utils.lazy import lazy_names
+
+__all__ = ["HashHead"]  # noqa: F822: it is imported when used
+
+__getattr__, __dir__ = lazy_names(__name__, {"HashHead": "qsmi_lib.models.networks"})

@@ -1,0 +1,145 @@
+"""Rotations of embeddings before the sign: ITQ, and a random search for the rotation with the highest mAP."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qsmi_lib.evaluation import evaluate
+from qsmi_lib.utils.progress import bar
+
+STARTS = ("itq", "identity")
+
+
+class Search(NamedTuple):
+    """What `search` found.
+
+    Attributes:
+        rotation: float64 (bits, bits), orthogonal, determinant +1; codes are sign(embeddings @ rotation).
+        before: mAP of the embeddings as they came.
+        history: float64 (n_steps + 1,), the best mAP at the start and after each step, never falling; (1,) with one
+            bit, where there is nothing to turn.
+    """
+
+    rotation: np.ndarray
+    before: float
+    history: np.ndarray
+
+
+def itq(points: np.ndarray, *, n_iter: int = 50, seed: int = 0) -> np.ndarray:
+    r"""Iterative Quantization (Gong & Lazebnik, CVPR 2011): the rotation that brings points nearest to codes.
+
+    It minimises :math:`\| B - X R \|_F^2`: B = sign(X R) and R = U V^T of the singular vectors of X^T B take turns.
+
+    Args:
+        points: (n, bits), floating; centred for a start, as PCA leaves them.
+        n_iter: turns.
+        seed: of the first R.
+
+    Returns:
+        float64 (bits, bits), orthogonal, determinant +1: a column is negated where it would be -1, which flips a bit of
+        all codes alike.
+    """
+    points = np.asarray(points, np.float64)
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(points.shape[1],) * 2))[0]
+    for _ in range(n_iter):
+        codes = np.where(points @ rotation >= 0, 1.0, -1.0)
+        left, _, right = np.linalg.svd(points.T @ codes)
+        rotation = left @ right
+    rotation[:, 0] *= np.sign(np.linalg.det(rotation))
+    return rotation
+
+
+def search(
+    query: ArrayLike,
+    database: ArrayLike,
+    query_labels: ArrayLike,
+    database_labels: ArrayLike,
+    *,
+    start: str | np.ndarray = "itq",
+    n_steps: int = 800,
+    seed: int = 0,
+) -> Search:
+    r"""The rotation R of SO(n) with the highest mAP of the codes sgn(R h), by random search (Pidhorskyi et al., 2018).
+
+    Each step turns the best R so far in a random plane, by an angle of random sign that falls linearly from 1 rad to
+    0, and keeps the outcome where `map_expected` rises: the mean over all orders of ties, so that nothing hangs on
+    the order of the database. The items must be neither queries nor database of what is reported later.
+
+    Args:
+        query: (n_query, bits), floating: embeddings.
+        database: (n_database, bits), floating.
+        query_labels: int (n_query,), or multi-hot.
+        database_labels: as the queries'.
+        start: "itq" (of the database), "identity", or a rotation (bits, bits). Where the embeddings as they came
+            score higher, the search starts from them.
+        n_steps: proposals; 800 in the authors' script.
+        seed: of ITQ, planes and signs.
+
+    Returns:
+        `Search`.
+
+    Raises:
+        ValueError: embeddings that are not finite, a start that is no rotation, a negative n_steps, or what `evaluate`
+            refuses.
+    """
+    query, database = np.asarray(query, np.float64), np.asarray(database, np.float64)
+    if query.ndim != 2 or database.ndim != 2 or query.shape[1] != database.shape[1]:
+        raise ValueError(
+            f"embeddings must have shape (n, bits), as many bits each, got {query.shape}, {database.shape}"
+        )
+    if not (np.isfinite(query).all() and np.isfinite(database).all()):
+        raise ValueError("embeddings must be finite, got NaN or infinite values")
+    if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 0:
+        raise ValueError(f"n_steps must be a whole number of at least 0, got {n_steps!r}")
+
+    def score(asked: np.ndarray, searched: np.ndarray) -> float:
+        codes = (np.where(part >= 0, 1, -1).astype(np.int8) for part in (asked, searched))
+        return evaluate(*codes, query_labels, database_labels).map_expected
+
+    rng = np.random.default_rng(seed)
+    bits = query.shape[1]
+    rotation = _start(start, database, seed)
+    before = score(query, database)
+    best = score(query @ rotation, database @ rotation)
+    if best < before:
+        rotation, best = np.eye(bits), before
+    query, database = query @ rotation, database @ rotation
+    history = [best]
+    for step in bar(range(n_steps if bits > 1 else 0), "rotation", unit="step"):
+        plane = np.linalg.qr(rng.normal(size=(bits, 2)))[0]
+        turn = turn_in_plane(plane, rng.choice((-1.0, 1.0)) * (n_steps - step) / n_steps)
+        turned = query + query @ plane @ turn, database + database @ plane @ turn
+        found = score(*turned)
+        if found > best:
+            best, (query, database) = found, turned
+            rotation = rotation + rotation @ plane @ turn
+        history.append(best)
+    return Search(rotation, before, np.array(history))
+
+
+def turn_in_plane(plane: np.ndarray, angle: float) -> np.ndarray:
+    r"""What a rotation by `angle` in a plane adds: :math:`X G = X + X P\,(G_2 - I) P^T`, here :math:`(G_2 - I) P^T`.
+
+    Args:
+        plane: P, (bits, 2) with orthonormal columns.
+        angle: in rad.
+
+    Returns:
+        float64 (2, bits).
+    """
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine - 1.0, -sine], [sine, cosine - 1.0]]) @ plane.T
+
+
+def _start(start: str | np.ndarray, database: np.ndarray, seed: int) -> np.ndarray:
+    """The rotation that `start` names or is."""
+    bits = database.shape[1]
+    if isinstance(start, np.ndarray):
+        orthogonal = start.shape == (bits, bits) and np.allclose(start @ start.T, np.eye(bits), atol=1e-8)
+        if not orthogonal or np.linalg.det(start) < 0:
+            raise ValueError(f"start must be a rotation ({bits}, {bits}) of determinant +1, got shape {start.shape}")
+        return start
+    if start not in STARTS:
+        raise ValueError(f"start must be 'itq', 'identity' or a rotation, got {start!r}")
+    return itq(database, seed=seed) if start == "itq" else np.eye(bits)

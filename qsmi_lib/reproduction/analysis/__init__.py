@@ -1,0 +1,1 @@
+"""What the records say beyond the tables: claims, significance, causes, ties, maps."""

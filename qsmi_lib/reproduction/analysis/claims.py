@@ -1,0 +1,174 @@
+"""What the paper says in words and does not tabulate, as numbers from records."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2
+
+from qsmi_lib.config.profiles import profile as get_profile
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.datasets import named
+from qsmi_lib.reproduction import tables
+from qsmi_lib.reproduction.experiments import experiment, grid
+from qsmi_lib.reproduction.titles import STEP_TITLES
+from qsmi_lib.training.records import SavedCodes
+from qsmi_lib.training.runs import codes_of
+from qsmi_lib.utils import files, paths
+
+METRIC = "map_11pt"
+ASTRAY = "astray.csv"
+
+
+def fewer_bits(name: str, profile: str, where: Path | None = None, of: str = "qsmi") -> pd.DataFrame:
+    """With how few bits the method `of` reaches what each other method reaches with its most.
+
+    The paper: "almost the same performance with less than half of the bits" (Section 4.3).
+
+    Args:
+        name: an experiment of methods by code length.
+        profile: whose grid, and whose records unless `where` is given.
+        where: folder of records.
+        of: registry name.
+
+    Returns:
+        A row a method: its most `bits` and mean `score` there; the fewest bits `enough` at which the mean of `of` is no
+        lower (nan where there are none), its mean `ours` there; `share`, the quotient of the two lengths.
+    """
+    cells = tables.cells(name, profile, where).dropna(subset=METRIC)
+    own = cells[cells["method"] == of].sort_values("bits")
+    rows = []
+    for method, others in cells[cells["method"] != of].groupby("method", sort=False):
+        longest = others.loc[others["bits"].idxmax()]
+        reached = own[own[METRIC] >= longest[METRIC]].head(1)
+        enough, ours = (reached["bits"].item(), reached[METRIC].item()) if len(reached) else (np.nan, np.nan)
+        row = {"method": method, "bits": longest["bits"], "score": longest[METRIC], "enough": enough, "ours": ours}
+        rows.append(row | {"share": enough / longest["bits"]})
+    return pd.DataFrame(rows, columns=["method", "bits", "score", "enough", "ours", "share"])
+
+
+def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.DataFrame:
+    """How far seeds lie apart, by method: the paper calls its method "more stable".
+
+    Args:
+        names: experiments.
+        profile, where: as in `fewer_bits`.
+
+    Returns:
+        A row a method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of the
+        mean variance over them, `freedom`, of how many degrees that is an estimate, and its 95 % interval, `low` to
+        `high`, by the chi-square distribution. Of several protocols the first one counts: Table
+        5's differ in the database alone and share their trainings.
+    """
+    rows = []
+    for name in names:
+        cells = tables.cells(name, profile, where)
+        if "protocol" in cells:
+            cells = cells[cells["protocol"] == cells["protocol"].iloc[0]]
+        several = cells[cells["seeds"] > 1]
+        for method, own in several.groupby("method", sort=False):
+            freedom = own["seeds"] - 1
+            squares = float((own[f"{METRIC}_std"] ** 2 * freedom).sum())
+            n = int(freedom.sum())
+            low, std, high = (np.sqrt(squares / over) for over in (chi2.ppf(0.975, n), n, chi2.ppf(0.025, n)))
+            row = {"experiment": name, "method": method, "cells": len(own), "std": std}
+            rows.append(row | {"freedom": n, "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom", "low", "high"])
+
+
+def paired(name: str, profile: str, where: Path | None = None, *, base: int = 0) -> pd.DataFrame:
+    """What each cell of an experiment brings over one of them, seed by seed.
+
+    Args:
+        name: the experiment.
+        profile, where: as in `fewer_bits`.
+        base: which cell the others are compared with, by its place in the grid.
+
+    Returns:
+        A row a cell that shares seeds with that one, in the grid's order: its settings, `n` such seeds, its mean
+        `score`, the mean `gain`, the standard error of that (nan for one seed), and in how many seeds it went `up`.
+    """
+    entry, configs = experiment(name), grid(name, profile)
+    scores = {tables.key_of(config, entry.by): {} for config in configs}
+    for record in tables.found(configs, where or paths.runs(profile)):
+        config = RunConfig.from_dict(record["config"])
+        scores[tables.key_of(config, entry.by)][config.seed] = tables.value(record, METRIC)
+    reference, rows = list(scores.values())[base], []
+    for key, own in scores.items():
+        common = own.keys() & reference.keys()
+        gain = np.array([own[seed] - reference[seed] for seed in common])
+        if len(gain) and own is not reference:
+            error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.nan
+            row = dict(zip(entry.by, key, strict=True)) | {"n": len(gain), "score": np.mean([own[s] for s in common])}
+            rows.append(row | {"gain": gain.mean(), "error": error, "up": int((gain > 0).sum())})
+    return pd.DataFrame(rows, columns=[*entry.by, "n", "score", "gain", "error", "up"])
+
+
+def levels(name: str, profile: str, where: Path | None = None) -> dict[str, list[list[float]]]:
+    """Precision at the eleven levels of recall, of each recorded seed, by what a run does beyond the paper."""
+    found = {}
+    for record in tables.found(grid(name, profile), where or paths.runs(profile)):
+        own = vars(RunConfig.from_dict(record["config"]))
+        found.setdefault(step_title(own, profile), []).append(record["metrics"]["precision_at_recall"])
+    return found
+
+
+def astray(codes: SavedCodes) -> tuple[np.ndarray, np.ndarray]:
+    """Items whose code is nearer to the word of another class than to that of their own, a class having one label.
+
+    The word of a class is the commonest code of its database items. Recall 1.0 asks for the last item of a class, so a
+    single one that is astray spoils it for all queries of the class.
+
+    Returns:
+        bool (n_query,) and (n_database,), which of them are astray.
+    """
+    classes = np.unique(codes.database_labels)
+    words = np.stack([_commonest(codes.database[codes.database_labels == name]) for name in classes]).astype(np.int32)
+    parts = ((codes.query, codes.query_labels), (codes.database, codes.database_labels))
+    alike = [(own.astype(np.int32) @ words.T, np.searchsorted(classes, labels)) for own, labels in parts]
+    return tuple(share.max(axis=1) > share[np.arange(len(share)), place] for share, place in alike)
+
+
+def astray_by_step(profile: str) -> pd.DataFrame:
+    """How many items are `astray` under each step beyond the paper, seed 0; written as an artefact of the profile.
+
+    Returns:
+        A row a step: its title, the shares of the `query` and the `database` that are astray, and, of the class with
+        the largest share of the database astray, its name, `worst`, and that share, `worst_share`.
+
+    Raises:
+        FileNotFoundError: the codes are not on this machine.
+    """
+    rows = []
+    for run in (run for run in grid("steps", profile) if run.seed == 0):
+        codes = codes_of(run, profile)
+        query, database = astray(codes)
+        shares = [database[codes.database_labels == name].mean() for name in np.unique(codes.database_labels)]
+        row = {"step": step_title(vars(run), profile), "query": query.mean(), "database": database.mean()}
+        rows.append(row | {"worst": named(run.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
+    found = pd.DataFrame(rows).round(4)
+    files.write_text(paths.results(profile) / "artefacts" / ASTRAY, found.to_csv(index=False))
+    return found
+
+
+def committed_astray() -> pd.DataFrame:
+    """What `astray_by_step` wrote for the records that the repository carries."""
+    return pd.read_csv(paths.COMMITTED / "artefacts" / ASTRAY)
+
+
+def _commonest(codes: np.ndarray) -> np.ndarray:
+    """The code that most rows of (n, bits) have; of several the first in lexicographic order."""
+    distinct, counts = np.unique(codes, axis=0, return_counts=True)
+    return distinct[counts.argmax()]
+
+
+def step_title(row: Mapping, profile: str) -> str:
+    """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
+
+    The epochs of `profile` at a constant rate are the paper's way and go without saying.
+    """
+    usual = row["schedule"] == "constant" and row["epochs"] == get_profile(profile).epochs
+    told = [row["method"], "" if usual else row["schedule"], row["augmentation"]]
+    named = [STEP_TITLES[name].format(epochs=row["epochs"]) for name in told if name in STEP_TITLES]
+    return " + ".join(named + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"

@@ -1,0 +1,86 @@
+"""Methods as tables: the registry, the line searches, what codes are like; and the caption of a figure of runs."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.grids import TRAINED
+from qsmi_lib.training import tuning
+
+
+def described(methods: Iterable[str]) -> pd.DataFrame:
+    """The registry as a table: title, source, what the line search tries, and what must stand beside the numbers."""
+    rows = []
+    for entry in map(METHODS.__getitem__, methods):
+        tried = "; ".join(f"{name}: {', '.join(map(shown, values))}" for name, values in entry.search.items())
+        rows.append({"method": entry.title, "source": entry.source, "tried": tried or "–", "note": entry.note})
+    return pd.DataFrame(rows)
+
+
+def shown(value: float | None) -> str:
+    """A value of a setting as tables and figures print it; None is nan in a column of numbers."""
+    return "the loss's own" if pd.isna(value) else f"{value:g}"
+
+
+def trials(folder: Path, dataset: str = "fashion_mnist") -> pd.DataFrame:
+    """The line searches that are recorded, a row a trial; methods with nothing to tune have none.
+
+    Args:
+        folder: of searches.
+        dataset: registry name.
+
+    Returns:
+        `method`, `setting` and `value`, which the trial tried; `score`, mAP of the held-out items (all orders of ties);
+        `chosen`; `at_end`, whether the value is the least or the largest that was tried.
+    """
+    rows = []
+    for method in TRAINED:
+        search = tuning.recorded(method, dataset, folder) or {"trials": []}
+        for trial in filter(lambda trial: trial["settings"], search["trials"]):
+            name, value = list(trial["settings"].items())[-1]  # the settings before it are those chosen already
+            row = {"method": method, "setting": name, "value": value, "score": trial[search["criterion"]]}
+            rows.append(row | {"chosen": search["chosen"][name] == value})
+    table = pd.DataFrame(rows, columns=["method", "setting", "value", "score", "chosen"])
+    lines = table.groupby(["method", "setting"])["value"]  # None, the loss's own choice, has no place among numbers
+    return table.assign(at_end=table["value"].eq(lines.transform("min")) | table["value"].eq(lines.transform("max")))
+
+
+def properties(kept: Sequence[dict]) -> pd.DataFrame:
+    """What the codes of runs are like, a row a record.
+
+    Args:
+        kept: records.
+
+    Returns:
+        `method`, `bits`, `seed`; `imbalance`, the mean size of a bit's mean over the database, 0 where all bits are
+        balanced; `bit_entropy`, `code_entropy` (bits) and `n_distinct` of the database's codes; `separation`, the
+        chance that a relevant pair of query and item is nearer than another pair, equal distances counting half; `map`.
+    """
+    rows = []
+    for record in kept:
+        within, between = np.array(record["metrics"]["share_by_distance"]).T
+        row = {name: record["config"][name] for name in ("method", "bits", "seed")}
+        row |= {"imbalance": float(np.abs(record["codes"]["bit_mean"]).mean())}
+        row |= {name: record["codes"][name] for name in ("bit_entropy", "code_entropy", "n_distinct")}
+        row |= {"separation": float(between @ (within.cumsum() - within / 2)), "map": record["metrics"]["map"]}
+        rows.append(row)
+    numbers = ["imbalance", "bit_entropy", "code_entropy", "n_distinct", "separation", "map"]
+    return pd.DataFrame(rows, columns=["method", "bits", "seed", *numbers]).astype(dict.fromkeys(numbers, float))
+
+
+def caption(configs: Sequence[RunConfig], n_recorded: int, measure: str) -> str:
+    """What a figure of the runs `configs` must say: data, epochs, seeds, tuning, measure, and how many are recorded."""
+    dataset = configs[0].dataset
+    data = "Fashion-MNIST" if dataset == "fashion_mnist" else dataset
+    trained = [config for config in configs if METHODS[config.method].loss is not None]
+    epochs = " and ".join(str(n) for n in sorted({config.epochs for config in trained}))
+    epochs = f"{epochs} epochs" if trained else "nothing trained"
+    seeds = sorted({config.seed for config in configs})
+    tuned = f"tuned at {tuning.BITS} bits" if any(tuning.chosen(c.method, dataset) for c in trained) else "not tuned"
+    runs = len(set(map(repr, configs)))
+    seeds = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    return f"{data}, {epochs}, {seeds}, {tuned}; {measure}; {n_recorded} of {runs} runs"

@@ -1,0 +1,149 @@
+"""What notebook 14 says in numbers: a triplet's energy, and the poster's comparison, rotations and searches."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.losses.triplet import REST
+from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.grids import POSTER
+from qsmi_lib.reproduction.rotations import WHOLE, file_of
+from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
+from qsmi_lib.training import records
+from qsmi_lib.training.records import by_any_label
+
+FORMS = {"spring": "spring", "margin_spring": "margin spring", "margin": "margin", "likelihood": "likelihood"}
+ROTATED = "Spring + rotation"
+
+
+def energy(difference: ArrayLike, form: str, bits: int = 48) -> np.ndarray:
+    r"""E(t) of `losses.spring_loss`, the root without its :math:`10^{-8}`.
+
+    Args:
+        difference: t, in [-4, 4].
+        form: one of `FORMS`.
+        bits: n, which the likelihood alone depends on.
+    """
+    difference = np.asarray(difference, float)
+    length = np.sqrt(4.0 - difference)
+    if form == "spring":
+        return (REST - length) ** 2
+    if form == "margin_spring":
+        return _stiffness() * ((REST + 1.0 - length) / (REST + 1.0)) ** 2 + 6.0 - _stiffness()
+    if form == "margin":
+        return np.maximum(0.0, difference + 2.0)
+    return np.logaddexp(0.0, bits * (difference / 4.0 + 0.5)) / bits
+
+
+def slope(difference: ArrayLike, form: str, bits: int = 48) -> np.ndarray:
+    """Its derivative E'(t); both springs have none at t = 4, where it is infinite; 0 at the margin's corner, t = -2."""
+    difference = np.asarray(difference, float)
+    with np.errstate(divide="ignore"):
+        length = np.sqrt(4.0 - difference)
+        if form == "spring":
+            return (REST - length) / length
+        if form == "margin_spring":
+            return _stiffness() * (REST + 1.0 - length) / ((REST + 1.0) ** 2 * length)
+    if form == "margin":
+        return np.where(difference > -2.0, 1.0, 0.0)
+    return 0.25 / (1.0 + np.exp(-bits * (difference / 4.0 + 0.5)))
+
+
+def comparison(runs: Sequence[Mapping], turned: pd.DataFrame) -> pd.DataFrame:
+    """The poster's comparison as rows: every recorded run, and the spring loss with its rotation.
+
+    Args:
+        runs: records of the experiment "poster", as many as there are.
+        turned: `rotated.table` of `rotated.poster_rotations`; may be empty.
+
+    Returns:
+        `protocol` ("full" or "reduced": what trains), `bits`, `method` (its title; "Spring + rotation" is trained on
+        nine tenths), `map`, the mean over all orders of ties, and `bit_entropy` of the database, nan where not known.
+    """
+    rows = [
+        {"protocol": run["config"].get("protocol", "full"), "bits": run["config"]["bits"]}
+        | {"method": METHODS[run["config"]["method"]].title, "map": by_any_label(run)["map_expected"]}
+        | {"bit_entropy": run.get("codes", {}).get("bit_entropy", math.nan)}
+        for run in runs
+    ]
+    rows += [
+        {"protocol": WHOLE[row["protocol"]], "bits": row["bits"], "method": ROTATED}
+        | {"map": row["after"], "bit_entropy": math.nan}
+        for row in turned.to_dict("records")
+    ]
+    return pd.DataFrame(rows, columns=["protocol", "bits", "method", "map", "bit_entropy"])
+
+
+def by_length(scores: pd.DataFrame, bits: Sequence[int], value: str = "map") -> pd.DataFrame:
+    """`scores` as a table of text, a row a training set and method, a column a code length; a dash where none is known.
+
+    Args:
+        scores: as `comparison` returns it; any subset.
+        bits: the code lengths to show.
+        value: "map" or "bit_entropy"; methods without any are left out of the latter.
+    """
+    known = scores.dropna(subset=value).set_index(["protocol", "method", "bits"])[value].to_dict()
+    rows = []
+    for protocol in ("reduced", "full"):
+        for method in method_order():
+            own = [known.get((protocol, method, length), math.nan) for length in bits]
+            if value == "map" or not all(map(math.isnan, own)):
+                texts = ["–" if math.isnan(number) else f"{number:.3f}" for number in own]
+                rows.append([PROTOCOL_TITLES[protocol], method, *texts])
+    return pd.DataFrame(rows, columns=["training set", "method", *(f"{length} bits" for length in bits)])
+
+
+def gains(turned: pd.DataFrame, starts: Sequence[float]) -> pd.DataFrame:
+    """What each rotation brings, for people.
+
+    Args:
+        turned: `rotated.table`; may be empty.
+        starts: the held-out mAP of each search's start.
+    """
+    rows = turned.to_dict("records")
+    columns = {
+        "training set": [PROTOCOL_TITLES[WHOLE[row["protocol"]]] for row in rows],
+        "bits": [row["bits"] for row in rows],
+        "held out, no rotation": [row["held_before"] for row in rows],
+        "held out, ITQ": list(starts),
+        "held out, searched": [row["held_after"] for row in rows],
+        "queries, no rotation": [row["before"] for row in rows],
+        "queries, searched": [row["after"] for row in rows],
+        "queries' gain": [row["gain"] for row in rows],
+    }
+    return pd.DataFrame(columns)
+
+
+def method_order() -> list[str]:
+    """The titles of the methods that `comparison` may hold, the poster's own first."""
+    return [ROTATED, *(METHODS[name].title for name in POSTER)]
+
+
+def searches(configs: Iterable[RunConfig], where: Path, n_steps: int) -> list[dict]:
+    """The `search` of each recorded rotation after `configs`, in the order of the rows of `rotated.table`.
+
+    Args:
+        configs: e.g. `rotated.poster_rotations` of a profile.
+        where: folder of records of `rotated`.
+        n_steps: as there.
+    """
+    files = [file_of(config, "", n_steps=n_steps, where=where) for config in configs]
+    return [records.load(file)["search"] for file in files if file.exists()]
+
+
+def history_of(search: Mapping) -> np.ndarray:
+    """The best mAP at the start and after each step, (n_steps + 1,), of the `search` of a record of `rotated`."""
+    history = np.zeros(search["n_steps"] + 1)
+    for step, reached in search["accepted"]:
+        history[step] = reached
+    return np.maximum.accumulate(history)
+
+
+def _stiffness() -> float:
+    """K' of the margin spring."""
+    return 6.0 / (1.0 - 1.0 / (REST + 1.0) ** 2)

@@ -1,0 +1,14 @@
+"""From codes to answers: indexes, collections of pictures, the app, the estimator, locality-sensitive hashing."""
+
+from qsmi_lib.utils.lazy import lazy_names
+
+__all__ = ["Answers", "CodeIndex", "QSMIHasher"]  # noqa: F822: they are imported when used
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Answers": "qsmi_lib.search.indexes",
+        "CodeIndex": "qsmi_lib.search.indexes",
+        "QSMIHasher": "qsmi_lib.search.estimator",
+    },
+)

@@ -1,0 +1,252 @@
+"""QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, neighbours."""
+
+import json
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from safetensors import SafetensorError
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from qsmi_lib.config.presets import configure
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.datasets.base import Part, Split
+from qsmi_lib.evaluation import evaluate
+from qsmi_lib.evaluation.neighbors import nearest, nearest_others
+from qsmi_lib.methods import METHODS
+from qsmi_lib.models.networks import FashionCNN, HashHead, to_device
+from qsmi_lib.training import loop
+from qsmi_lib.utils import tensor_files
+from qsmi_lib.utils.validation import known
+
+PICTURE = (1, 28, 28)  # what the paper's network takes
+METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss and not (entry.prepare or entry.head)}
+
+
+class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Codes of vectors or pictures, learned from labels: items of one class get codes that differ in few bits.
+
+    Inputs are (n, d) vectors, which a hidden layer with ReLU and a dense layer hash, or (n, 1, 28, 28) pictures, which
+    the paper's network of Table 11 hashes. Scale them first, e.g. with `StandardScaler` in a `Pipeline`.
+
+    Args:
+        bits: code length.
+        method: a registry name whose loss is one of pairs, e.g. "qsmi", "dsh" or "dpsh".
+        alpha: weight of the quantization term; None: the method's own.
+        epochs: passes over the training items.
+        batch_size: items a batch; a batch has `batch_size` ** 2 pairs.
+        learning_rate: Adam's step.
+        hidden: width of the hidden layer, for vectors.
+        random_state: of weights and batches; a whole number gives the same codes again, None others every time.
+
+    Attributes:
+        classes_: the labels, sorted; for several labels an item the numbers of the columns of y.
+        n_features_in_: d; for vectors alone.
+        shape_: of an item, (d,) or (1, 28, 28).
+        n_iter_: epochs passed.
+        history_: a dict an epoch, as `training.Trained` has it.
+        codes_: the codes of the training items, int8 (n, bits) of -1 and +1: the database of `kneighbors`.
+        labels_: their labels as numbers, places in `classes_`, (n,), or multi-hot (n, c).
+
+    Examples:
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
+        >>> x, query, y, _ = train_test_split(*load_digits(return_X_y=True), random_state=0)
+        >>> hasher = QSMIHasher(bits=16, epochs=3).fit(x / 16, y)
+        >>> hasher.transform(query / 16).shape
+        (450, 16)
+    """
+
+    def __init__(
+        self,
+        bits: int = 48,
+        *,
+        method: str = "qsmi",
+        alpha: float | None = None,
+        epochs: int = 50,
+        batch_size: int = 128,
+        learning_rate: float = 1e-3,
+        hidden: int = 64,
+        random_state: int | np.random.RandomState | None = 0,
+    ):
+        self.bits = bits
+        self.method = method
+        self.alpha = alpha
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.hidden = hidden
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> "QSMIHasher":
+        """Train on items `X` with labels `y`, (n,) of any kind that sorts, or (n, c) of 0 and 1."""
+        if y is None:
+            raise ValueError("QSMIHasher requires y to be passed, but the target y is None")
+        X, y = self._checked(X, y, reset=True)
+        labels = self._encoded(y, reset=True)
+        config = self._config()
+        part = Part(torch.from_numpy(X), torch.from_numpy(labels))
+        split = Split(config.dataset, part, part, part, "", tuple(map(str, self.classes_)))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            model = to_device(self._network(X.shape[1:]), torch.device("cpu"))
+            self.history_ = loop.descend(model, METHODS[config.method], config, split, config.precision)
+        self.model_, self.shape_, self.n_iter_ = model.eval(), X.shape[1:], config.epochs
+        self.codes_, self.labels_ = self._encode(X), labels
+        return self
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Codes of `X`: int8 (n, bits) of -1 and +1."""
+        check_is_fitted(self)
+        return self._encode(self._checked(X))
+
+    def kneighbors(
+        self, X: ArrayLike | None = None, n_neighbors: int = 5, return_distance: bool = True
+    ) -> tuple[np.ndarray, np.ndarray] | np.ndarray:
+        """The training items nearest to each of `X` by Hamming distance, equal distances in their order.
+
+        Args:
+            X: queries; None: the training items, each without itself.
+            n_neighbors: how many, at most the training items (less one where X is None).
+            return_distance: whether the distances are wanted.
+
+        Returns:
+            `distances`, int64 (n, n_neighbors), the differing bits; and `indices`, int64, of training items. The latter
+            alone where `return_distance` is False.
+        """
+        check_is_fitted(self)
+        own = X is None
+        most = len(self.codes_) - own
+        if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors <= most:
+            raise ValueError(f"n_neighbors must be a whole number from 1 to {most}, got {n_neighbors!r}")
+        asked = self.codes_ if own else self.transform(X)
+        indices = nearest_others(asked, n_neighbors) if own else nearest(asked, self.codes_, n_neighbors)
+        if not return_distance:
+            return indices
+        return (asked[:, None, :] != self.codes_[indices]).sum(axis=2), indices
+
+    def score(self, X: ArrayLike, y: ArrayLike) -> float:
+        """mAP of `X` with labels `y` asking the training items, the mean over all orders of ties; for GridSearchCV."""
+        check_is_fitted(self)
+        X, y = self._checked(X, y)
+        return float(evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_).map_expected)
+
+    def save(self, path: Path | str) -> None:
+        """Write everything that is fitted to `path`, a safetensors file; whole or not at all, and without pickle.
+
+        Raises:
+            TypeError: classes, or a `random_state`, that JSON does not hold.
+            ValueError: parameters were set after `fit` that need another network.
+        """
+        check_is_fitted(self)
+        try:
+            self._network(self.shape_).load_state_dict(self.model_.state_dict())
+        except RuntimeError as error:
+            raise ValueError("the parameters were set to others since fit, which the network does not have") from error
+        fitted = {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+        fitted |= {"shape": list(self.shape_), "history": self.history_}
+        fitted |= {name: getattr(self, name).tolist() for name in ("feature_names_in_",) if hasattr(self, name)}
+        tensors = {f"model.{name}": value.contiguous() for name, value in self.model_.state_dict().items()}
+        tensors |= {"codes": torch.from_numpy(self.codes_), "labels": torch.from_numpy(self.labels_)}
+        parameters = {name: _plain(value) for name, value in self.get_params().items()}
+        tensor_files.write(Path(path), tensors, {"parameters": json.dumps(parameters), "fitted": json.dumps(fitted)})
+
+    @classmethod
+    def load(cls, path: Path | str) -> "QSMIHasher":
+        """What `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
+        try:
+            tensors, header = tensor_files.read(Path(path))
+            hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
+            hasher.codes_, hasher.labels_ = tensors.pop("codes").numpy(), tensors.pop("labels").numpy()
+            hasher.shape_, hasher.history_ = tuple(fitted["shape"]), fitted["history"]
+            hasher.classes_ = np.asarray(fitted["classes"], dtype=np.dtype(fitted["dtype"]))
+            hasher.n_iter_ = len(hasher.history_)
+            if len(hasher.shape_) == 1:
+                [hasher.n_features_in_] = hasher.shape_
+            if "feature_names_in_" in fitted:
+                hasher.feature_names_in_ = np.asarray(fitted["feature_names_in_"], dtype=object)
+            hasher.model_ = hasher._network(hasher.shape_).eval()
+            hasher.model_.load_state_dict({name.removeprefix("model."): own for name, own in tensors.items()})
+        except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is damaged, or not a QSMIHasher that was saved: {error}") from error
+        return hasher
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.codes_.shape[1]
+
+    def __sklearn_tags__(self):
+        """What scikit-learn may assume: labels are needed, several an item are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _config(self) -> RunConfig:
+        """The parameters as the training loop takes them; a ValueError says which one is out of its range."""
+        known("method of pairs", METHODS_OF_PAIRS, self.method)
+        if isinstance(self.hidden, bool) or not isinstance(self.hidden, Integral) or self.hidden < 1:
+            raise ValueError(f"hidden must be a whole number of at least 1, got {self.hidden!r}")
+        own = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate")}
+        own |= {} if self.alpha is None else {"alpha": _plain(self.alpha)}
+        seed = _plain(self.random_state)
+        if seed is None or isinstance(seed, np.random.RandomState):
+            seed = check_random_state(seed).randint(2**31)
+        return configure("own", self.method, _plain(self.bits), seed=seed, precision="float32", **own)
+
+    def _network(self, shape: tuple[int, ...]) -> nn.Module:
+        """A network for items of `shape`, at random."""
+        if shape == PICTURE:
+            return FashionCNN(int(self.bits))
+        return HashHead(shape[0], int(self.bits), int(self.hidden))
+
+    def _encode(self, inputs: np.ndarray) -> np.ndarray:
+        return loop.encode(self.model_, torch.from_numpy(inputs)).numpy()
+
+    def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
+        """`X` as float32, and `y` beside it where that is given, by scikit-learn's own checks and those of shapes."""
+        options = {"dtype": np.float32, "order": "C", "force_writeable": True}
+        n_axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
+        if pictures := n_axes == 4:  # scikit-learn checks items of one axis alone
+            X = check_array(X, allow_nd=True, **options)
+            y = y if y is None else check_array(y, ensure_2d=False, dtype=None)
+            check_consistent_length(X, y)
+        elif y is None:
+            X = validate_data(self, X, reset=reset, **options)
+        else:
+            X, y = validate_data(self, X, y, multi_output=True, reset=reset, **options)
+        expected = X.shape[1:] if reset and not pictures else PICTURE if reset else self.shape_
+        if X.shape[1:] != expected:
+            raise ValueError(f"X must be of items of shape {expected}, got {X.shape[1:]}")
+        if reset and pictures:
+            for name in ("n_features_in_", "feature_names_in_"):
+                vars(self).pop(name, None)  # of an earlier fit to vectors
+        return X if y is None else (X, y)
+
+    def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
+        """Labels as the losses take them: int64 (n,), places in `classes_`, or multi-hot (n, c)."""
+        if y.ndim == 2 and y.shape[1] > 1:
+            if not np.isin(y, (0, 1)).all():
+                raise ValueError(f"several labels an item must be a column each, of 0 and 1, got {np.unique(y)[:5]}")
+            if reset:
+                self.classes_ = np.arange(y.shape[1])
+            return y.astype(np.int64)
+        y = y.ravel()
+        check_classification_targets(y)
+        if reset:
+            self.classes_ = np.unique(y)
+        if strange := sorted(set(y.tolist()) - set(self.classes_.tolist())):
+            raise ValueError(f"y holds labels that fit did not see: {strange[:5]}")
+        return np.searchsorted(self.classes_, y).astype(np.int64)
+
+
+def _plain(value):
+    """A NumPy number as Python's, anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,154 @@
+"""Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
+
+import inspect
+import numbers
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from qsmi_lib.utils.validation import known
+
+OUTSIDE = -1  # in place of an item that an approximate index does not find
+
+
+class Answers(NamedTuple):
+    """What an index finds for each query, nearest first; items at equal distances come in the index's own order.
+
+    Attributes:
+        distances: int32 (n_query, k), differing bits; `OUTSIDE` where fewer than k items are found.
+        items: int64 (n_query, k), places in the database; `OUTSIDE` likewise.
+    """
+
+    distances: np.ndarray
+    items: np.ndarray
+
+
+class CodeIndex:
+    """Codes in one of faiss's binary indexes.
+
+    faiss counts in bytes: the bits that fill the last one are 0 in every code, so that they add nothing to a distance,
+    and they come last, so that no hash table of `multihash` is spent on them.
+
+    Args:
+        codes: the database, (n, bits) of -1 and +1, at least one.
+        kind: "flat" compares with every item; "hnsw" walks a graph of neighbours; "multihash" looks up substrings of
+            the code in as many tables.
+        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40); of "multihash": `tables` (4, at
+                most the bits) and `substring` bits of each (the bits over the tables, at most 16); those of `tuned`.
+
+    Raises:
+        ImportError: faiss is not installed; the message says how.
+        ValueError: codes of another form, an unknown kind or setting, or more bits in the tables than the code has.
+    """
+
+    def __init__(self, codes: np.ndarray, kind: str = "flat", **settings: int):
+        codes = _checked(codes, "codes")
+        self.bits, self.kind, self.n_items = codes.shape[1], kind, len(codes)
+        make, tune = known("index", KINDS, kind)
+        allowed = dict.fromkeys([*inspect.getfullargspec(make).kwonlyargs, *tune])
+        for name in settings:
+            known(f"setting of {kind}", allowed, name)
+        own = {name: _whole(name, settings.pop(name, default), 0) for name, (_, default) in tune.items()}
+        build = {name: _whole(name, value, 1) for name, value in settings.items()}
+        self._index = make(8 * -(-self.bits // 8), self.bits, **build)
+        self._index.add(octets(codes))
+        self.tuned(**own)
+
+    def tuned(self, **settings: int) -> "CodeIndex":
+        """The same index, searched another way from now on.
+
+        Args:
+            settings: of "hnsw": `search_effort` (64), the candidates that are kept; of "multihash": `flips` (1), in how
+                many bits a substring may differ; "flat" has none.
+        """
+        tune = KINDS[self.kind].tune
+        for name, value in settings.items():
+            change, _ = known(f"setting of a search by {self.kind}", tune, name)
+            change(self._index, _whole(name, value, 0))
+        return self
+
+    def search(self, codes: np.ndarray, k: int = 10) -> Answers:
+        """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError where they or `k` do not fit."""
+        codes = _checked(codes, "query codes")
+        if codes.shape[1] != self.bits:
+            raise ValueError(f"query codes must have {self.bits} bits as the database has, got {codes.shape[1]}")
+        if _whole("k", k, 1) > self.n_items:
+            raise ValueError(f"k must be from 1 to {self.n_items}, the items of the database, got {k}")
+        distances, items = self._index.search(octets(codes), int(k))
+        lost = items < 0
+        return Answers(np.where(lost, OUTSIDE, distances), np.where(lost, OUTSIDE, items))
+
+
+def octets(codes: np.ndarray) -> np.ndarray:
+    """Codes (n, bits) of -1 and +1 as faiss reads them: uint8 (n, ceil(bits / 8)), the first bit the lowest."""
+    return np.packbits(codes > 0, axis=1, bitorder="little")
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
+
+
+def _checked(codes: np.ndarray, name: str) -> np.ndarray:
+    codes = np.asarray(codes)
+    if codes.ndim != 2 or not codes.size:
+        raise ValueError(f"{name} must have shape (n, bits), at least one item and one bit, got {codes.shape}")
+    if codes.dtype == bool or not (np.abs(codes) == 1).all():
+        raise ValueError(f"{name} must be -1 and +1, got values from {codes.min()} to {codes.max()}")
+    return codes
+
+
+def _faiss():
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError('searching needs faiss: pip install "qsmi-lib[search]"') from error
+    return faiss
+
+
+def _flat(width: int, bits: int):
+    return _faiss().IndexBinaryFlat(width)
+
+
+def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40):
+    neighbours = _whole("neighbours", neighbours, 2)  # with one faiss ends the whole process
+    index = _faiss().IndexBinaryHNSW(width, neighbours)
+    index.hnsw.efConstruction = effort
+    return index
+
+
+def _multihash(width: int, bits: int, *, tables: int | None = None, substring: int | None = None):
+    tables = min(4, bits) if tables is None else tables
+    substring = max(1, min(16, bits // tables)) if substring is None else substring
+    if tables * substring > bits:
+        raise ValueError(f"{tables} tables of {substring} bits need a code of {tables * substring}, got {bits} bits")
+    return _faiss().IndexBinaryMultiHash(width, tables, substring)
+
+
+def _search_effort(index, value: int) -> None:
+    index.hnsw.efSearch = value
+
+
+def _flips(index, value: int) -> None:
+    index.nflip = value
+
+
+class Kind(NamedTuple):
+    """How an index is built, and what of its search can be set, with the value that it has at first.
+
+    Attributes:
+        build: (bits filled to whole bytes, bits, settings) -> faiss's index.
+        tune: name of a setting -> what sets it, and its default.
+    """
+
+    build: Callable
+    tune: Mapping[str, tuple[Callable, int]]
+
+
+KINDS = {
+    "flat": Kind(_flat, {}),
+    "hnsw": Kind(_hnsw, {"search_effort": (_search_effort, 64)}),
+    "multihash": Kind(_multihash, {"flips": (_flips, 1)}),
+}

@@ -1,0 +1,15 @@
+"""From a configuration to a record: what a run trains on, the loop, codes, records, tuning."""
+
+from qsmi_lib.utils.lazy import lazy_names
+
+__all__ = ["embed", "encode", "load_split", "train"]  # noqa: F822: they are imported when used
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "embed": "qsmi_lib.training.loop",
+        "encode": "qsmi_lib.training.loop",
+        "load_split": "qsmi_lib.training.splits",
+        "train": "qsmi_lib.training.loop",
+    },
+)

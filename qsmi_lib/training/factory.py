@@ -1,0 +1,108 @@
+"""From a configuration to a network, and from a network to a file."""
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model as load_weights
+from safetensors.torch import save_model as save_weights
+from torch import nn
+
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.datasets import named
+from qsmi_lib.methods import METHODS
+from qsmi_lib.models import backbones, features
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
+from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.validation import known
+
+
+def build(
+    dataset: str,
+    bits: int,
+    method: str = "qsmi",
+    *,
+    backbone: str = "",
+    head: str = "narrow",
+    end_to_end: bool = False,
+    weights: bool = True,
+) -> nn.Module:
+    """The network that `dataset` is hashed with, PyTorch's default initialisation from its global generator.
+
+    Args:
+        dataset: registry name.
+        bits: code length.
+        method: registry name; some bring a last layer, or, untrained, a module, of their own.
+        backbone: whose features are hashed; empty: the data set's own network hashes its pictures.
+        head: one of `HEADS`; without a backbone it is not used.
+        end_to_end: whether the backbone is part of the network, which then takes pictures.
+        weights: whether that backbone gets its published weights.
+
+    Raises:
+        ValueError: an unknown data set, method, backbone or head, a code length below 1, or a data set that has no
+            network of its own and no backbone.
+        FileNotFoundError: a backbone's weights are wanted and not on this machine.
+    """
+    data = named(dataset)
+    entry = known("method", METHODS, method)
+    if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
+        raise ValueError(f"bits must be a whole number of at least 1, got {bits!r}")
+    if not backbone and dataset not in NETWORKS:
+        raise ValueError(f"{dataset} has no network of its own: name a backbone, one of {', '.join(BACKBONES)}")
+    n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
+    if entry.network is not None:
+        return entry.network(dataset, bits, n_features)
+    hashing = known("head", HEADS, head)
+    model = hashing(n_features, bits) if backbone else NETWORKS[dataset](bits)
+    if entry.head is not None:
+        model.dense = entry.head(model.dense.in_features, bits, len(data.CLASSES))
+    if not end_to_end:
+        return model
+    return EndToEnd(backbones.load(backbone) if weights else backbones.assembled(backbone), model)
+
+
+def of(config: RunConfig, *, weights: bool = True) -> nn.Module:
+    """The network of `config`; `weights` as in `build`."""
+    end_to_end = config.backbone_learning_rate > 0
+    own = {"backbone": config.backbone, "head": config.head, "end_to_end": end_to_end, "weights": weights}
+    return build(config.dataset, config.bits, config.method, **own)
+
+
+def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict]:
+    """The weights of `model` as Adam takes them: a trained backbone's have a learning rate of their own."""
+    if not isinstance(model, EndToEnd):
+        return [{"params": list(model.parameters())}]
+    tuned = {"params": list(model.backbone.parameters()), "lr": config.backbone_learning_rate}
+    return [tuned, {"params": list(model.head.parameters())}]
+
+
+def batch_size(config: RunConfig) -> int:
+    """How many items the network of `config` encodes at a time."""
+    return features.batch_size(config.backbone) if config.backbone_learning_rate else 1000
+
+
+def save(model: nn.Module, config: RunConfig, path: Path) -> None:
+    """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
+    with whole(Path(path)) as partial:
+        save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
+
+
+def load(path: Path) -> tuple[nn.Module, RunConfig]:
+    """The model that `save` wrote to `path`, in evaluation mode on the CPU, and its configuration.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or no model that `save` wrote; the message names it.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        if "config" not in metadata:
+            raise ValueError("it carries no configuration")
+        config = RunConfig.from_dict(json.loads(metadata["config"]))
+        model = of(config, weights=False)
+        load_weights(model, path)
+    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged, or not a model that qsmi_lib saved: {error}") from error
+    return model.eval(), config

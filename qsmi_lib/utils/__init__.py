@@ -1,0 +1,1 @@
+"""Paths, files, progress, processes, precision, checks: what every room may import, and what imports no room."""
