@@ -7,9 +7,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from qsmi_lib.code_statistics import entropy
 
-from qsmi_lib.codes import code_statistics
+from qsmi_lib.codes import code_statistics, entropy
 
 
 def slow_entropy(values):

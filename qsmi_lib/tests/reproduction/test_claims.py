@@ -12,7 +12,7 @@ from qsmi_lib.reproduction.analysis import claims
 from qsmi_lib.reproduction.experiments import grid
 from qsmi_lib.reproduction.grids import STEPS
 from qsmi_lib.reproduction.plotting import claims as plots
-from qsmi_lib.tests.test_tables import invent
+from qsmi_lib.tests.reproduction.test_tables import invent
 from qsmi_lib.training import runs
 from qsmi_lib.training.records import SavedCodes
 from qsmi_lib.utils import paths

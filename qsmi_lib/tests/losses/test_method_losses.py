@@ -10,8 +10,8 @@ from torch.autograd import gradcheck
 from qsmi_lib import losses
 from qsmi_lib.losses import csq, likelihood, triplet
 from qsmi_lib.losses.similarity import pair_weights
-from qsmi_lib.tests import slow_losses
-from qsmi_lib.tests import slow_methods as slow
+from qsmi_lib.tests.losses import slow_losses
+from qsmi_lib.tests.losses import slow_methods as slow
 
 N = 10
 MULTI_HOT = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1]] * 2)  # two items without a label

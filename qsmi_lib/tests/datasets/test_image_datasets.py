@@ -13,7 +13,7 @@ from qsmi_lib.datasets.images import dataset
 from qsmi_lib.datasets.images.dataset import PICTURE_SETS, PictureSet, Version
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.sampling import AtRandom, PerLabel
-from qsmi_lib.tests.small_pictures import WRITERS, listing, picture, table, write_folder, write_zip
+from qsmi_lib.tests.datasets.small_pictures import WRITERS, listing, picture, table, write_folder, write_zip
 from qsmi_lib.training import splits
 from qsmi_lib.training.splits import load_split
 

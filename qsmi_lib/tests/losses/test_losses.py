@@ -14,7 +14,7 @@ from torch.autograd import gradcheck
 from qsmi_lib import losses
 from qsmi_lib.losses.pairwise import dpsh_objective, dsh_objective
 from qsmi_lib.losses.qsmi import qsmi_objective
-from qsmi_lib.tests import slow_losses as slow
+from qsmi_lib.tests.losses import slow_losses as slow
 
 N, BITS = 12, 5
 LABELS = {

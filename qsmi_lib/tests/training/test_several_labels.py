@@ -23,7 +23,7 @@ from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.heads import ClassWords
 from qsmi_lib.models.networks import HEADS, CsqHead, EndToEnd, HashHead
 from qsmi_lib.reproduction import grids, large_grids
-from qsmi_lib.tests.small_pictures import listing, picture, write_folder
+from qsmi_lib.tests.datasets.small_pictures import listing, picture, write_folder
 from qsmi_lib.training import factory, records, runs
 from qsmi_lib.training.loop import encode, train
 

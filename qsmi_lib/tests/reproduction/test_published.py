@@ -3,13 +3,12 @@
 import csv
 import dataclasses
 import re
-from pathlib import Path
 
 import pytest
 
 from qsmi_lib.evaluation import Evaluation
+from qsmi_lib.utils.paths import PUBLISHED as PAPER
 
-PAPER = Path(__file__).parents[2] / "data" / "paper"
 HEADER = ["source", "place", "dataset", "method", "bits", "metric", "mean", "std", "note"]
 OTHER_HEADERS = {
     "table_11": ["source", "place", "layer", "kernel", "units", "activation"],

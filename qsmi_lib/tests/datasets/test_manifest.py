@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.manifest import Fault, read
-from qsmi_lib.tests.small_pictures import WRITERS, listing, table, write_folder, write_zip
+from qsmi_lib.tests.datasets.small_pictures import WRITERS, listing, table, write_folder, write_zip
 
 CLASSES = ("cat", "dog", "owl")
 SEVERAL = {"e.jpg": (1, 0, 0), "a.jpg": (0, 1, 1), "d.jpg": (0, 0, 0), "b.jpg": (1, 1, 1), "c.jpg": (0, 0, 1)}

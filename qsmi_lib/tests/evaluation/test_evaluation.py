@@ -25,7 +25,7 @@ from sklearn.metrics import average_precision_score
 
 from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, numba_ranking, relevance, validation
 from qsmi_lib.evaluation.ties import harmonic, over_orders
-from qsmi_lib.tests import slow_evaluation
+from qsmi_lib.tests.evaluation import slow_evaluation
 from qsmi_lib.utils import numba
 
 FIELDS = [field.name for field in dataclasses.fields(Evaluation)]

@@ -9,7 +9,7 @@ import torch
 
 from qsmi_lib import losses
 from qsmi_lib.losses import cnnh, csq, pgdh
-from qsmi_lib.tests import slow_methods as slow
+from qsmi_lib.tests.losses import slow_methods as slow
 
 MULTI_HOT = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 1], [0, 0, 1], [0, 0, 0]])
 

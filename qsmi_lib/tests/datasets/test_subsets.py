@@ -7,7 +7,7 @@ from qsmi_lib import datasets
 from qsmi_lib.datasets import Part, Split, subsets
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.subsets import n_way, unbalanced
-from qsmi_lib.tests.small_pictures import SIDE, picture, write_folder
+from qsmi_lib.tests.datasets.small_pictures import SIDE, picture, write_folder
 
 N_CLASSES = 12
 NAMES = tuple(f"class {k}" for k in range(N_CLASSES))

@@ -14,7 +14,7 @@ from qsmi_lib.datasets.base import Part
 from qsmi_lib.datasets.images import lazy as module
 from qsmi_lib.datasets.images.lazy import UNREADABLE, Pictures, decoded
 from qsmi_lib.models import features
-from qsmi_lib.tests.small_pictures import SIDE, WRITERS, encoded, picture, pixels, write_folder, write_zip
+from qsmi_lib.tests.datasets.small_pictures import SIDE, WRITERS, encoded, picture, pixels, write_folder, write_zip
 
 N = 7
 PATHS = [f"images/{number}.png" for number in range(N)]

@@ -20,7 +20,7 @@ from qsmi_lib.datasets.images.dataset import PictureSet, Version
 from qsmi_lib.datasets.sampling import PerLabel
 from qsmi_lib.models import backbones, features, networks
 from qsmi_lib.models.backbones import Backbone
-from qsmi_lib.tests.small_pictures import WRITERS, encoded, listing, table, write_folder, write_zip
+from qsmi_lib.tests.datasets.small_pictures import WRITERS, encoded, listing, table, write_folder, write_zip
 from qsmi_lib.training import factory
 from qsmi_lib.training import runs as runner
 from qsmi_lib.training.loop import encode

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from qsmi_lib.datasets.images.archive import Tree
-from qsmi_lib.tests.small_pictures import WRITERS, write_folder, write_zip
+from qsmi_lib.tests.datasets.small_pictures import WRITERS, write_folder, write_zip
 
 FILES = {"list.txt": b"b.png 1\n", "b.png": b"one", "images/a.png": b"two", "images/deep/c.png": b"", "Z.txt": b"\xff"}
 HIDDEN = {".DS_Store": b"no", "images/.a.png": b"no", ".git/config": b"no", "images/.cache/d.png": b"no"}

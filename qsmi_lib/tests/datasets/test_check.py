@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from qsmi_lib.cli import main
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.check import inspect, summary
-from qsmi_lib.tests.small_pictures import WRITERS, listing, picture, table, write_folder
+from qsmi_lib.tests.datasets.small_pictures import WRITERS, listing, picture, table, write_folder
 
 each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 

@@ -11,7 +11,7 @@ from qsmi_lib import losses
 from qsmi_lib.config.presets import configure
 from qsmi_lib.losses.qsmi import qsmi_objective
 from qsmi_lib.methods import METHODS
-from qsmi_lib.tests import slow_losses as slow
+from qsmi_lib.tests.losses import slow_losses as slow
 from qsmi_lib.training.loop import settings_of_loss
 
 N, BITS = 12, 5

@@ -9,8 +9,8 @@ from math import cosh, exp, log, log2, prod, sqrt, tanh
 
 import numpy as np
 
-from qsmi_lib.tests import slow_losses
-from qsmi_lib.tests.slow_losses import dot, length, squared_distance
+from qsmi_lib.tests.losses import slow_losses
+from qsmi_lib.tests.losses.slow_losses import dot, length, squared_distance
 
 ROOT = 1e-8  # under the roots of distances, as in the authors' code of the spherical embedding
 
