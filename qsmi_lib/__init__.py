@@ -9,7 +9,7 @@ The way of the data, each arrow one module::
 from qsmi_lib.utils.lazy import lazy_names
 
 __version__ = "0.2.0"
-__all__ = ["Method", "QSMIHasher", "configure", "evaluate", "extract"]  # noqa: F822: they are imported when used
+__all__ = ["Method", "QSMIHasher", "configure", "evaluate", "extract"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

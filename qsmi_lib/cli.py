@@ -9,10 +9,22 @@ import click
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
 
+
+def named_profile(context: click.Context, parameter: click.Parameter, name: str | None):
+    """The profile called `name`, an unknown one being a wrong value of the option."""
+    from qsmi_lib.config.profiles import profile
+
+    try:
+        return None if name is None else profile(name)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 PROFILE = click.option(
     "--profile",
     default="digits",
     show_default=True,
+    callback=named_profile,
     metavar="{digits,quick,paper,gpu}",
     help="digits: embedded data, minutes, no network. quick: real data and stand-ins, 1 seed, mostly 10 epochs. "
     "paper: the same, 5 seeds, mostly 50 epochs. gpu: as paper, all methods at four code lengths and 50 epochs.",
@@ -50,17 +62,19 @@ def main() -> None:
 )
 @click.option("--fresh", is_flag=True, help="Run again what is recorded already.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Runs or notebooks at a time.")
-def reproduce(profile: str, **options) -> None:
+def reproduce(profile, **options) -> None:
     """Regenerate every table and figure: train what is not recorded, then run the notebooks headless.
 
     A run that is recorded is not run again, so an interrupted command goes on where it stopped. Where runs are missing
-    and their data are not to be had, they and their notebooks are skipped by name.
+    and their data are not available, they and their notebooks are skipped by name.
     """
-    from qsmi_lib.reproduction.reproduce import reproduce as work
-    from qsmi_lib.utils import paths
+    from qsmi_lib.reproduction.reproduce import reproduce
+    from qsmi_lib.reproduction.results import Results
+    from qsmi_lib.training.records import Store
 
-    failures = work(profile, **options)
-    for folder in (paths.figures(profile), paths.tables(profile), paths.notebooks(profile)):
+    store = Store.of(profile)
+    failures = reproduce(Results(profile, store), **options)
+    for folder in (store.figures, store.tables, store.notebooks):
         if folder.exists():
             click.echo(f"{folder.name + ':':<11}{shown(folder)}")
     for failure in failures:
@@ -92,23 +106,23 @@ def reproduce(profile: str, **options) -> None:
 @click.option("--head", help="What hashes a backbone's features: narrow, wide or csq.  [default: the data set's]")
 @click.option("--protocol", help="How the data set is divided, e.g. reduced or first_tenth.  [default: full]")
 @click.option("--draw", type=int, help="Which split, e.g. which classes unseen_2 holds back.  [default: 0]")
-@click.option("--profile", metavar="{digits,quick,paper,gpu}",
+@click.option("--profile", metavar="{digits,quick,paper,gpu}", callback=named_profile,
               help="Whose epochs and folder of results.  [default: digits for the digits, else quick]")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Run again although it is recorded.")
-def run(
-    dataset: str, method: str, bits: int, options: tuple[str, ...], profile: str | None, fresh: bool, **given
-) -> None:
+def run(dataset: str, method: str, bits: int, options: tuple[str, ...], profile, fresh: bool, **given) -> None:
     """Train one network, print its metrics and save its record, weights and codes."""
     from qsmi_lib.config import presets
     from qsmi_lib.methods import METHODS
     from qsmi_lib.training import runs
+    from qsmi_lib.training.records import Store, run_id
     from qsmi_lib.utils import validation
 
     extra = dict(map(parse_option, options))
     for option in extra:
         validation.known(f"option of {method}", presets.options_of(method), option)
-    chosen, name = presets.of_profile(dataset, method, bits, profile, **given, **extra)
-    record = runs.run(chosen, name, fresh=fresh)
+    config, profile = presets.of_profile(dataset, method, bits, profile, **given, **extra)
+    store = Store.of(profile)
+    record = runs.run(config, store, fresh=fresh)
     if "data" in record:
         click.echo(record["data"])
     rules = {"metrics": "share of labels", "metrics_share_one": "any shared label"}
@@ -118,7 +132,9 @@ def run(
             if isinstance(value, float | int):
                 named = f"{metric}{rule}".ljust(21 + len(rule)) + " "
                 click.echo(f"{named}{value:.4f}" if isinstance(value, float) else f"{named}{value}")
-    click.echo(f"{'record':<22}{shown(runs.record_path(chosen, name))}")
+    click.echo(f"{'record':<22}{shown(store.record(run_id(config)))}")
+    if record["provenance"]["dirty"] or record["provenance"]["commit"] is None:
+        click.echo("made by code without a commit of its own")
     echo_note(METHODS[method])
 
 
@@ -133,23 +149,22 @@ def run(
 )
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Trials at a time.")
 @PROFILE
-def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: int | None, **options) -> None:
+def tune(methods: tuple[str, ...], dataset: str | None, profile, epochs: int | None, **options) -> None:
     """Choose the hyper-parameters of METHOD by line search, scored on training items held out, and record the search.
 
     What `results/paper/tuning` holds is what the comparison of methods uses. A trial that is recorded is not run again.
     """
-    from qsmi_lib.config import profiles
     from qsmi_lib.methods import METHODS
     from qsmi_lib.training import tuning
-    from qsmi_lib.utils import paths, validation
+    from qsmi_lib.training.records import Store
+    from qsmi_lib.utils import validation
 
-    own = profiles.profile(profile)
-    dataset = dataset or own.dataset
+    store, dataset = Store.of(profile), dataset or profile.dataset
     trained = {name: entry for name, entry in METHODS.items() if entry.loss is not None}
     for method in methods:
         validation.known("trained method", trained, method)
     for method in methods:
-        search = tuning.tune(method, dataset, profile, epochs=epochs, **options)
+        search = tuning.tune(method, dataset, store, epochs=epochs, **options)
         for trial in search["trials"]:
             shown_settings = ", ".join(f"{name} {value}" for name, value in trial["settings"].items()) or "as it is"
             click.echo(f"{method:<16}{search['criterion']} {trial[search['criterion']]:.4f}  {shown_settings}")
@@ -157,33 +172,55 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile: str, epochs: in
         of_search = {name: search[name] for name in ("backbone", "bits", "seed", "epochs") if name in search}
         click.echo(f"{method:<16}chosen: {chosen}")
         echo_note(METHODS[method])
-        click.echo(f"{'search':<16}{shown(tuning.file_of(method, dataset, paths.tuning(profile), **of_search))}")
+        click.echo(f"{'search':<16}{shown(tuning.search_path(method, dataset, store, **of_search))}")
 
 
 @main.command()
 @PROFILE
 @click.option("--rescore", is_flag=True, help="First compute the metrics again from the saved codes.")
-@click.option("--readme", is_flag=True, help="Also put the paper's table into README.md.")
-def tables(profile: str, rescore: bool, readme: bool) -> None:
+@click.option(
+    "--readme",
+    is_flag=True,
+    help="Also write README.md and the pages in results.",
+)
+def tables(profile, rescore: bool, readme: bool) -> None:
     """Print the tables of the records, and write tables and figures; no training, no data."""
-    from qsmi_lib.config import profiles
     from qsmi_lib.reproduction import ledger
     from qsmi_lib.reproduction import tables as table
     from qsmi_lib.reproduction.experiments import EXPERIMENTS
     from qsmi_lib.reproduction.reproduce import write_all
-    from qsmi_lib.training import rescoring
+    from qsmi_lib.reproduction.results import Results
+    from qsmi_lib.training import runs
+    from qsmi_lib.training.records import Store
 
-    profiles.profile(profile)
+    results = Results(profile, Store.of(profile))
     if rescore:
-        click.echo(f"{rescoring.rescore(profile)} records scored again")
+        click.echo(f"{runs.rescore(results.store)} records scored again")
     for name, entry in EXPERIMENTS.items():
         if entry.metrics:
-            click.echo(table.markdown(name, profile))
-    for path in write_all(profile):
+            click.echo(table.markdown(name, results))
+    for path in write_all(results):
         click.echo(shown(path))
     if readme:
-        for path in ledger.write_readme():
+        for path in ledger.write_pages():
             click.echo(shown(path))
+
+
+@main.command()
+@PROFILE
+@click.option("--all", "every", is_flag=True, help="Every record, and not one of each kind.")
+def verify(profile, every: bool) -> None:
+    """Replay the first steps of recorded runs with today's code, and list each record that they do not repeat.
+
+    One run of each kind is replayed: of each data set, method, protocol, backbone and head. Status 1 if any disagrees.
+    """
+    from qsmi_lib.reproduction import verify as verification
+    from qsmi_lib.training.records import Store
+
+    result = verification.verify(Store.of(profile), every=every)
+    for line in verification.lines(result):
+        click.echo(line)
+    sys.exit(1 if result.disagree else 0)
 
 
 @main.group(invoke_without_command=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qsmi_lib.config import profiles
+from qsmi_lib.config.profiles import PROFILES, Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
 from qsmi_lib.methods import METHODS, Default
@@ -52,17 +52,19 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     return RunConfig(dataset, method, bits, options=options, **(own | settings))
 
 
-def of_profile(dataset: str, method: str, bits: int, profile: str | None = None, **settings) -> tuple[RunConfig, str]:
-    """The run of `method` with the epochs of a profile, and the profile's name: that of the data set where it is None.
+def of_profile(
+    dataset: str, method: str, bits: int, profile: Profile | None = None, **settings
+) -> tuple[RunConfig, Profile]:
+    """The run of `method` with the epochs of a profile, and the profile: that of the data set where it is None.
 
     Args:
         settings: as of `configure`; those that are None count as not given.
     """
-    own = profiles.profile(name := profile or ("digits" if dataset in ("digits", "digit_pairs") else "quick"))
-    quickly = dataset == own.pictures and (settings.get("backbone") or own.pictures != own.dataset)
-    given = {key: value for key, value in settings.items() if value is not None}
-    epochs = epochs_of(method, own.head_epochs if quickly else own.epochs)
-    return configure(dataset, method, bits, **(epochs | given)), name
+    profile = profile or PROFILES["digits" if dataset in ("digits", "digit_pairs") else "quick"]
+    frozen = dataset == profile.pictures and (settings.get("backbone") or profile.pictures != profile.dataset)
+    given = {name: value for name, value in settings.items() if value is not None}
+    epochs = epochs_of(method, profile.head_epochs if frozen else profile.epochs)
+    return configure(dataset, method, bits, **(epochs | given)), profile
 
 
 def epochs_of(method: str, epochs: int) -> dict[str, int]:

@@ -46,7 +46,7 @@ def load(draw: int) -> Split:
         ValueError: a file is damaged, or its pictures are not CIFAR-10's; the message names it.
     """
     mark = fingerprint(draw)
-    kept = paths.results("cache") / f"cifar10-{SHA256[:16]}.safetensors"
+    kept = paths.cache() / f"cifar10-{SHA256[:16]}.safetensors"
     images, labels = _kept(kept) or _decoded(find() or download(), kept)
     train, query = (Part(images[rows], labels[rows]) for rows in (slice(N_TRAIN), slice(N_TRAIN, None)))
     return Split("cifar10", train, query, train, mark, CLASSES)

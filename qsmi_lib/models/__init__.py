@@ -2,6 +2,6 @@
 
 from qsmi_lib.utils.lazy import lazy_names
 
-__all__ = ["HashHead"]  # noqa: F822: it is imported when used
+__all__ = ["HashHead"]
 
 __getattr__, __dir__ = lazy_names(__name__, {"HashHead": "qsmi_lib.models.networks"})

@@ -93,7 +93,7 @@ def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision
         if not kind.__module__.startswith(("torch.", "torchvision.")):
             code = kind.forward.__code__  # weights and names do not say what a module does
             digest.update(marshal.dumps(code.replace(co_filename="", co_firstlineno=1)))
-    return paths.results("cache") / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
+    return paths.cache() / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 
 def _compute(images: Tensor | Pictures, backbone: nn.Module, path: Path, precision: str, size: int) -> None:

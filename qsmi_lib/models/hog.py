@@ -30,7 +30,7 @@ def hog(images: np.ndarray) -> np.ndarray:
     """
     _check(images)
     _library("skimage.feature")
-    kept = paths.results("cache") / f"scikit-image-{version('scikit-image')}"  # another version may count otherwise
+    kept = paths.cache() / f"scikit-image-{version('scikit-image')}"  # another version may count otherwise
     return Memory(kept, verbose=0).cache(_hog)(images)
 
 

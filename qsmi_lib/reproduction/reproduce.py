@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain, starmap
 from pathlib import Path
 
@@ -12,26 +14,23 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from qsmi_lib import datasets
-from qsmi_lib.config.profiles import profile as get_profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.models import backbones
-from qsmi_lib.reproduction import figures, tables
-from qsmi_lib.reproduction import rotations as rotated
+from qsmi_lib.reproduction import figures, rotations, tables, verify
 from qsmi_lib.reproduction.analysis import causes, significance, tsne
-from qsmi_lib.reproduction.experiments import EXPERIMENTS, grid
-from qsmi_lib.training import runs as runner
+from qsmi_lib.reproduction.experiments import EXPERIMENTS
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.training.records import run_id
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.parallel import workers
 
-# Notebooks whose own part reads pictures, features or codes, which no repository carries, and an experiment with them.
-LOOKS_AT = {"05": "table_2", "11": "fig_4", "13": "uit_dsh", "14": "spring_forms"}
-TIMED = {"10"}  # measures times: runs after the others and by itself, also where several run at a time
+TIMED = {"10"}  # notebooks that measure times: each runs by itself, after the others
 
 
 def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
     """The notebooks in their order, or those whose number or name `only` lists; a ValueError lists the known ones."""
     known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
-    chosen = [path for name, path in known.items() if not only or any(o in (name, name[:2]) for o in only)]
+    chosen = [path for name, path in known.items() if not only or any(one in (name, name[:2]) for one in only)]
     for name in only:
         if not any(name in (path.stem, path.stem[:2]) for path in chosen):
             raise ValueError(f"unknown notebook {name!r}; known: {', '.join(known)}")
@@ -75,89 +74,140 @@ def attempt(notebook: Path, output: Path, profile: str) -> tuple[str, float, str
     return notebook.stem, time.monotonic() - began, failed
 
 
+@dataclass
+class Plan:
+    """What a reproduction will do.
+
+    Attributes:
+        notebooks: that are executed.
+        names: the experiments whose tables and figures are written.
+        configs: runs, recorded or not.
+        turned: runs after which a rotation is searched.
+        on_digits: numbers of notebooks whose live part shows the digits, for the data are not on this machine.
+    """
+
+    notebooks: list[Path]
+    names: list[str]
+    configs: list[RunConfig]
+    turned: list[RunConfig]
+    on_digits: set[str]
+
+
 def reproduce(
-    profile: str,
-    *,
-    only: tuple[str, ...] = (),
-    seeds: tuple[int, ...] = (),
-    fresh: bool = False,
-    jobs: int = 1,
+    results: Results, *, only: tuple[str, ...] = (), seeds: tuple[int, ...] = (), fresh: bool = False, jobs: int = 1
 ) -> list[str]:
-    """Everything the chosen notebooks show, under `profile`; returns what failed, a line each.
+    """Everything the chosen notebooks show, under the profile of `results`; returns what failed, a line each.
 
     Args:
-        profile: digits, quick, paper or gpu.
+        results: profile and folder.
         only: numbers or names of notebooks; all where it is empty.
         seeds: train these seeds of the profile alone, and leave the notebooks, which would train the others too.
         fresh: run again what is recorded.
         jobs: training runs at a time, then notebooks, then tables and figures.
     """
+    paths.export()
+    plan = _plan(results, only, seeds, fresh)
+    if not fresh:
+        for line in verify.quick_disagreements(results, plan.configs):
+            print(f"today's code disagrees with a record that is reused: {line}", flush=True)
+    results.run_all(plan.configs, jobs=jobs, fresh=fresh, title=f"{results.profile.name} runs")
+    results.rotate(plan.turned, jobs=jobs, fresh=fresh)
+    failures = _collect_artefacts(results, plan, fresh=fresh, partly=bool(seeds))
+    failures += _execute_all(plan, results, jobs)
+    write_all(results, plan.names, jobs=jobs)
+    return sorted(failures)
+
+
+def write_all(results: Results, names: Iterable[str] = EXPERIMENTS, *, jobs: int = 1) -> list[Path]:
+    """Write the tables and figures of the experiments `names` from the records; returns the paths."""
+    with workers(jobs) as parallel:
+        written = parallel(delayed(write_experiment)(name, results) for name in names)
+    return sum(written, figures.write_figure("fig_2a", results))
+
+
+def write_experiment(name: str, results: Results) -> list[Path]:
+    """Write the table and the figure of one experiment, where it has them; returns the paths."""
+    table = tables.write_table(name, results) if EXPERIMENTS[name].metrics else []
+    return table + figures.write_figure(name, results)
+
+
+def _plan(results: Results, only: tuple[str, ...], seeds: tuple[int, ...], fresh: bool) -> Plan:
+    """What is to be done; what cannot be done here is left out, and said."""
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
-    known = sorted({config.seed for name in names for config in grid(name, profile)})
+    known = sorted({config.seed for name in names for config in results.grid(name)})
     if unknown := sorted(set(seeds) - set(known)):
+        profile = results.profile.name
         raise ValueError(f"profile {profile} has the seeds {', '.join(map(str, known))} there, got {unknown[0]}")
-    paths.export()
-    configs = [config for name in names for config in grid(name, profile) if not seeds or config.seed in seeds]
-    own = get_profile(profile)
-    rotations = {n: rotated.ROTATIONS[n](own) for n in sorted(numbers & rotated.ROTATIONS.keys()) if not seeds}
-    steps = own.rotation_steps
-    searches = {rotated.file_of(run, profile, n_steps=steps): run for runs in rotations.values() for run in runs}
-    turned = list(searches.values())
-    wanting, total = [], {runner.record_path(config, profile): config for config in configs}
-    total |= searches
-    for path, config in total.items():
+    runs = {name: [c for c in results.grid(name) if not seeds or c.seed in seeds] for name in names}
+    entries = {name: EXPERIMENTS[name] for name in names}
+    turned = {name: [] if seeds else results.to_rotate(name) for name in names}
+    store, steps = results.store, results.profile.rotation_steps
+    missing = {run_id(c): c for c in chain(*runs.values()) if fresh or not store.record(run_id(c)).exists()}
+    n_runs = len({run_id(c) for c in chain(*runs.values())}) + sum(map(len, turned.values()))
+    for config in chain(*turned.values()):
+        path = rotations.rotation_path(config, store, n_steps=steps)
         if fresh or not path.exists():
-            wanting.append(config)
-    looks = {n: grid(LOOKS_AT[n], profile)[0] for n in sorted(numbers & LOOKS_AT.keys()) if not seeds}
-    lacking = _not_here(wanting)
-    blind = {n for n, config in looks.items() if not _found(config)}
-    why = "; ".join(dict.fromkeys(lacking.values()))
-    absent = [config for config in wanting if _needs(config) in lacking]
+            missing[path.stem] = config
+    lacking = _not_here(missing.values())
+    absent = {name for name, config in missing.items() if _needs(config) in lacking}
+    on_digits = {e.notebook for n, e in entries.items() if e.reads_data and not seeds and not _is_here(runs[n][0])}
     if absent:
-        lessons = {EXPERIMENTS[n].notebook for n in names if any(config in absent for config in grid(n, profile))}
-        lessons |= {n for n, runs in rotations.items() if any(config in absent for config in runs)}
+        parts = [n for n in names if any(_needs(c) in lacking and run_id(c) in absent for c in runs[n])]
+        parts += [n for n, configs in turned.items() if any(_needs(c) in lacking for c in configs)]
+        lessons = {EXPERIMENTS[name].notebook for name in parts}
+        why = "; ".join(dict.fromkeys(lacking.values()))
         print(f"skipped: {len(absent)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
         chosen = [path for path in chosen if path.stem[:2] not in lessons]
-        names = [name for name in names if not any(config in absent for config in grid(name, profile))]
-        configs, turned, wanting = (
-            [config for config in some if _needs(config) not in lacking] for some in (configs, turned, wanting)
-        )
-    if poorer := ", ".join(sorted(blind & {path.stem[:2] for path in chosen})):
-        print(f"on the digits, but for what they show of the records, for the data are not here: notebooks {poorer}")
-    if wanting:
-        print(f"training {len(wanting)} of {len(total)} runs", flush=True)
-    runner.run_all(configs, profile, jobs=jobs, fresh=fresh)
-    rotated.rotate_all(turned, profile, n_steps=steps, jobs=jobs, fresh=fresh)
-    if "methods" in names and not seeds:
-        significance.collect_all(profile)
-    failures = []
-    if {"table_3", "table_5"} <= set(names) and not seeds:
+        names = [name for name in names if name not in parts]
+    configs = [c for c in chain(*runs.values()) if _needs(c) not in lacking]
+    rotated = [c for c in chain(*turned.values()) if _needs(c) not in lacking]
+    if poorer := ", ".join(sorted(on_digits & {path.stem[:2] for path in chosen})):
+        print(f"the live parts of notebooks {poorer} show the digits, for their data are not on this machine")
+    if n_missing := len(missing) - len(absent):
+        print(f"training {n_missing} of {n_runs} runs", flush=True)
+    return Plan([] if seeds else chosen, names, configs, rotated, on_digits)
+
+
+def _collect_artefacts(results: Results, plan: Plan, *, fresh: bool, partly: bool) -> list[str]:
+    """Compute what figures and tables need beyond the records; returns what failed."""
+    failures, names = [], set(plan.names)
+    if partly:
+        return failures
+    if "methods" in names:
+        significance.collect_all(results)
+    if {"table_3", "table_5"} <= names:
         try:
-            causes.collect(profile, fresh=fresh)
+            causes.collect(results, fresh=fresh)
         except FileNotFoundError as error:
-            failures.append(f"what the features of Tables 3 and 5 allow is not known: {error}")
-    if "fig_4" in names and not seeds and "11" not in blind:
+            failures.append(f"the limits set by the features of Tables 3 and 5 are not known: {error}")
+    if "fig_4" in names and EXPERIMENTS["fig_4"].notebook not in plan.on_digits:
         try:
-            tsne.collect(profile, fresh=fresh)
+            tsne.collect(results, fresh=fresh)
         except (ImportError, ValueError) as error:
             failures.append(f"the maps of Fig. 4 failed: {error}")
-    chosen = [] if seeds else chosen
-    folder, start = paths.notebooks(profile), time.monotonic()
+    return failures
+
+
+def _execute_all(plan: Plan, results: Results, jobs: int) -> list[str]:
+    """Execute the notebooks of `plan`, saying how long each took and how long the rest will; returns what failed."""
+    failures, start, folder = [], time.monotonic(), results.store.notebooks
+    profile_of = {
+        path: "digits" if path.stem[:2] in plan.on_digits else results.profile.name for path in plan.notebooks
+    }
+    tasks = [(path, folder / path.name, profile) for path, profile in profile_of.items()]
+    together, alone = ([task for task in tasks if (task[0].stem[:2] in TIMED) == timed] for timed in (False, True))
     with workers(jobs, return_as="generator_unordered") as parallel:
-        asked = [(path, folder / path.name, "digits" if path.stem[:2] in blind else profile) for path in chosen]
-        beside, alone = ([one for one in asked if (one[0].stem[:2] in TIMED) == timed] for timed in (False, True))
-        work = chain(parallel(delayed(attempt)(*one) for one in beside), starmap(attempt, alone))
-        bar = tqdm(work, "notebooks", len(chosen), unit="notebook", disable=not sys.stderr.isatty())
+        finished = chain(parallel(delayed(attempt)(*task) for task in together), starmap(attempt, alone))
+        bar = tqdm(finished, "notebooks", len(tasks), unit="notebook", disable=not sys.stderr.isatty())
         for done, (name, took, failed) in enumerate(bar, 1):
             bar.set_postfix_str(name)
             failures += [failed] if failed else []
             if bar.disable:
-                left = (time.monotonic() - start) / done * (len(chosen) - done)
-                print(f"{done}/{len(chosen)} {name}: {took:.0f} s, about {left:.0f} s left", flush=True)
-    write_all(profile, names, jobs=jobs)
-    return sorted(failures)
+                left = (time.monotonic() - start) / done * (len(tasks) - done)
+                print(f"{done}/{len(tasks)} {name}: {took:.0f} s, about {left:.0f} s left", flush=True)
+    return failures
 
 
 def _needs(config: RunConfig) -> tuple[str, str]:
@@ -165,12 +215,12 @@ def _needs(config: RunConfig) -> tuple[str, str]:
     return config.dataset, config.backbone
 
 
-def _found(config: RunConfig) -> bool:
+def _is_here(config: RunConfig) -> bool:
     """Whether the data of `config`, and the weights of its backbone, are on this machine; nothing is downloaded."""
     return bool(datasets.named(config.dataset).find()) and bool(not config.backbone or backbones.find(config.backbone))
 
 
-def _not_here(configs: list[RunConfig]) -> dict[tuple[str, str], str]:
+def _not_here(configs: Iterable[RunConfig]) -> dict[tuple[str, str], str]:
     """What `configs` read and this machine has not, even after a try to download it -> how to get it."""
     lacking = {}
     for dataset, backbone in dict.fromkeys(map(_needs, configs)):
@@ -181,16 +231,3 @@ def _not_here(configs: list[RunConfig]) -> dict[tuple[str, str], str]:
         except FileNotFoundError as error:
             lacking[dataset, backbone] = str(error)
     return lacking
-
-
-def write_all(profile: str, names: list[str] | None = None, *, jobs: int = 1) -> list[Path]:
-    """Write the tables and figures of the experiments `names`, or of all, from the records; returns the paths."""
-    names = list(EXPERIMENTS) if names is None else names
-    with workers(jobs) as parallel:
-        written = parallel(delayed(write)(name, profile) for name in names)
-    return sum(written, figures.write("fig_2a", profile))
-
-
-def write(name: str, profile: str) -> list[Path]:
-    """Write the table and the figure of one experiment, where it has them; returns the paths."""
-    return (tables.write(name, profile) if EXPERIMENTS[name].metrics else []) + figures.write(name, profile)

@@ -1,4 +1,4 @@
-"""What a searched rotation brings to a trained method: found on training items held out, scored on the queries."""
+"""Effect of a rotation on the codes of a trained method: searched on held-out training items, scored on the queries."""
 
 import time
 from collections.abc import Iterable
@@ -7,22 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from qsmi_lib.codes import binarize
-from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import Part
-from qsmi_lib.datasets.protocols import FULL
+from qsmi_lib.datasets import FULL, Part, Split
 from qsmi_lib.losses.similarity import on_sphere
-from qsmi_lib.models.rotation import STARTS, search
-from qsmi_lib.reproduction import grids
-from qsmi_lib.reproduction.grids import POSTER_BITS, TRAINED, UNTRAINED, frozen, lengths, reduced_epochs, tuned
-from qsmi_lib.reproduction.large_grids import poster_runs
-from qsmi_lib.training import factory, loop, records, runs
-from qsmi_lib.training.records import by_any_label
-from qsmi_lib.training.tuning import trials_of
-from qsmi_lib.utils import paths
+from qsmi_lib.models.rotation import STARTS, Search, search
+from qsmi_lib.training import factory, loop, runs
+from qsmi_lib.training.loop import rounded
+from qsmi_lib.training.provenance import require_commit
+from qsmi_lib.training.records import Store, by_any_label, load_record, run_id, save_record
+from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
 from qsmi_lib.utils.validation import known
 
@@ -34,22 +30,17 @@ COLUMNS += ["precision_gain", "start_gain", "gain"]
 
 
 def rotate(
-    config: RunConfig,
-    profile: str,
-    *,
-    start: str = "itq",
-    n_steps: int = 800,
-    seed: int = 0,
-    fresh: bool = False,
+    config: RunConfig, store: Store, *, start: str = "itq", n_steps: int = 800, seed: int = 0, fresh: bool = False
 ) -> dict:
     """The record of a search for the best rotation after `config`: the one on disk, or that of a new search.
 
-    Held-out items ask the items that the network was trained on, as the queries will: the first 1,000 of one and 16,000
-    of the other. The rotation found is scored on the queries and the whole database, beside the codes without it.
+    Held-out training items are the queries of the search, and the items that the network was trained on its database.
+    At most 1,000 and 16,000 of them are used. The rotation found is scored on the queries and the whole database, and
+    compared with the codes without it.
 
     Args:
-        config: a run under a protocol that holds training items out; it is trained where its weights are not at hand.
-        profile: under whose results the search is recorded.
+        config: a run under a protocol that holds training items out; it is trained if its weights are not there.
+        store: the folder of results.
         start: "itq" or "identity".
         n_steps: proposals of the search.
         seed: of the search.
@@ -59,7 +50,7 @@ def rotate(
         `config`; `search`, with its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
         a step and the mAP that it reached (step 0 is the start); `before`, `at_start` and `metrics`, the scores `SHOWN`
         of the queries without a rotation, with the one that the search starts from, and with the one it found;
-        `provenance`.
+        `probe`, see `probe`; `provenance`.
 
     Raises:
         ValueError: a protocol that holds nothing out, an unknown start, n_steps or a seed below 0.
@@ -70,105 +61,73 @@ def rotate(
     for name in ("n_steps", "seed"):
         if isinstance(settings[name], bool) or not isinstance(settings[name], int) or settings[name] < 0:
             raise ValueError(f"{name} must be a whole number of at least 0, got {settings[name]!r}")
-    path = file_of(config, profile, **settings)
+    path = rotation_path(config, store, **settings)
     if path.exists() and not fresh:
-        return records.load_run(path, config)
-    trained = runs.run(config, trials_of(profile), fresh=not model_of(config, profile).exists())
-    model, precision = factory.load(model_of(config, profile))[0], trained["provenance"]["precision"]
+        return load_record(path, config)
+    require_commit(store)
+    weights = store.trials.model(run_id(config))
+    record = runs.run(config, store.trials, fresh=not weights.exists())
+    model, precision = factory.load(weights)[0], record["provenance"]["precision"]
     began = time.perf_counter()
-
-    def embedded(part: Part) -> torch.Tensor:
-        # The sign does not see the lengths, but ITQ would weigh the items by them.
-        return on_sphere(loop.embed(model, part.inputs, precision=precision).double())
-
     split = runs.split_of(config)
-    parts = split.query[:N_QUERY], split.database[:N_DATABASE]
-    held = [embedded(part).numpy() for part in parts]
-    begun, found = (
-        search(*held, *(part.labels for part in parts), start=start, n_steps=steps, seed=seed) for steps in (0, n_steps)
-    )
+    begun, best = (_search(model, split, precision, start=start, n_steps=n, seed=seed) for n in (0, n_steps))
+    probed = probe(config, split, precision, start=start, seed=seed)
+    held = {"n_query": min(N_QUERY, len(split.query)), "n_database": min(N_DATABASE, len(split.database))}
     split = runs.split_of(config, protocol=whole)
-    points = [embedded(part) for part in (split.query, split.database)]
+    points = [_points(model, part, precision) for part in (split.query, split.database)]
     scores = {}
-    for name, turn in {"before": np.eye(config.bits), "at_start": begun.rotation, "metrics": found.rotation}.items():
+    for name, turn in {"before": np.eye(config.bits), "at_start": begun.rotation, "metrics": best.rotation}.items():
         codes = (binarize(part @ torch.from_numpy(turn)) for part in points)
-        scored = runs.scores(*codes, split.query.labels, split.database.labels)
-        scores[name] = {metric: by_any_label(scored)[metric] for metric in SHOWN}
-    accepted = np.flatnonzero(np.diff(found.history, prepend=0.0))
+        metrics = by_any_label(runs.scores(*codes, split.query.labels, split.database.labels))
+        scores[name] = {metric: metrics[metric] for metric in SHOWN}
+    accepted = np.flatnonzero(np.diff(best.history, prepend=0.0))
     record = {
         "config": config.to_dict(),
         "search": settings
-        | {"criterion": "map_expected", "n_query": len(parts[0]), "n_database": len(parts[1])}
-        | {"before": runs.rounded(found.before), "after": runs.rounded(float(found.history[-1]))}
-        | {"accepted": [[int(step), runs.rounded(float(found.history[step]))] for step in accepted]},
+        | {"criterion": "map_expected"}
+        | held
+        | {"before": rounded(best.before), "after": rounded(float(best.history[-1]))}
+        | {"accepted": [[int(step), rounded(float(best.history[step]))] for step in accepted]},
         **scores,
-        "provenance": trained["provenance"] | {"seconds_search": round(time.perf_counter() - began, 3)},
+        "probe": probed,
+        "provenance": record["provenance"] | {"seconds_search": round(time.perf_counter() - began, 3)},
     }
-    records.save(record, path)
-    return record
-
-
-def rotations(profile: Profile) -> list[RunConfig]:
-    """The runs whose rotations a comparison shows: every method at a short and a long code, trained on nine tenths."""
-    return tuned(profile, (*TRAINED, *UNTRAINED), profile.lengths, profile.seeds[:1], protocol="held_out")
-
-
-def poster_rotations(profile: Profile) -> list[RunConfig]:
-    """The spring loss at the poster's code lengths, on nine tenths of the reduced and of the whole training set."""
-    few = {"protocol": "reduced_held_out", "epochs": reduced_epochs(profile)}
-    seeds = profile.seeds[:1]
-    return [
-        run for own in (few, {"protocol": "held_out"}) for run in tuned(profile, ["spring"], POSTER_BITS, seeds, **own)
-    ]
-
-
-def poster_rotations_cifar10(profile: Profile) -> list[RunConfig]:
-    """The same on frozen features."""
-    bits = lengths(profile, POSTER_BITS)
-    return [run for protocol in WHOLE for run in frozen(profile, ["spring"], bits, protocol=protocol)]
-
-
-def poster_rotations_scenes(profile: Profile) -> list[RunConfig]:
-    """The same on pictures of several labels."""
-    bits = lengths(profile, POSTER_BITS)
-    return [run for protocol in WHOLE for run in poster_runs(profile, ["spring"], bits, protocol)]
-
-
-def step_rotations(profile: Profile) -> list[RunConfig]:
-    """QSMI as in the paper and with all other `STEPS` together, each turned after training on nine tenths."""
-    cells = (grids.STEPS[0], grids.STEPS[-1])
-    own = {"protocol": "held_out"}
-    return [run for method, settings in cells for run in grids.runs(profile, [method], [48], **settings, **own)]
-
-
-ROTATIONS = {
-    "14": lambda profile: [
-        run for own in (poster_rotations, poster_rotations_cifar10, poster_rotations_scenes) for run in own(profile)
-    ],
-    "17": rotations,
-    "18": step_rotations,
-}  # notebook -> the runs whose rotations it shows
+    save_record(record, path)
+    return load_record(path)
 
 
 def rotate_all(
-    configs: Iterable[RunConfig], profile: str, *, n_steps: int, jobs: int = 1, fresh: bool = False
+    configs: Iterable[RunConfig], store: Store, *, n_steps: int, jobs: int = 1, fresh: bool = False
 ) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
-    wanting = [config for config in configs if fresh or not file_of(config, profile, n_steps=n_steps).exists()]
-    runs.run_all(wanting, trials_of(profile), jobs=jobs, fresh=fresh)
-    work = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(rotate)(config, profile, n_steps=n_steps, fresh=fresh) for config in configs
-    )
-    return list(bar(work, f"{profile} rotations", total=len(configs), unit="search"))
+    missing = [config for config in configs if fresh or not rotation_path(config, store, n_steps=n_steps).exists()]
+    runs.run_all(missing, store.trials, jobs=jobs, fresh=fresh, title="runs to rotate")
+    with workers(jobs, return_as="generator") as parallel:
+        made = parallel(delayed(rotate)(config, store, n_steps=n_steps, fresh=fresh) for config in configs)
+        return list(bar(made, "rotations", total=len(configs), unit="search"))
 
 
-def table(configs: Iterable[RunConfig], where: Path, n_steps: int) -> pd.DataFrame:
-    """What the recorded searches after `configs` brought, a row each.
+def probe(config: RunConfig, split: Split, precision: str, *, start: str = "itq", seed: int = 0) -> list[float]:
+    """What a rotation can be checked by without training: mAP at the start of its search, after three batches alone.
 
     Args:
-        configs: e.g. `rotations` of a profile.
-        where: folder of such records.
+        config: the run.
+        split: the one under the protocol that holds items out.
+        precision: "float32" or "bf16".
+        start, seed: of the search.
+    """
+    with loop.computing(config, split):
+        trained = loop.train_briefly(config, split, loop.N_FIRST, precision)
+    return [rounded(float(_search(trained.model, split, precision, start=start, n_steps=0, seed=seed).history[-1]))]
+
+
+def table(configs: Iterable[RunConfig], store: Store, n_steps: int) -> pd.DataFrame:
+    """Effect of the recorded rotations after `configs`, a row each.
+
+    Args:
+        configs: e.g. `Experiment.rotations` of a profile.
+        store: the folder of results.
         n_steps: of the searches; others are passed over.
 
     Returns:
@@ -177,28 +136,35 @@ def table(configs: Iterable[RunConfig], where: Path, n_steps: int) -> pd.DataFra
         `before`; `gain`, what the rotation found adds.
     """
     rows = []
-    for config in configs:
-        path = file_of(config, "", n_steps=n_steps, where=where)
-        if path.exists():
-            record = records.load(path)
-            before, after, held = record["before"], record["metrics"], record["search"]
-            row = {"method": config.method, "bits": config.bits, "protocol": config.protocol}
-            row |= {"held_before": held["before"], "held_after": held["after"]}
-            row |= {"before": before["map_expected"], "after": after["map_expected"]}
-            row |= {"precision_gain": after["precision_radius2"] - before["precision_radius2"]}
-            rows.append(row | {"start_gain": record["at_start"]["map_expected"] - row["before"]})
-            rows[-1]["gain"] = row["after"] - row["before"]
+    for config, record in recorded(configs, store, n_steps):
+        before, after, held = record["before"], record["metrics"], record["search"]
+        row = {"method": config.method, "bits": config.bits, "protocol": config.protocol}
+        row |= {"held_before": held["before"], "held_after": held["after"]}
+        row |= {"before": before["map_expected"], "after": after["map_expected"]}
+        row |= {"precision_gain": after["precision_radius2"] - before["precision_radius2"]}
+        row |= {"start_gain": record["at_start"]["map_expected"] - row["before"], "gain": row["after"] - row["before"]}
+        rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def model_of(config: RunConfig, profile: str) -> Path:
-    """File of the weights that a search turns the embeddings of."""
-    return paths.model(trials_of(profile), runs.record_path(config, trials_of(profile)).stem)
+def recorded(configs: Iterable[RunConfig], store: Store, n_steps: int) -> list[tuple[RunConfig, dict]]:
+    """Those of `configs` after which a rotation is recorded, each with its record."""
+    files = [(config, rotation_path(config, store, n_steps=n_steps)) for config in configs]
+    return [(config, load_record(path)) for config, path in files if path.exists()]
 
 
-def file_of(
-    config: RunConfig, profile: str, *, n_steps: int, seed: int = 0, start: str = "itq", where: Path | None = None
-) -> Path:
-    """Where the record of a search lies, or will lie."""
-    run = runs.record_path(config, profile).stem
-    return (where or paths.rotations(profile)) / f"{run}-{start}-{n_steps}n-s{seed}.json"
+def rotation_path(config: RunConfig, store: Store, *, n_steps: int, seed: int = 0, start: str = "itq") -> Path:
+    """File of the record of a search in `store`."""
+    return store.rotations / f"{run_id(config)}-{start}-{n_steps}n-s{seed}.json"
+
+
+def _search(model: torch.nn.Module, split: Split, precision: str, **settings) -> Search:
+    """The search on the held-out items of `split`."""
+    parts = split.query[:N_QUERY], split.database[:N_DATABASE]
+    points = (_points(model, part, precision).numpy() for part in parts)
+    return search(*points, *(part.labels for part in parts), **settings)
+
+
+def _points(model: torch.nn.Module, part: Part, precision: str) -> torch.Tensor:
+    """Embeddings on the sphere: the sign does not see their lengths, but ITQ would weigh the items by them."""
+    return on_sphere(loop.embed(model, part.inputs, precision=precision).double())

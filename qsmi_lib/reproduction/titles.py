@@ -1,6 +1,13 @@
 """How tables and figures print settings and metrics."""
 
-CONVENTIONS = {
+import math
+
+import pandas as pd
+
+from qsmi_lib.methods import METHODS
+from qsmi_lib.models.backbones import BACKBONES
+
+METRIC_TITLES = {
     "map_11pt": "mAP (11 points)",
     "map": "mAP (whole ranking)",
     "precision_radius2": "precision (radius 2)",
@@ -35,3 +42,18 @@ STEP_TITLES = {
     "flip": "mirrored half the time",
     "flip_shift": "mirrored, and shifts by a pixel",
 }
+
+
+def setting_title(name: str, value: object) -> str:
+    """A setting as a table prints it."""
+    if name == "method":
+        return METHODS[value].title
+    if name == "information_needs":
+        return "from the batch" if value is None or math.isnan(value) else f"M = {value:g}"
+    if name == "protocol":
+        return PROTOCOL_TITLES[value]
+    if name == "backbone":
+        return BACKBONES[value].title
+    if name == "head":
+        return HEAD_TITLES[value]
+    return value if isinstance(value, str) else "–" if pd.isna(value) else f"{value:g}"

@@ -63,26 +63,33 @@ def collections(
     dataset: str, methods: Sequence[str], bits: int, profile: str | None, folder: str | None = None, kind: str = "flat"
 ) -> dict:
     """Method's title -> what it searches: the data set's database, or the pictures below `folder`."""
-    from qsmi_lib.config import presets
     from qsmi_lib.methods import METHODS
     from qsmi_lib.search import collection
 
     found = {}
     for method in dict.fromkeys(methods):
-        config, name = presets.of_profile(dataset, method, bits, profile)
+        config, store = _run_of(dataset, method, bits, profile)
         if folder is None:
-            found[METHODS[method].title] = collection.of_run(config, name, kind=kind)
+            found[METHODS[method].title] = collection.of_run(config, store, kind=kind)
         else:
-            found[METHODS[method].title] = collection.of_folder(folder, collection.Hasher.of(config, name), kind=kind)
+            found[METHODS[method].title] = collection.of_folder(folder, collection.Hasher.of(config, store), kind=kind)
     return found
 
 
 def queries(dataset: str, method: str, bits: int, profile: str | None) -> "Collection":
     """The queries of the data set as `method` hashes them: pictures to search for."""
-    from qsmi_lib.config import presets
     from qsmi_lib.search import collection
 
-    return collection.of_run(*presets.of_profile(dataset, method, bits, profile), part="query")
+    return collection.of_run(*_run_of(dataset, method, bits, profile), part="query")
+
+
+def _run_of(dataset: str, method: str, bits: int, profile: str | None) -> tuple:
+    """The run whose codes are searched, and the folder of results in which it lies."""
+    from qsmi_lib.config import presets, profiles
+    from qsmi_lib.training.records import Store
+
+    config, chosen = presets.of_profile(dataset, method, bits, profiles.profile(profile) if profile else None)
+    return config, Store.of(chosen)
 
 
 def page(**arguments) -> "ipywidgets.VBox":

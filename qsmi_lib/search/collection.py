@@ -21,7 +21,7 @@ from qsmi_lib.models.weights import checksum
 from qsmi_lib.search.indexes import CodeIndex
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.training import factory, loop, runs
-from qsmi_lib.training.runs import codes_of
+from qsmi_lib.training.records import Store, codes_of, run_id
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.files import write_arrays
 from qsmi_lib.utils.progress import bar
@@ -69,10 +69,10 @@ class Hasher:
         self.model, self.config, self.precision = model, config, precision
 
     @classmethod
-    def of(cls, config: RunConfig, profile: str) -> "Hasher":
+    def of(cls, config: RunConfig, store: Store) -> "Hasher":
         """The network of the run `config`: as it was saved, or trained now."""
-        path = paths.model(profile, runs.run_id(config))
-        record = runs.run(config, profile, fresh=not path.exists())
+        path = store.model(run_id(config))
+        record = runs.run(config, store, fresh=not path.exists())
         model, config = factory.load(path)
         return cls(model, config, record["provenance"]["precision"])
 
@@ -141,16 +141,16 @@ class Collection:
         ]
 
 
-def of_run(config: RunConfig, profile: str, *, part: str = "database", kind: str = "flat") -> Collection:
+def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str = "flat") -> Collection:
     """The database of a run, or its queries, with the codes that it saved; it is trained now if it was not yet.
 
     Args:
         config: the run.
-        profile: under whose results it lies.
+        store: the folder of results in which it lies.
         part: "database" or "query".
         kind: of the index.
     """
-    hasher = Hasher.of(config, profile)
+    hasher = Hasher.of(config, store)
     split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol)
     own = getattr(split, part)
     rows = own.labels.tolist() if own.labels.ndim == 1 else [row.nonzero()[:, 0].tolist() for row in own.labels]
@@ -163,7 +163,7 @@ def of_run(config: RunConfig, profile: str, *, part: str = "database", kind: str
         grey = (own.inputs[item, 0].numpy() * form.STD + form.MEAN) * 255.0
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
 
-    return Collection(split.name, hasher, getattr(codes_of(config, profile), part), names, picture, kind)
+    return Collection(split.name, hasher, getattr(codes_of(config, store), part), names, picture, kind)
 
 
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
@@ -179,7 +179,7 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder: expected one with pictures")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _inside(path, folder))
-    kept = paths.results("cache") / "folders" / f"{_mark(folder, files, hasher)}.npz"
+    kept = paths.cache() / "folders" / f"{_mark(folder, files, hasher)}.npz"
     found = _kept(kept)
     if found is None:
         found, lasting = _hashed(folder, files, hasher)

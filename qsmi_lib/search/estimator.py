@@ -50,7 +50,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         n_features_in_: d; for vectors alone.
         shape_: of an item, (d,) or (1, 28, 28).
         n_iter_: epochs passed.
-        history_: a dict an epoch, as `training.Trained` has it.
+        history_: a dict an epoch, as `training.loop.Trained` has it.
         codes_: the codes of the training items, int8 (n, bits) of -1 and +1: the database of `kneighbors`.
         labels_: their labels as numbers, places in `classes_`, (n,), or multi-hot (n, c).
 
@@ -96,7 +96,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             model = to_device(self._network(X.shape[1:]), torch.device("cpu"))
-            self.history_ = loop.descend(model, METHODS[config.method], config, split, config.precision)
+            self.history_, _ = loop.descend(model, config, split, config.precision)
         self.model_, self.shape_, self.n_iter_ = model.eval(), X.shape[1:], config.epochs
         self.codes_, self.labels_ = self._encode(X), labels
         return self

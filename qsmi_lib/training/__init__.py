@@ -2,7 +2,7 @@
 
 from qsmi_lib.utils.lazy import lazy_names
 
-__all__ = ["embed", "encode", "load_split", "train"]  # noqa: F822: they are imported when used
+__all__ = ["embed", "encode", "load_split", "train"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,

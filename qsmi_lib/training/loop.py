@@ -2,6 +2,9 @@
 
 import ctypes
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, count, islice
 from typing import NamedTuple
 
 import torch
@@ -13,16 +16,18 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import Split
 from qsmi_lib.losses.qsmi import information_potentials, qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
-from qsmi_lib.methods import METHODS, Method
+from qsmi_lib.methods import METHODS
 from qsmi_lib.models import networks
 from qsmi_lib.training import factory
 from qsmi_lib.training.augmentation import AUGMENTATIONS
 from qsmi_lib.training.memory import Memory
 from qsmi_lib.utils.precision import autocast, resolve_precision
-from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.progress import bar as progress_bar
 from qsmi_lib.utils.validation import known
 
-N_PROBE = 1024  # training items on which the information measures are followed, the first ones
+N_MEASURED = 1024  # training items on which the information measures are followed, the first ones
+N_FIRST = 3  # batches whose losses a record carries as its probe
+SMALL = 256  # numbers a picture: a network for so little, or a narrow head, is faster on one thread than on several
 SCHEDULES = {"constant": lambda optimizer, epochs: ConstantLR(optimizer, factor=1.0), "cosine": CosineAnnealingLR}
 
 
@@ -33,12 +38,15 @@ class Trained(NamedTuple):
         model: the network after the last epoch, in evaluation mode.
         history: one dict an epoch: the mean training loss of a batch, and on the first 1,024 training items the
             clamped QSMI loss (Eq. 19), QSMI (Eq. 13) and QMI (the same with the Gaussian kernel, sigma = 10).
-        precision: what the configuration's precision came to: "float32" or "bf16".
+        precision: the precision used, "float32" or "bf16".
+        first_losses: of the first three batches, or of fewer where there are fewer, to six digits; empty where nothing
+            is trained.
     """
 
     model: nn.Module
     history: list[dict[str, float]]
     precision: str
+    first_losses: list[float]
 
 
 def train(config: RunConfig, split: Split) -> Trained:
@@ -53,26 +61,56 @@ def train(config: RunConfig, split: Split) -> Trained:
             loss has targets, not pairs.
         FloatingPointError: the loss is no longer finite after an epoch; nothing is saved.
     """
-    method = known("method", METHODS, config.method)
     device = split.train.inputs.device
     precision = resolve_precision(config.precision, device)
-    if method.loss is None:
+    if known("method", METHODS, config.method).loss is None:
         model = factory.of(config).to(device)
         model.fit(split.train.inputs, config.seed)
-        return Trained(model.eval(), [], "float32")
-    _keep_freed_memory()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(config.seed)
-        model = networks.to_device(factory.of(config), device)
-        history = descend(model, method, config, split, precision)
-    return Trained(model.eval(), history, precision)
+        return Trained(model.eval(), [], "float32", [])
+    with _seeded(config, device) as model:
+        history, first_losses = descend(model, config, split, precision)
+    return Trained(model.eval(), history, precision, first_losses)
+
+
+def train_briefly(config: RunConfig, split: Split, n_batches: int, precision: str) -> Trained:
+    """`train` in `precision`, stopped after the first batches: what a probe replays; the history is empty."""
+    device = split.train.inputs.device
+    if known("method", METHODS, config.method).loss is None:
+        return train(config, split)
+    with _seeded(config, device) as model:
+        steps = islice(chain.from_iterable(epochs(model, config, split, precision)), n_batches)
+        losses = [rounded(loss.item()) for loss in steps]
+    return Trained(model.eval(), [], precision, losses)
 
 
 def descend(
-    model: nn.Module, method: Method, config: RunConfig, split: Split, precision: str
-) -> list[dict[str, float]]:
-    """The epochs of `config`: changes `model`, returns the history."""
-    part, device, settings = split.train, split.train.inputs.device, settings_of_loss(config)
+    model: nn.Module, config: RunConfig, split: Split, precision: str
+) -> tuple[list[dict[str, float]], list[float]]:
+    """All epochs of `config`: changes `model`, returns the history and the first losses, see `Trained`."""
+    history, first = [], []
+    bar = progress_bar(epochs(model, config, split, precision), f"{config.method} {config.bits} bits", unit="epoch",
+                       total=config.epochs)  # fmt: skip
+    for epoch, steps in enumerate(bar, 1):
+        total, n_batch = torch.zeros((), device=split.train.inputs.device), 0
+        for loss in steps:
+            total, n_batch = total + loss, n_batch + 1
+            if len(first) < N_FIRST:
+                first.append(loss)
+        mean_loss = (total / n_batch).item()
+        if not abs(mean_loss) < float("inf"):
+            raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")
+        measures = measure(model, split, precision, factory.batch_size(config))
+        history.append({"epoch": epoch, "loss": mean_loss} | measures)
+    return history, [rounded(loss.item()) for loss in first]
+
+
+def epochs(model: nn.Module, config: RunConfig, split: Split, precision: str) -> Iterator[Iterator[Tensor]]:
+    """The epochs of `config`, each an iterator over its steps: a step changes `model` and gives its loss, a scalar.
+
+    The losses stay on the device, so that no step waits for it. An epoch must be used up before the next begins.
+    """
+    method, part, settings = METHODS[config.method], split.train, settings_of_loss(config)
+    device = part.inputs.device
     if config.augmentation != "none" and not (part.inputs.ndim == 4 and part.inputs.is_floating_point()):
         kind = f"{part.inputs.dtype} of shape {tuple(part.inputs.shape)}"
         raise ValueError(f"augmentation {config.augmentation!r} needs pictures (n, c, h, w) of floats, got {kind}")
@@ -84,36 +122,59 @@ def descend(
     optimizer = torch.optim.Adam(factory.parameter_groups(model, config), lr=config.learning_rate, fused=True)
     schedule = SCHEDULES[config.schedule](optimizer, config.epochs)
     change, chance = AUGMENTATIONS[config.augmentation], torch.Generator().manual_seed(config.seed)
-    memory = Memory(config.memory)
-    history, step = [], 0
-    for epoch in bar(range(1, config.epochs + 1), f"{config.method} {config.bits} bits", unit="epoch"):
-        total, n_batch = torch.zeros((), device=device), 0
+    memory, n_steps = Memory(config.memory), count()
+
+    def steps() -> Iterator[Tensor]:
         order = torch.randperm(len(part), generator=generator).to(device)
         for index in order.split(config.batch_size):
             with autocast(precision, device):
                 outputs = model(change(part.inputs[index], chance))
             embeddings, labels = memory.beside(outputs.float(), part.labels[index])
             more = {} if method.prepare is None else {"targets": targets[index]}
-            more |= {} if method.on_step is None else method.on_step(step)
+            more |= {} if method.on_step is None else method.on_step(next(n_steps))
             loss = method.loss(embeddings, labels, **settings, **more)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total, n_batch, step = total + loss.detach(), n_batch + 1, step + 1
+            yield loss.detach()
+
+    for _ in range(config.epochs):
+        yield steps()
         schedule.step()
-        mean_loss = (total / n_batch).item()
-        if not abs(mean_loss) < float("inf"):
-            raise FloatingPointError(f"the loss became {mean_loss} in epoch {epoch} of {config}")
-        history.append(
-            {"epoch": epoch, "loss": mean_loss} | measure(model, split, precision, factory.batch_size(config))
-        )
-    return history
+
+
+@contextmanager
+def computing(config: RunConfig, split: Split) -> Iterator[None]:
+    """The conditions under which runs are trained: denormal numbers are 0, and small networks have one thread.
+
+    Adam's moments of units that no longer fire decay into denormal numbers, on which a CPU is many times slower. As 0
+    they change no weight: beside Adam's epsilon of 1e-8 they are nothing.
+    """
+    threads = torch.get_num_threads()
+    narrow = split.train.inputs.ndim == 2 and config.head == "narrow"
+    if narrow or split.train.inputs[0].numel() <= SMALL:
+        torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _seeded(config: RunConfig, device: torch.device) -> Iterator[nn.Module]:
+    """The network of `config` with the weights of its seed; the global generator is as before afterwards."""
+    _keep_freed_memory()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed)
+        yield networks.to_device(factory.of(config), device)
 
 
 @torch.no_grad()
 def measure(model: nn.Module, split: Split, precision: str, batch_size: int = 1000) -> dict[str, float]:
     """The measures of Fig. 2b on the first 1,024 training items: means over pairs, class priors as they are."""
-    inputs, labels = split.train.inputs[:N_PROBE], split.train.labels[:N_PROBE]
+    inputs, labels = split.train.inputs[:N_MEASURED], split.train.labels[:N_MEASURED]
     embeddings = embed(model.eval(), inputs, precision=precision, batch_size=batch_size)
     model.train()
     clamped = qsmi_loss(embeddings, relevance_matrix(labels)) / len(embeddings) ** 2
@@ -163,3 +224,10 @@ def settings_of_loss(config: RunConfig) -> dict[str, float | str | None]:
     entry = METHODS[config.method]
     own = {name: config.options[name] for name in entry.options}
     return own if entry.alpha is None else own | {"alpha": config.alpha}
+
+
+def rounded(value: float | list | None) -> float | list | None:
+    """`value` with six significant digits; a whole number, or None, as it is; a list item by item."""
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return value if value is None or isinstance(value, int) else float(f"{value:.6g}")

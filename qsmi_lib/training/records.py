@@ -1,9 +1,7 @@
-"""Records: one small JSON file a run, written whole or not at all; what made it stands in it."""
+"""Records and the folder that holds them: one small JSON file a run, and beside it codes, weights and artefacts."""
 
-import datetime
 import json
-import platform
-import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile
@@ -12,22 +10,111 @@ import numpy as np
 from torch import Tensor
 
 from qsmi_lib.codes import pack, unpack
+from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import Split
+from qsmi_lib.training import splits
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.files import write_arrays, write_text
 
+FORMAT = 1  # of the records that `save_record` writes
 KEYS = ("config", "metrics", "provenance")  # what a record has at least
 
 
-def save(record: dict, path: Path) -> None:
+@dataclass(frozen=True)
+class Store:
+    """A folder of results: records, codes, weights, searches, artefacts, tables, figures and executed notebooks.
+
+    Attributes:
+        folder: it need not exist yet.
+    """
+
+    folder: Path
+
+    @classmethod
+    def of(cls, profile: Profile) -> "Store":
+        """The folder of a profile's results."""
+        return cls(paths.results() / profile.name)
+
+    def record(self, run: str) -> Path:
+        """File of the record of a run."""
+        return self.runs / f"{run}.json"
+
+    def codes(self, run: str) -> Path:
+        """File of the codes of a run."""
+        return self.folder / "codes" / f"{run}.npz"
+
+    def model(self, run: str) -> Path:
+        """File of the weights of a run."""
+        return self.folder / "models" / f"{run}.safetensors"
+
+    def artefact(self, name: str) -> Path:
+        """File of an artefact: what was computed from several runs, or from their codes."""
+        return self.folder / "artefacts" / name
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the records."""
+        return self.folder / "runs"
+
+    @property
+    def rotations(self) -> Path:
+        """Folder of the searches for rotations."""
+        return self.folder / "rotations"
+
+    @property
+    def tuning(self) -> Path:
+        """Folder of the line searches."""
+        return self.folder / "tuning"
+
+    @property
+    def trials(self) -> "Store":
+        """Where the runs of the line searches and of the rotations lie: they are none of the profile's own runs."""
+        return Store(self.tuning)
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the tables."""
+        return self.folder / "tables"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the figures."""
+        return self.folder / "figures"
+
+    @property
+    def notebooks(self) -> Path:
+        """Folder of the executed notebooks."""
+        return self.folder / "notebooks"
+
+
+COMMITTED = Store(paths.COMMITTED)  # what the repository carries
+
+
+def run_id(config: RunConfig) -> str:
+    """The name of the record of `config`: a hash of configuration and split is part of it."""
+    return config.run_id(fingerprint(config))
+
+
+def fingerprint(config: RunConfig) -> str:
+    """What identifies the data of `config`, without having them; a ValueError where its backbone would leak labels."""
+    return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
+
+
+def save_record(record: dict, path: Path) -> None:
     """Write `record` to `path`, one top-level key a line; a reader sees the old file or the new one, never a part."""
+    record = {"format": FORMAT} | record
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
     write_text(path, "{" + ",\n ".join(lines) + "}\n")
 
 
-def load(path: Path) -> dict:
-    """The record at `path`; a ValueError names a file that is not one."""
+def load_record(path: Path, config: RunConfig | None = None) -> dict:
+    """The record at `path`.
+
+    Raises:
+        ValueError: the file is no record, is of a later format, or is not the record of `config`, if that is given;
+            the message names it.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -35,13 +122,9 @@ def load(path: Path) -> dict:
     if not isinstance(record, dict) or (missing := [key for key in KEYS if record.get(key) is None]):
         lack = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is no JSON object"
         raise ValueError(f"{path} is not a record: {lack}; delete it and run again")
-    return record
-
-
-def load_run(path: Path, config: RunConfig) -> dict:
-    """The record at `path`; a ValueError where it is not the one of `config`."""
-    record = load(path)
-    if record["config"] != config.to_dict():
+    if record.get("format", FORMAT) != FORMAT:
+        raise ValueError(f"{path} has format {record['format']}, expected {FORMAT}: a newer qsmi_lib wrote it; update")
+    if config is not None and record["config"] != config.to_dict():
         raise ValueError(f"{path} is not the record of its name: its configuration is another; delete it and run again")
     return record
 
@@ -51,35 +134,6 @@ def by_any_label(record: dict) -> dict:
     return record.get("metrics_share_one", record["metrics"])
 
 
-def provenance(device: str, precision: str) -> dict:
-    """What made a record: commit, versions, machine; the run adds its times."""
-    import torch
-
-    return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": None if (changes := _git("status", "--porcelain", "--", "qsmi_lib")) is None else bool(changes),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "machine": platform.machine(),
-        "device": device,
-        "threads": torch.get_num_threads(),
-        "precision": precision,
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    """What git says of the repository; None where there is no git or it refuses, or the package has no repository."""
-    if not (paths.ROOT / ".git").exists():
-        return None
-    try:
-        git = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
-        return git.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
 class SavedCodes(NamedTuple):
     """Codes and labels of one run: int8 (n, bits) of -1 and +1, and int64 (n,) or multi-hot (n, c)."""
 
@@ -87,16 +141,6 @@ class SavedCodes(NamedTuple):
     database: np.ndarray
     query_labels: np.ndarray
     database_labels: np.ndarray
-
-
-def saved_codes(path: Path) -> SavedCodes:
-    """The codes that a run wrote to `path`; a ValueError names a file that is damaged."""
-    try:
-        with np.load(path) as saved:
-            query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
-            return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
-    except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} holds no codes of a run: {error}; delete it and run again") from error
 
 
 def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> None:
@@ -109,3 +153,26 @@ def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> Non
         query_labels=split.query.labels.cpu().numpy(),
         database_labels=split.database.labels.cpu().numpy(),
     )
+
+
+def load_codes(path: Path) -> SavedCodes:
+    """The codes that `save_codes` wrote to `path`; a ValueError names a file that is damaged."""
+    try:
+        with np.load(path) as saved:
+            query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
+            return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
+    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} holds no codes of a run: {error}; delete it and run again") from error
+
+
+def codes_of(config: RunConfig, store: Store) -> SavedCodes:
+    """The codes of a recorded run, or those that the repository carries of it.
+
+    Raises:
+        FileNotFoundError: neither is on this machine; the message says how to make them.
+    """
+    run = run_id(config)
+    for path in (store.codes(run), COMMITTED.artefact(f"{run}.npz")):
+        if path.exists():
+            return load_codes(path)
+    raise FileNotFoundError(f"the codes of {run} are not on this machine: run the experiment with --fresh")

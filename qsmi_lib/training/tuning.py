@@ -1,7 +1,6 @@
-"""Hyper-parameters by line search on held-out training items: the queries are never asked."""
+"""Hyper-parameters by line search on held-out training items: the query set is never used."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,9 @@ from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.training import runs
-from qsmi_lib.utils import files, paths
+from qsmi_lib.training.provenance import require_commit
+from qsmi_lib.training.records import COMMITTED, Store, run_id
+from qsmi_lib.utils import files
 from qsmi_lib.utils.validation import known
 
 SEED = 0
@@ -30,7 +31,7 @@ SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # of each tria
 def tune(
     method: str,
     dataset: str,
-    profile: str,
+    store: Store,
     *,
     backbone: str = "",
     bits: int = BITS,
@@ -40,16 +41,16 @@ def tune(
 ) -> dict:
     """The line search for `method`: one setting after the other, the best value of each kept for the next.
 
-    Each trial trains on nine tenths of the training set and is scored by the last tenth asking them (the protocol
-    "held_out"; on CIFAR-10 with the features of a backbone that has seen no label "reduced_held_out", so that none
-    beyond those of 5,000 items is seen). With several labels relevance is the share of them. Where the best value is
-    the least or the largest of the registry's, up to `FURTHER` values beyond it are tried, unless the setting is one of
-    `CLOSED`. Trials that are recorded are not run again; the search is written when it is through.
+    Each trial trains on nine tenths of the training set and is evaluated with the held-out tenth as queries (the
+    protocol "held_out"; on CIFAR-10, with the features of a backbone that has seen no label, "reduced_held_out": only
+    the labels of 5,000 items are used). With several labels relevance is the share of them. Where the best value is the
+    smallest or the largest of the registry's, up to `FURTHER` values beyond it are tried, unless the setting is one of
+    `CLOSED`. Recorded trials are not run again; the search is written when it is complete.
 
     Args:
         method: registry name.
         dataset: registry name.
-        profile: under whose results the search is recorded.
+        store: the folder of results in which the search is recorded.
         backbone: whose features are hashed; empty: the data set's usual one, or none.
         bits: code length.
         seed: of all trials.
@@ -70,29 +71,29 @@ def tune(
     usual, protocol = usual_of(dataset, backbone)
     common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
     seen = {"backbone": backbone} if backbone else {}
-    trials, made, chosen = [], [], {}
+    require_commit(store)
+    trials, provenances, chosen = [], [], {}
 
-    def score(tried: list[dict]) -> list[dict]:
-        configs = [configure(dataset, method, bits, **common, **seen, **settings) for settings in tried]
-        found = runs.run_all(configs, trials_of(profile), jobs=jobs)
-        trials.extend(_trial(*each) for each in zip(tried, configs, found, strict=True))
-        made.extend(record["provenance"] for record in found)
-        return found
+    def score(candidates: list[dict]) -> list[dict]:
+        configs = [configure(dataset, method, bits, **common, **seen, **settings) for settings in candidates]
+        records = runs.run_all(configs, store.trials, jobs=jobs, title="trials")
+        trials.extend(_trial(*each) for each in zip(candidates, configs, records, strict=True))
+        provenances.extend(record["provenance"] for record in records)
+        return records
 
     if not METHODS[method].search:
         score([{}])
     for name, values in METHODS[method].search.items():
         line, fixed = list(values), chosen
-        found = score([fixed | {name: value} for value in line])
-        scores = [record["metrics"][CRITERION] for record in found]
+        scores = [record["metrics"][CRITERION] for record in score([fixed | {name: value} for value in line])]
         while (value := _beyond(name, line, line[np.argmax(scores)])) is not None and len(line) < len(values) + FURTHER:
             scores.append(score([fixed | {name: value}])[0]["metrics"][CRITERION])
             line.append(value)
         chosen = fixed | {name: line[np.argmax(scores)]}
     head = {"method": method, "dataset": dataset, **seen, "bits": bits} | common | {"criterion": CRITERION}
-    made_by = {name: made[0][name] for name in MADE_BY}
+    made_by = {name: provenances[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
-    path = file_of(method, dataset, paths.tuning(profile), backbone=backbone, bits=bits, seed=seed, epochs=epochs)
+    path = search_path(method, dataset, store, backbone=backbone, bits=bits, seed=seed, epochs=epochs)
     files.write_text(path, json.dumps(search, indent=1) + "\n")
     return search
 
@@ -106,18 +107,7 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
     return (5, "held_out") if known("backbone", BACKBONES, backbone).knows == dataset else (50, "reduced_held_out")
 
 
-def recorded(
-    method: str, dataset: str, folder: Path | None = None, *, backbone: str = "", epochs: int | None = None
-) -> dict | None:
-    """The search for `method` of `BITS` bits and `SEED` in `folder` (the repository's), or None.
-
-    `epochs` are the usual ones unless given.
-    """
-    path = file_of(method, dataset, folder or paths.COMMITTED / "tuning", backbone=backbone, epochs=epochs)
-    return read(path) if path.exists() else None
-
-
-def read(path: Path) -> dict:
+def load_search(path: Path) -> dict:
     """The search in the file `path`; a ValueError names a file that holds none."""
     try:
         search = json.loads(path.read_text(encoding="utf-8"))
@@ -129,38 +119,34 @@ def read(path: Path) -> dict:
     return search
 
 
-def tried(search: dict) -> Iterator[tuple[dict, RunConfig]]:
-    """The trials of a search, each with the run that it was."""
-    common = {name: search[name] for name in ("seed", "epochs", "protocol", "backbone") if name in search}
-    for trial in search["trials"]:
-        yield trial, configure(search["dataset"], search["method"], search["bits"], **common, **trial["settings"])
-
-
 def chosen(method: str, dataset: str, backbone: str = "", epochs: int | None = None) -> dict[str, float | None]:
     """The settings that the repository's search chose for `method` on `dataset`; none where there was no search."""
-    search = recorded(method, dataset, backbone=backbone, epochs=epochs)
+    search = recorded_search(method, dataset, backbone=backbone, epochs=epochs)
     return search["chosen"] if search else {}
 
 
-def trials_of(profile: str) -> str:
-    """Whose folder of results the trials under `profile` go to: they are none of its runs."""
-    return f"{profile}/tuning"
+def recorded_search(
+    method: str, dataset: str, store: Store = COMMITTED, *, backbone: str = "", epochs: int | None = None
+) -> dict | None:
+    """The search for `method` of `BITS` bits and `SEED` in `store`, of the usual epochs unless given; None: no such."""
+    path = search_path(method, dataset, store, backbone=backbone, epochs=epochs)
+    return load_search(path) if path.exists() else None
 
 
-def file_of(
+def search_path(
     method: str,
     dataset: str,
-    folder: Path,
+    store: Store,
     *,
     backbone: str = "",
     bits: int = BITS,
     seed: int = SEED,
     epochs: int | None = None,
 ) -> Path:
-    """Where a search is written."""
+    """File of a search in `store`."""
     epochs = usual_of(dataset, backbone)[0] if epochs is None else epochs
-    seen = f"{short(dataset)}-{backbone}" if backbone else short(dataset)
-    return folder / f"{seen}-{method}-{bits}b-s{seed}-{epochs}e.json"
+    data = f"{short(dataset)}-{backbone}" if backbone else short(dataset)
+    return store.tuning / f"{data}-{method}-{bits}b-s{seed}-{epochs}e.json"
 
 
 def _beyond(name: str, line: list[float | None], best: float | None) -> float | None:
@@ -173,5 +159,5 @@ def _beyond(name: str, line: list[float | None], best: float | None) -> float | 
 def _trial(settings: dict, config: RunConfig, record: dict) -> dict:
     """One trial as the search records it."""
     shown = {name: record["metrics"][name] for name in SHOWN}
-    made = {"run": runs.record_path(config, "").stem}
+    made = {"run": run_id(config)}
     return {"settings": settings} | shown | made

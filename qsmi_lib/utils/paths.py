@@ -16,53 +16,18 @@ def data() -> Path:
     return Path(os.environ.get("QSMI_DATA") or ROOT / "data").expanduser().absolute()
 
 
-def results(profile: str) -> Path:
-    """Folder of a profile's results: ``QSMI_RESULTS/<profile>``, or ``results/<profile>`` of the repository."""
-    return Path(os.environ.get("QSMI_RESULTS") or ROOT / "results").expanduser().absolute() / profile
+def results() -> Path:
+    """Folder of the results of all profiles: ``QSMI_RESULTS``, or ``results/`` of the repository."""
+    return Path(os.environ.get("QSMI_RESULTS") or ROOT / "results").expanduser().absolute()
 
 
-def runs(profile: str) -> Path:
-    """Folder of a profile's records."""
-    return results(profile) / "runs"
-
-
-def codes(profile: str, run_id: str) -> Path:
-    """File of the codes of one run."""
-    return results(profile) / "codes" / f"{run_id}.npz"
-
-
-def model(profile: str, run_id: str) -> Path:
-    """File of the weights of one run."""
-    return results(profile) / "models" / f"{run_id}.safetensors"
-
-
-def tuning(profile: str) -> Path:
-    """Folder of a profile's line searches."""
-    return results(profile) / "tuning"
-
-
-def rotations(profile: str) -> Path:
-    """Folder of a profile's searches for rotations."""
-    return results(profile) / "rotations"
-
-
-def tables(profile: str) -> Path:
-    """Folder of a profile's tables."""
-    return results(profile) / "tables"
-
-
-def figures(profile: str) -> Path:
-    """Folder of a profile's figures."""
-    return results(profile) / "figures"
-
-
-def notebooks(profile: str) -> Path:
-    """Folder of a profile's executed notebooks."""
-    return results(profile) / "notebooks"
+def cache() -> Path:
+    """Folder of what can be computed again: features, codes of folders, decoded data sets."""
+    return results() / "cache"
 
 
 def export() -> None:
     """Make the two variables absolute, so that kernels, which start elsewhere, see the same folders."""
-    for name, folder in {"QSMI_DATA": data(), "QSMI_RESULTS": results("")}.items():
+    for name, folder in {"QSMI_DATA": data(), "QSMI_RESULTS": results()}.items():
         if os.environ.get(name):
             os.environ[name] = str(folder)

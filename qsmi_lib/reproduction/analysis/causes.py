@@ -15,13 +15,12 @@ from sklearn.preprocessing import StandardScaler
 from qsmi_lib.datasets import Split
 from qsmi_lib.evaluation.conventions import average_precision_at_k, precision_at_recall_reached
 from qsmi_lib.models.backbones import BACKBONES
-from qsmi_lib.reproduction.experiments import grid
+from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training import runs
-from qsmi_lib.utils import files, paths
+from qsmi_lib.utils import files
 
 N_QUERY = 1000  # queries, drawn, over which the means are taken
 FILE = "features_allow.json"
-OPEN = "open"
 BOUNDS = ("map_pessimistic", "map_optimistic")  # what the order of ties can make of "map"
 WIDEST = 0.5  # codes that nearly all coincide have bounds further apart, which explain nothing
 
@@ -43,30 +42,25 @@ def allowed(split: Split) -> dict[str, float]:
     penalties = {"logisticregression__C": [1e-3, 1e-2, 1e-1, 1.0]}
     linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     model = GridSearchCV(linear, penalties, scoring="neg_log_loss", cv=5).fit(train, labels).best_estimator_
-    asked, searched = model.predict_proba(query[chosen]), model.predict_proba(database)
+    query_shares, database_shares = model.predict_proba(query[chosen]), model.predict_proba(database)
     scores = []
-    for own, label in zip(asked, query_labels[chosen], strict=True):
-        relevant = (database_labels == label)[np.argsort(-(searched @ own), kind="stable")]
+    for shares, label in zip(query_shares, query_labels[chosen], strict=True):
+        relevant = (database_labels == label)[np.argsort(-(database_shares @ shares), kind="stable")]
         scores.append((average_precision_at_k(relevant), precision_at_recall_reached(relevant).mean()))
     means = (model.score(query, query_labels), *np.mean(scores, axis=0))
     return {name: round(float(mean), 4) for name, mean in zip(("accuracy", "map", "map_11pt"), means, strict=True)}
 
 
-def collect(profile: str, *, fresh: bool = False) -> Path:
+def collect(results: Results, *, fresh: bool = False) -> Path:
     """Write `allowed` for each set of features and protocol of Tables 3 and 5, unless it is there; returns the file."""
-    path = file_of(profile)
+    path = results.store.artefact(FILE)
     if path.exists() and not fresh:
         return path
-    wanted = {features_of(vars(run)): run for name in ("table_3", "table_5") for run in grid(name, profile)}
-    found = {features: allowed(runs.split_of(run)) for features, run in wanted.items()}
+    runs_of = {features_of(vars(run)): run for name in ("table_3", "table_5") for run in results.grid(name)}
+    limits = {features: allowed(runs.split_of(run)) for features, run in runs_of.items()}
     made_by = {"made_by": {"scikit-learn": version("scikit-learn"), "n_query": N_QUERY}}
-    files.write_text(path, json.dumps(made_by | found, indent=1) + "\n")
+    files.write_text(path, json.dumps(made_by | limits, indent=1) + "\n")
     return path
-
-
-def file_of(profile: str) -> Path:
-    """Where `collect` writes."""
-    return paths.results(profile) / "artefacts" / FILE
 
 
 def features_of(settings: Mapping) -> str:
@@ -74,19 +68,19 @@ def features_of(settings: Mapping) -> str:
     return f"{settings['dataset']} {settings['backbone']} {settings['protocol']}"
 
 
-def cause(row: Mapping, rows: pd.DataFrame, features: Mapping[str, Mapping[str, float]]) -> str:
-    """What a run shows to be the cause of a number outside two standard deviations, or `OPEN` and what explains a part.
+def cause(row: Mapping, rows: pd.DataFrame, features: Mapping[str, Mapping[str, float]]) -> tuple[bool, str]:
+    """Whether a run shows the cause of a number outside two standard deviations, and the cause, whole or in part.
 
     Two causes are looked for, in this order. *The reading*: another reading of the paper's protocol brings the same
     cell within two. *The features*: ours is below the paper's, and more than half of the difference lies above what a
     linear classifier reaches on our features by the same metric, without any code; where it is less, that part is named
-    and the row open. An open row also says where *the order of ties* could make up for the difference: the paper's
-    number lies between the bounds of all orders on our codes, these being no further apart than `WIDEST`. That is no
-    cause shown, for no run had such an order: the upper bound takes every relevant item first.
+    and the difference stays unexplained. Then it is also said where *the order of ties* could make up for the
+    difference: the paper's number lies between the bounds of all orders on our codes, these being no further apart than
+    `WIDEST`. That is no cause shown, for no run had such an order: the upper bound takes every relevant item first.
 
     Args:
         row: of `rows`, a cell with |z| above 2.
-        rows: all cells, as `report.ledger` has them, with their `features`, see `features_of`, and the bounds of
+        rows: all cells, as `ledger.ledger` has them, with their `features`, see `features_of`, and the bounds of
             `BOUNDS`.
         features: those -> `allowed`.
     """
@@ -94,12 +88,12 @@ def cause(row: Mapping, rows: pd.DataFrame, features: Mapping[str, Mapping[str, 
     within = rows[cell & (rows["metric"] == row["metric"]) & (rows["z"].abs() <= 2)]
     if len(within):
         other = within.iloc[0]
-        return f"the reading: by {other['reading']} z is {other['z']:+.1f}"
-    share, shown = _above_features(row, features)
+        return True, f"the reading: by {other['reading']} z is {other['z']:+.1f}"
+    share, clause = _above_features(row, features)
     if share > 0.5:
-        return shown
-    part = f"{share:.0%} are {shown}" if share >= 0.01 else ""
-    return "; ".join(filter(None, [OPEN, part, _between_ties(row)]))
+        return True, clause
+    part = f"{share:.0%} are {clause}" if share >= 0.01 else ""
+    return False, "; ".join(filter(None, [part, _between_ties(row)]))
 
 
 def _above_features(row: Mapping, features: Mapping[str, Mapping[str, float]]) -> tuple[float, str]:

@@ -1,42 +1,41 @@
 """What the paper says in words and does not tabulate, as numbers from records."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from qsmi_lib.config.profiles import profile as get_profile
+from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import named
 from qsmi_lib.reproduction import tables
-from qsmi_lib.reproduction.experiments import experiment, grid
+from qsmi_lib.reproduction.artefacts import save_artefact
+from qsmi_lib.reproduction.experiments import experiment
+from qsmi_lib.reproduction.results import Results
 from qsmi_lib.reproduction.titles import STEP_TITLES
-from qsmi_lib.training.records import SavedCodes
-from qsmi_lib.training.runs import codes_of
-from qsmi_lib.utils import files, paths
+from qsmi_lib.training.records import SavedCodes, codes_of, run_id
 
 METRIC = "map_11pt"
 ASTRAY = "astray.csv"
+SAME = ("dataset", "backbone", "protocol", "draw", "bits", "seed")  # what two runs that are compared share
 
 
-def fewer_bits(name: str, profile: str, where: Path | None = None, of: str = "qsmi") -> pd.DataFrame:
+def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
     """With how few bits the method `of` reaches what each other method reaches with its most.
 
     The paper: "almost the same performance with less than half of the bits" (Section 4.3).
 
     Args:
         name: an experiment of methods by code length.
-        profile: whose grid, and whose records unless `where` is given.
-        where: folder of records.
+        results: whose grid and records.
         of: registry name.
 
     Returns:
         A row a method: its most `bits` and mean `score` there; the fewest bits `enough` at which the mean of `of` is no
         lower (nan where there are none), its mean `ours` there; `share`, the quotient of the two lengths.
     """
-    cells = tables.cells(name, profile, where).dropna(subset=METRIC)
+    cells = tables.cells(name, results).dropna(subset=METRIC)
     own = cells[cells["method"] == of].sort_values("bits")
     rows = []
     for method, others in cells[cells["method"] != of].groupby("method", sort=False):
@@ -48,12 +47,12 @@ def fewer_bits(name: str, profile: str, where: Path | None = None, of: str = "qs
     return pd.DataFrame(rows, columns=["method", "bits", "score", "enough", "ours", "share"])
 
 
-def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.DataFrame:
+def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
     """How far seeds lie apart, by method: the paper calls its method "more stable".
 
     Args:
         names: experiments.
-        profile, where: as in `fewer_bits`.
+        results: as in `fewer_bits`.
 
     Returns:
         A row a method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of the
@@ -63,7 +62,7 @@ def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.
     """
     rows = []
     for name in names:
-        cells = tables.cells(name, profile, where)
+        cells = tables.cells(name, results)
         if "protocol" in cells:
             cells = cells[cells["protocol"] == cells["protocol"].iloc[0]]
         several = cells[cells["seeds"] > 1]
@@ -77,23 +76,24 @@ def spread(names: Iterable[str], profile: str, where: Path | None = None) -> pd.
     return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom", "low", "high"])
 
 
-def paired(name: str, profile: str, where: Path | None = None, *, base: int = 0) -> pd.DataFrame:
+def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
     """What each cell of an experiment brings over one of them, seed by seed.
 
     Args:
         name: the experiment.
-        profile, where: as in `fewer_bits`.
+        results: as in `fewer_bits`.
         base: which cell the others are compared with, by its place in the grid.
 
     Returns:
         A row a cell that shares seeds with that one, in the grid's order: its settings, `n` such seeds, its mean
         `score`, the mean `gain`, the standard error of that (nan for one seed), and in how many seeds it went `up`.
     """
-    entry, configs = experiment(name), grid(name, profile)
+    entry, configs = experiment(name), results.grid(name)
     scores = {tables.key_of(config, entry.by): {} for config in configs}
-    for record in tables.found(configs, where or paths.runs(profile)):
-        config = RunConfig.from_dict(record["config"])
-        scores[tables.key_of(config, entry.by)][config.seed] = tables.value(record, METRIC)
+    recorded = results.recorded(name)[METRIC]
+    for config in configs:
+        if (run := run_id(config)) in recorded.index:
+            scores[tables.key_of(config, entry.by)][config.seed] = recorded[run]
     reference, rows = list(scores.values())[base], []
     for key, own in scores.items():
         common = own.keys() & reference.keys()
@@ -105,13 +105,12 @@ def paired(name: str, profile: str, where: Path | None = None, *, base: int = 0)
     return pd.DataFrame(rows, columns=[*entry.by, "n", "score", "gain", "error", "up"])
 
 
-def levels(name: str, profile: str, where: Path | None = None) -> dict[str, list[list[float]]]:
+def levels(name: str, results: Results) -> dict[str, list[list[float]]]:
     """Precision at the eleven levels of recall, of each recorded seed, by what a run does beyond the paper."""
-    found = {}
-    for record in tables.found(grid(name, profile), where or paths.runs(profile)):
-        own = vars(RunConfig.from_dict(record["config"]))
-        found.setdefault(step_title(own, profile), []).append(record["metrics"]["precision_at_recall"])
-    return found
+    curves = {}
+    for run in results.recorded(name).to_dict("records"):
+        curves.setdefault(step_title(run, results.profile), []).append(run["precision_at_recall"])
+    return curves
 
 
 def astray(codes: SavedCodes) -> tuple[np.ndarray, np.ndarray]:
@@ -130,8 +129,8 @@ def astray(codes: SavedCodes) -> tuple[np.ndarray, np.ndarray]:
     return tuple(share.max(axis=1) > share[np.arange(len(share)), place] for share, place in alike)
 
 
-def astray_by_step(profile: str) -> pd.DataFrame:
-    """How many items are `astray` under each step beyond the paper, seed 0; written as an artefact of the profile.
+def astray_by_step(results: Results) -> pd.DataFrame:
+    """How many items are `astray` under each step beyond the paper, seed 0; written as an artefact.
 
     Returns:
         A row a step: its title, the shares of the `query` and the `database` that are astray, and, of the class with
@@ -140,21 +139,25 @@ def astray_by_step(profile: str) -> pd.DataFrame:
     Raises:
         FileNotFoundError: the codes are not on this machine.
     """
-    rows = []
-    for run in (run for run in grid("steps", profile) if run.seed == 0):
-        codes = codes_of(run, profile)
+    rows, configs = [], _first_seeds(results)
+    for config in configs:
+        codes = codes_of(config, results.store)
         query, database = astray(codes)
         shares = [database[codes.database_labels == name].mean() for name in np.unique(codes.database_labels)]
-        row = {"step": step_title(vars(run), profile), "query": query.mean(), "database": database.mean()}
-        rows.append(row | {"worst": named(run.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
-    found = pd.DataFrame(rows).round(4)
-    files.write_text(paths.results(profile) / "artefacts" / ASTRAY, found.to_csv(index=False))
-    return found
+        row = {"step": step_title(vars(config), results.profile), "query": query.mean(), "database": database.mean()}
+        rows.append(row | {"worst": named(config.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
+    table = pd.DataFrame(rows).round(4)
+    save_artefact(results.store, ASTRAY, table, astray_made_by(results))
+    return table
 
 
-def committed_astray() -> pd.DataFrame:
-    """What `astray_by_step` wrote for the records that the repository carries."""
-    return pd.read_csv(paths.COMMITTED / "artefacts" / ASTRAY)
+def astray_made_by(results: Results) -> dict:
+    """The runs that `astray_by_step` is of."""
+    return {"runs": [run_id(config) for config in _first_seeds(results)]}
+
+
+def _first_seeds(results: Results) -> list[RunConfig]:
+    return [config for config in results.grid("steps") if config.seed == 0]
 
 
 def _commonest(codes: np.ndarray) -> np.ndarray:
@@ -163,12 +166,34 @@ def _commonest(codes: np.ndarray) -> np.ndarray:
     return distinct[counts.argmax()]
 
 
-def step_title(row: Mapping, profile: str) -> str:
+def step_title(row: Mapping, profile: Profile) -> str:
     """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
 
     The epochs of `profile` at a constant rate are the paper's way and go without saying.
     """
-    usual = row["schedule"] == "constant" and row["epochs"] == get_profile(profile).epochs
+    usual = row["schedule"] == "constant" and row["epochs"] == profile.epochs
     told = [row["method"], "" if usual else row["schedule"], row["augmentation"]]
     named = [STEP_TITLES[name].format(epochs=row["epochs"]) for name in told if name in STEP_TITLES]
     return " + ".join(named + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"
+
+
+def gains(runs: pd.DataFrame, of: str, metric: str = METRIC) -> pd.DataFrame:
+    """The method `of` against every other on the same data, features, code length and seed.
+
+    Args:
+        runs: rows of the table of runs; pairs of which one is missing are left out.
+        of: registry name.
+        metric: a column of the table.
+
+    Returns:
+        A row a backbone and other method: `backbone`, `method`, `n` pairs, the mean `gain`, and in how many pairs the
+        score went `up`.
+    """
+    scores = runs.set_index(["method", *SAME])[metric].to_dict()
+    pairs = [
+        {"backbone": setting[1], "method": method, "gain": scores[of, *setting] - score}
+        for (method, *setting), score in scores.items()
+        if method != of and (of, *setting) in scores
+    ]
+    by_method = pd.DataFrame(pairs, columns=["backbone", "method", "gain"]).groupby(["backbone", "method"], sort=False)
+    return by_method["gain"].agg(n="size", gain="mean", up=lambda gain: int((gain > 0).sum())).reset_index()

@@ -1,11 +1,11 @@
-"""What codes look like: read from the codes that a run saved beside its record."""
+"""How many bits the items of two classes share, from the codes that a run saved."""
 
 import numpy as np
 
-from qsmi_lib.reproduction.experiments import grid
-from qsmi_lib.training.runs import codes_of
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_arrays
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.reproduction.artefacts import save_artefact
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.training.records import codes_of, run_id
 
 AGREEMENT = "class_agreement.npz"
 
@@ -25,21 +25,24 @@ def class_agreement(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + means @ means.T / codes.shape[1])
 
 
-def agreement_of_variants(profile: str) -> dict[str, np.ndarray]:
+def agreement_of_variants(results: Results) -> dict[str, np.ndarray]:
     """`class_agreement` of the database under each variant of Table 1, seed 0: method -> (c, c).
 
-    Computed from the saved codes, and written as an artefact of the profile for readers who have none.
+    Computed from the saved codes, and written as an artefact for readers who have none.
 
     Raises:
         FileNotFoundError: the codes are not on this machine.
     """
-    codes = {run.method: codes_of(run, profile) for run in grid("table_1", profile) if run.seed == 0}
-    shares = {name: class_agreement(own.database, own.database_labels) for name, own in codes.items()}
-    write_arrays(paths.results(profile) / "artefacts" / AGREEMENT, **shares)
+    codes = {config.method: codes_of(config, results.store) for config in _variants(results)}
+    shares = {name: class_agreement(saved.database, saved.database_labels) for name, saved in codes.items()}
+    save_artefact(results.store, AGREEMENT, shares, made_by(results))
     return shares
 
 
-def committed_agreement() -> dict[str, np.ndarray]:
-    """What `agreement_of_variants` wrote for the records that the repository carries."""
-    with np.load(paths.COMMITTED / "artefacts" / AGREEMENT) as saved:
-        return dict(saved)
+def made_by(results: Results) -> dict:
+    """The runs that `agreement_of_variants` is of."""
+    return {"runs": [run_id(config) for config in _variants(results)]}
+
+
+def _variants(results: Results) -> list[RunConfig]:
+    return [config for config in results.grid("table_1") if config.seed == 0]

@@ -1,7 +1,6 @@
 """Methods as tables: the registry, the line searches, what codes are like; and the caption of a figure of runs."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.grids import TRAINED
 from qsmi_lib.training import tuning
+from qsmi_lib.training.records import Store
 
 
 def described(methods: Iterable[str]) -> pd.DataFrame:
@@ -26,11 +26,11 @@ def shown(value: float | None) -> str:
     return "the loss's own" if pd.isna(value) else f"{value:g}"
 
 
-def trials(folder: Path, dataset: str = "fashion_mnist") -> pd.DataFrame:
+def trials(store: Store, dataset: str = "fashion_mnist") -> pd.DataFrame:
     """The line searches that are recorded, a row a trial; methods with nothing to tune have none.
 
     Args:
-        folder: of searches.
+        store: the folder of results with the searches.
         dataset: registry name.
 
     Returns:
@@ -39,7 +39,7 @@ def trials(folder: Path, dataset: str = "fashion_mnist") -> pd.DataFrame:
     """
     rows = []
     for method in TRAINED:
-        search = tuning.recorded(method, dataset, folder) or {"trials": []}
+        search = tuning.recorded_search(method, dataset, store) or {"trials": []}
         for trial in filter(lambda trial: trial["settings"], search["trials"]):
             name, value = list(trial["settings"].items())[-1]  # the settings before it are those chosen already
             row = {"method": method, "setting": name, "value": value, "score": trial[search["criterion"]]}
@@ -49,27 +49,25 @@ def trials(folder: Path, dataset: str = "fashion_mnist") -> pd.DataFrame:
     return table.assign(at_end=table["value"].eq(lines.transform("min")) | table["value"].eq(lines.transform("max")))
 
 
-def properties(kept: Sequence[dict]) -> pd.DataFrame:
-    """What the codes of runs are like, a row a record.
+def properties(runs: pd.DataFrame) -> pd.DataFrame:
+    """What the codes of runs are like, a row a run.
 
     Args:
-        kept: records.
+        runs: rows of the table of runs.
 
     Returns:
         `method`, `bits`, `seed`; `imbalance`, the mean size of a bit's mean over the database, 0 where all bits are
         balanced; `bit_entropy`, `code_entropy` (bits) and `n_distinct` of the database's codes; `separation`, the
         chance that a relevant pair of query and item is nearer than another pair, equal distances counting half; `map`.
     """
-    rows = []
-    for record in kept:
-        within, between = np.array(record["metrics"]["share_by_distance"]).T
-        row = {name: record["config"][name] for name in ("method", "bits", "seed")}
-        row |= {"imbalance": float(np.abs(record["codes"]["bit_mean"]).mean())}
-        row |= {name: record["codes"][name] for name in ("bit_entropy", "code_entropy", "n_distinct")}
-        row |= {"separation": float(between @ (within.cumsum() - within / 2)), "map": record["metrics"]["map"]}
-        rows.append(row)
+    separation = []
+    for shares in runs["share_by_distance"]:
+        within, between = np.array(shares).T
+        separation.append(float(between @ (within.cumsum() - within / 2)))
+    imbalance = [float(np.abs(means).mean()) for means in runs["bit_mean"]]
+    table = runs.assign(imbalance=imbalance, separation=separation).reset_index(drop=True)
     numbers = ["imbalance", "bit_entropy", "code_entropy", "n_distinct", "separation", "map"]
-    return pd.DataFrame(rows, columns=["method", "bits", "seed", *numbers]).astype(dict.fromkeys(numbers, float))
+    return table[["method", "bits", "seed", *numbers]].astype(dict.fromkeys(numbers, float))
 
 
 def caption(configs: Sequence[RunConfig], n_recorded: int, measure: str) -> str:

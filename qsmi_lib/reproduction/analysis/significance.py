@@ -1,7 +1,5 @@
 """Methods compared: which differences are more than noise, paired over seeds and queries."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -11,33 +9,27 @@ from scipy.special import digamma, polygamma
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.experiments import grid
-from qsmi_lib.training.runs import codes_of, record_path
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_arrays
+from qsmi_lib.reproduction.artefacts import load_artefact, save_artefact
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.training.records import codes_of, run_id
 from qsmi_lib.utils.progress import bar
 
 LEVEL = 0.05  # of all comparisons at one code length together
 SCALE = 65535  # AP in [0, 1] as uint16
 
 
-def collect(configs: list[RunConfig], profile: str, bits: int) -> dict[str, np.ndarray]:
-    """AP of every query and seed from the codes of the runs of `bits` bits, written as an artefact of the profile.
-
-    Args:
-        configs: runs, of several methods and the same seeds for each.
-        profile: whose codes, and whose artefact.
-        bits: code length.
+def collect(results: Results, bits: int) -> dict[str, np.ndarray]:
+    """AP of every query and seed from the codes of all methods' runs of `bits` bits, written as an artefact.
 
     Returns:
-        As `load`.
+        As `load_ap`.
 
     Raises:
         FileNotFoundError: codes that are not on this machine.
     """
     by_method = {}
-    for config in bar([config for config in configs if config.bits == bits], "AP", unit="run"):
-        ap = evaluate(*codes_of(config, profile), ties="expected").ap
+    for config in bar(compared_runs(results, bits), "AP", unit="run"):
+        ap = evaluate(*codes_of(config, results.store), ties="expected").ap
         by_method.setdefault(config.method, []).append(ap)
     ap = np.array(list(by_method.values()))
     ap = ap[:, :, ~np.isnan(ap).any(axis=(0, 1))]  # a query with nothing relevant has none
@@ -46,36 +38,41 @@ def collect(configs: list[RunConfig], profile: str, bits: int) -> dict[str, np.n
         "by_seed": ap.mean(axis=2),
         "by_query": np.round(ap.mean(axis=1) * SCALE).astype(np.uint16),
     }
-    write_arrays(paths.results(profile) / "artefacts" / file_of(bits), **arrays)
-    return load(paths.results(profile), bits)
+    save_artefact(results.store, artefact_of(bits), arrays, made_by(results, bits))
+    return load_ap(results, bits)
 
 
-def collect_all(profile: str) -> None:
+def collect_all(results: Results) -> None:
     """`collect` the comparison of all methods at each code length, where the codes of all its runs are at hand."""
-    configs = grid("methods", profile)
-    if len({config.seed for config in configs}) > 1 and all(has_codes(config, profile) for config in configs):
+    configs = results.grid("methods")
+    at_hand = all(results.store.codes(run_id(config)).exists() for config in configs)
+    if len({config.seed for config in configs}) > 1 and at_hand:
         for bits in sorted({config.bits for config in configs}):
-            collect(configs, profile, bits)
+            collect(results, bits)
 
 
-def has_codes(config: RunConfig, profile: str) -> bool:
-    """Whether the codes of a run are on this machine."""
-    return paths.codes(profile, record_path(config, profile).stem).exists()
+def compared_runs(results: Results, bits: int) -> list[RunConfig]:
+    """The runs of all methods at one code length."""
+    return [config for config in results.grid("methods") if config.bits == bits]
 
 
-def load(results: Path, bits: int) -> dict[str, np.ndarray]:
-    """What `collect` wrote under a profile's folder `results`.
+def made_by(results: Results, bits: int) -> dict:
+    """The runs that the artefact of `bits` bits is of."""
+    return {"runs": [run_id(config) for config in compared_runs(results, bits)]}
+
+
+def load_ap(results: Results, bits: int) -> dict[str, np.ndarray]:
+    """What `collect` wrote.
 
     Returns:
         `methods` (m,); `by_seed` (m, n_seed), the mean AP over queries of each run, any order of ties being as likely;
         `by_query` (m, n_query), the mean AP over seeds of each query, to 1 / 65,535.
     """
-    with np.load(results / "artefacts" / file_of(bits)) as saved:
-        arrays = dict(saved)
+    arrays = load_artefact(results.store, artefact_of(bits))
     return arrays | {"by_query": arrays["by_query"] / SCALE}
 
 
-def file_of(bits: int) -> str:
+def artefact_of(bits: int) -> str:
     """Name of the artefact for codes of `bits` bits."""
     return f"methods_ap_{bits}b.npz"
 
@@ -168,20 +165,20 @@ def holm(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
     return rejected
 
 
-def verdicts(results: Path, bits: int) -> pd.DataFrame:
+def verdicts(results: Results, bits: int) -> pd.DataFrame:
     """Who beats whom at one code length, as `paired` judges it.
 
     Args:
-        results: a profile's folder.
+        results: whose artefact.
         bits: code length.
 
     Returns:
         A row and a column a method, the highest mean AP first: 1 where the row's method is better than the column's,
         -1 where it is worse, 0 where they differ by no more than noise. Empty where nothing was collected.
     """
-    if not (results / "artefacts" / file_of(bits)).exists():
+    if not results.store.artefact(artefact_of(bits)).exists():
         return pd.DataFrame(dtype=int)
-    arrays = load(results, bits)
+    arrays = load_ap(results, bits)
     order = arrays["methods"][np.argsort(-arrays["by_seed"].mean(axis=1), kind="stable")]
     square = pd.DataFrame(0, index=order, columns=order)
     table = paired(**arrays)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,14 +10,13 @@ from numpy.typing import ArrayLike
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.losses.triplet import REST
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.grids import POSTER
-from qsmi_lib.reproduction.rotations import WHOLE, file_of
+from qsmi_lib.reproduction.rotations import WHOLE, recorded
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
-from qsmi_lib.training import records
-from qsmi_lib.training.records import by_any_label
+from qsmi_lib.training.records import Store
 
 FORMS = {"spring": "spring", "margin_spring": "margin spring", "margin": "margin", "likelihood": "likelihood"}
 ROTATED = "Spring + rotation"
+COMPARED = ("spring", "qsmi", "dsh", "dpsh", "dhn")  # the poster's methods, its own first
 
 
 def energy(difference: ArrayLike, form: str, bits: int = 48) -> np.ndarray:
@@ -54,22 +52,21 @@ def slope(difference: ArrayLike, form: str, bits: int = 48) -> np.ndarray:
     return 0.25 / (1.0 + np.exp(-bits * (difference / 4.0 + 0.5)))
 
 
-def comparison(runs: Sequence[Mapping], turned: pd.DataFrame) -> pd.DataFrame:
+def comparison(runs: pd.DataFrame, turned: pd.DataFrame) -> pd.DataFrame:
     """The poster's comparison as rows: every recorded run, and the spring loss with its rotation.
 
     Args:
-        runs: records of the experiment "poster", as many as there are.
-        turned: `rotated.table` of `rotated.poster_rotations`; may be empty.
+        runs: recorded runs of the experiment "poster", rows of the table of runs.
+        turned: `rotations.table` of the experiment's rotations; may be empty.
 
     Returns:
         `protocol` ("full" or "reduced": what trains), `bits`, `method` (its title; "Spring + rotation" is trained on
         nine tenths), `map`, the mean over all orders of ties, and `bit_entropy` of the database, nan where not known.
     """
     rows = [
-        {"protocol": run["config"].get("protocol", "full"), "bits": run["config"]["bits"]}
-        | {"method": METHODS[run["config"]["method"]].title, "map": by_any_label(run)["map_expected"]}
-        | {"bit_entropy": run.get("codes", {}).get("bit_entropy", math.nan)}
-        for run in runs
+        {"protocol": run["protocol"], "bits": run["bits"], "method": METHODS[run["method"]].title}
+        | {"map": map_by_any_label(run), "bit_entropy": run.get("bit_entropy", math.nan)}
+        for run in runs.to_dict("records")
     ]
     rows += [
         {"protocol": WHOLE[row["protocol"]], "bits": row["bits"], "method": ROTATED}
@@ -77,6 +74,12 @@ def comparison(runs: Sequence[Mapping], turned: pd.DataFrame) -> pd.DataFrame:
         for row in turned.to_dict("records")
     ]
     return pd.DataFrame(rows, columns=["protocol", "bits", "method", "map", "bit_entropy"])
+
+
+def map_by_any_label(run: Mapping) -> float:
+    """mAP of a run over all orders of ties, by the field's rule of relevance also with several labels."""
+    shared = run.get("share_one_map_expected", math.nan)
+    return run["map_expected"] if math.isnan(shared) else shared
 
 
 def by_length(scores: pd.DataFrame, bits: Sequence[int], value: str = "map") -> pd.DataFrame:
@@ -102,7 +105,7 @@ def gains(turned: pd.DataFrame, starts: Sequence[float]) -> pd.DataFrame:
     """What each rotation brings, for people.
 
     Args:
-        turned: `rotated.table`; may be empty.
+        turned: `rotations.table`; may be empty.
         starts: the held-out mAP of each search's start.
     """
     rows = turned.to_dict("records")
@@ -121,19 +124,12 @@ def gains(turned: pd.DataFrame, starts: Sequence[float]) -> pd.DataFrame:
 
 def method_order() -> list[str]:
     """The titles of the methods that `comparison` may hold, the poster's own first."""
-    return [ROTATED, *(METHODS[name].title for name in POSTER)]
+    return [ROTATED, *(METHODS[name].title for name in COMPARED)]
 
 
-def searches(configs: Iterable[RunConfig], where: Path, n_steps: int) -> list[dict]:
-    """The `search` of each recorded rotation after `configs`, in the order of the rows of `rotated.table`.
-
-    Args:
-        configs: e.g. `rotated.poster_rotations` of a profile.
-        where: folder of records of `rotated`.
-        n_steps: as there.
-    """
-    files = [file_of(config, "", n_steps=n_steps, where=where) for config in configs]
-    return [records.load(file)["search"] for file in files if file.exists()]
+def searches(configs: Iterable[RunConfig], store: Store, n_steps: int) -> list[dict]:
+    """The `search` of each recorded rotation after `configs`, in the order of the rows of `rotations.table`."""
+    return [record["search"] for _, record in recorded(configs, store, n_steps)]
 
 
 def history_of(search: Mapping) -> np.ndarray:

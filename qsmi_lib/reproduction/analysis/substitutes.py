@@ -1,7 +1,6 @@
-"""What runs in place of data that cannot be had, beside the paper: named in every row, the methods' order compared."""
+"""Substitute data sets compared with the paper: named in every row; the order of the methods is compared."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 from scipy.stats import kendalltau
@@ -9,7 +8,7 @@ from scipy.stats import kendalltau
 from qsmi_lib.datasets import TITLES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import tables
-from qsmi_lib.reproduction.experiments import grid
+from qsmi_lib.reproduction.results import Results
 
 # Experiment -> the metric of ours that comes nearest to the paper's.
 METRICS: Mapping[str, str] = {
@@ -19,44 +18,43 @@ METRICS: Mapping[str, str] = {
 }
 
 
-def pairs(name: str, where: Path, profile: str = "paper") -> pd.DataFrame:
+def pairs(name: str, results: Results) -> pd.DataFrame:
     """The paper's numbers and ours of another data set, a row each number of the paper.
 
     Args:
         name: one of `METRICS`.
-        where: folder of records.
-        profile: whose grid.
+        results: whose grid and records.
 
     Returns:
-        `dataset` (the paper's), `method`, `bits`, `paper`, `paper_std`, `mean`, `std` (ours, of the stand-in).
+        `dataset` (the paper's), `method`, `bits`, `paper`, `paper_std`, `mean`, `std` (ours, of the substitute).
     """
-    ours = tables.cells(name, profile, where).rename(columns={METRICS[name]: "mean", f"{METRICS[name]}_std": "std"})
-    theirs = tables.published(name).rename(columns={"mean": "paper", "std": "paper_std"})
+    ours = tables.cells(name, results).rename(columns={METRICS[name]: "mean", f"{METRICS[name]}_std": "std"})
+    published = tables.published(name).rename(columns={"mean": "paper", "std": "paper_std"})
     keys = ["method", "bits"]
     columns = ["dataset", *keys, "paper", "paper_std", "mean", "std"]
-    return theirs.merge(ours[[*keys, "mean", "std"]], on=keys, how="left")[columns]
+    return published.merge(ours[[*keys, "mean", "std"]], on=keys, how="left")[columns]
 
 
-def markdown(name: str, where: Path, profile: str = "paper") -> str:
+def markdown(name: str, results: Results) -> str:
     """`pairs` for people: both headings say of which data their numbers are."""
-    own = TITLES[grid(name, profile)[0].dataset]
+    substitute = TITLES[results.grid(name)[0].dataset]
     rows = []
-    for row in pairs(name, where, profile).to_dict("records"):
-        theirs = TITLES[row["dataset"]]
+    for row in pairs(name, results).to_dict("records"):
+        original = TITLES[row["dataset"]]
         rows.append(
             {
                 "method": METHODS[row["method"]].title,
                 "bits": f"{row['bits']:g}",
-                "the paper's data": theirs,
+                "the paper's data": original,
                 "paper": tables.plus_minus(row["paper"], row["paper_std"]),
-                "our data": f"{own} in place of {theirs}",
+                "our data": f"{substitute} in place of {original}",
                 "ours": tables.plus_minus(row["mean"], row["std"]),
             }
         )
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
-def orders(name: str, where: Path, profile: str = "paper") -> pd.DataFrame:
+def orders(name: str, results: Results) -> pd.DataFrame:
     """How the methods follow each other, best first, in the paper and in ours: levels do not compare, orders may.
 
     Returns:
@@ -64,13 +62,13 @@ def orders(name: str, where: Path, profile: str = "paper") -> pd.DataFrame:
         Kendall's `tau` of the two orders.
     """
     rows = []
-    known = pairs(name, where, profile).dropna(subset="mean")
-    for (dataset, bits), own in known.groupby(["dataset", "bits"], sort=False):
-        named = own.assign(title=[METHODS[method].title for method in own["method"]])
+    known = pairs(name, results).dropna(subset="mean")
+    for (dataset, bits), rows_ in known.groupby(["dataset", "bits"], sort=False):
+        titled = rows_.assign(title=[METHODS[method].title for method in rows_["method"]])
         ordered = {
-            key: " > ".join(named.sort_values(column, ascending=False, kind="stable")["title"])
+            key: " > ".join(titled.sort_values(column, ascending=False, kind="stable")["title"])
             for key, column in {"paper": "paper", "ours": "mean"}.items()
         }
-        tau = kendalltau(own["paper"], own["mean"]).statistic
+        tau = kendalltau(rows_["paper"], rows_["mean"]).statistic
         rows.append({"dataset": TITLES[dataset], "bits": bits} | ordered | {"tau": tau})
     return pd.DataFrame(rows, columns=["dataset", "bits", "paper", "ours", "tau"])

@@ -1,16 +1,14 @@
 """How far the order inside ties alone moves each score: the codes of one run, their database in many orders."""
 
-import json
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from qsmi_lib.evaluation import Evaluation, evaluate
-from qsmi_lib.reproduction.experiments import grid
-from qsmi_lib.training.records import SavedCodes
-from qsmi_lib.training.runs import codes_of, record_path
-from qsmi_lib.utils import files, paths
+from qsmi_lib.reproduction.artefacts import save_artefact
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.training.records import SavedCodes, codes_of, run_id
 from qsmi_lib.utils.progress import bar
 
 MOVED = ("map_11pt", "map", "map_at_k", "map_at_k_hits", "precision_at_k")  # fields of `Evaluation` that ties move
@@ -80,8 +78,8 @@ def tie_orders(codes: SavedCodes, *, n_permutations: int = 20, seed: int = 0) ->
     }
 
 
-def of_runs(profile: str, *, n_permutations: int = 20, seed: int = 0) -> dict:
-    """`tie_orders` of every run of the experiment "tie_order", written as an artefact of the profile.
+def of_runs(results: Results, *, n_permutations: int = 20, seed: int = 0) -> dict:
+    """`tie_orders` of every run of the experiment "tie_order", written as an artefact.
 
     Returns:
         `n_permutations`, `permutation_seed`, and `runs`: for each its `run` (the id), `dataset`, `method`, `bits` and
@@ -91,29 +89,30 @@ def of_runs(profile: str, *, n_permutations: int = 20, seed: int = 0) -> dict:
         FileNotFoundError: the codes of a run are not on this machine.
     """
     runs = []
-    for config in grid("tie_order", profile):
+    for config in results.grid("tie_order"):
         names = {name: getattr(config, name) for name in ("dataset", "method", "bits", "seed")}
-        measured = tie_orders(codes_of(config, profile), n_permutations=n_permutations, seed=seed)
-        runs.append({"run": record_path(config, profile).stem} | names | measured)
-    found = {"n_permutations": n_permutations, "permutation_seed": seed, "runs": runs}
-    files.write_text(paths.results(profile) / "artefacts" / FILE, json.dumps(found, indent=1, allow_nan=False) + "\n")
-    return found
+        measured = tie_orders(codes_of(config, results.store), n_permutations=n_permutations, seed=seed)
+        runs.append({"run": run_id(config)} | names | measured)
+    scores = {"n_permutations": n_permutations, "permutation_seed": seed, "runs": runs}
+    save_artefact(results.store, FILE, scores, made_by(results, n_permutations, seed))
+    return scores
 
 
-def committed() -> dict:
-    """What `of_runs` wrote for the records that the repository carries."""
-    return json.loads((paths.COMMITTED / "artefacts" / FILE).read_text(encoding="utf-8"))
+def made_by(results: Results, n_permutations: int = 20, seed: int = 0) -> dict:
+    """The runs and settings that `of_runs` is of."""
+    runs = [run_id(config) for config in results.grid("tie_order")]
+    return {"runs": runs, "n_permutations": n_permutations, "permutation_seed": seed}
 
 
-def spread(found: dict) -> pd.DataFrame:
+def spread(scores: dict) -> pd.DataFrame:
     """One row a code length and score: `bits`, `score`, `last`, `low` and `high` (the least and the greatest of the
     random orders), `stored`, `sorted`, `first`, and `width`, which is `first` less `last`.
 
     Args:
-        found: what `of_runs` returned.
+        scores: what `of_runs` returned.
     """  # fmt: skip
     rows = []
-    for run in found["runs"]:
+    for run in scores["runs"]:
         for field in MOVED:
             name = f"{field}[{run['k']}]" if field.endswith(("_at_k", "_hits")) else field
             random = {"low": min(run["permuted"][field]), "high": max(run["permuted"][field])}

@@ -1,26 +1,24 @@
 """Fig. 4: database and queries in one t-SNE map, and whether what the map seems to show is so."""
 
-import json
 import time
 from importlib.metadata import version
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from qsmi_lib.config.profiles import profile as get_profile
-from qsmi_lib.config.run import RunConfig
-from qsmi_lib.reproduction.experiments import grid
-from qsmi_lib.training import runs as runner
-from qsmi_lib.utils import files, paths
+from qsmi_lib.reproduction.artefacts import is_current, load_artefact, save_artefact
+from qsmi_lib.training import loop, runs
+from qsmi_lib.training.records import Store, codes_of, run_id
 from qsmi_lib.utils.progress import bar
+
+if TYPE_CHECKING:  # it imports the experiments, whose figures need this module
+    from qsmi_lib.reproduction.results import Results
 
 N_DATABASE, N_QUERY = 30_000, 10_000  # of the figure's caption, the first ones; fewer where there are fewer
 PERPLEXITIES = (2, 30)  # the paper's, and a usual one
 SPACES = ("qsmi", "dsh", "features")  # codes of 48 bits of two methods, and what they are codes of
 MEASURED = "tsne.json"
-FORMAT = 1  # of the files; another one makes them again
 K, N_ANCHORS = 10, 2000  # neighbours, and items that are asked for theirs
 
 
@@ -64,14 +62,14 @@ def embed(
         least = 3 * perplexity
         raise ValueError(f"perplexity {perplexity:g} needs more than {least:g} distinct items, got {len(points)}")
     fitted = TSNE(perplexity=perplexity, random_state=seed, n_jobs=-1).fit(points.astype(np.float64))
-    asked, asked_place = np.unique(query, axis=0, return_inverse=True)
+    queries, query_place = np.unique(query, axis=0, return_inverse=True)
     of_point = {point.tobytes(): index for index, point in enumerate(points)}
-    known = np.array([of_point.get(point.tobytes(), -1) for point in asked])
+    known = np.array([of_point.get(point.tobytes(), -1) for point in queries])
     new = known < 0
-    placed = fitted.transform(asked[new].astype(np.float64)) if new.any() else np.empty((0, 2))
+    placed = fitted.transform(queries[new].astype(np.float64)) if new.any() else np.empty((0, 2))
     spots = np.asarray(fitted)[known]  # read after `transform`, which shifts the whole map
     spots[new] = placed
-    return np.asarray(fitted)[place], spots[asked_place]
+    return np.asarray(fitted)[place], spots[query_place]
 
 
 def memberships(distance: np.ndarray, k: int) -> np.ndarray:
@@ -135,107 +133,97 @@ def agreement(one: np.ndarray, other: np.ndarray, labels: np.ndarray, k: int = K
     return float(np.concatenate(shares).mean()), float(np.concatenate(chances).mean())
 
 
-def points_of(space: str, profile: str) -> Points:
-    """The items of one of `SPACES` under `profile`: codes of 48 bits, or the features behind them.
+def points_of(space: str, results: "Results") -> Points:
+    """The items of one of `SPACES`: codes of 48 bits, or the features behind them.
 
     Codes that are not at hand are made again, which needs the data.
 
     Raises:
         FileNotFoundError: data or weights are not on this machine.
     """
-    runs = {run.method: run for run in grid("fig_4", profile)}
+    configs = {config.method: config for config in results.grid("fig_4")}
     if space == "features":
-        split = runner.split_of(runs["qsmi"])
+        split = runs.split_of(configs["qsmi"])
         parts = split.database.inputs.numpy(), split.query.inputs.numpy()
         labels = split.database.labels.numpy(), split.query.labels.numpy()
     else:
-        runner.run(runs[space], profile, fresh=not codes_at_hand(runs[space], profile))
-        codes = runner.codes_of(runs[space], profile)
+        config, store = configs[space], results.store
+        runs.run(config, store, fresh=not store.codes(run_id(config)).exists())
+        codes = codes_of(config, store)
         parts, labels = (codes.database, codes.query), (codes.database_labels, codes.query_labels)
     return Points(parts[0][:N_DATABASE], parts[1][:N_QUERY], labels[0][:N_DATABASE], labels[1][:N_QUERY])
 
 
-def codes_at_hand(config: RunConfig, profile: str) -> bool:
-    """Whether the codes of a run, which no repository carries, lie on this machine."""
-    return paths.codes(profile, runner.run_id(config)).exists()
-
-
-def measured(space: str, profile: str) -> dict[str, float]:
+def measured(points: Points, features: Points) -> dict[str, float]:
     """What Section 4.3 says of Fig. 4, in numbers, without any map.
+
+    Args:
+        points: of one of `SPACES`.
+        features: of the same items.
 
     Returns:
         `distinct`, how many different database items there are; `items`; `database_same_class` and
-        `query_same_class`, the share of the ten nearest database items of the own class; `inner_agreement`, with whom
+        `query_same_class`, the share of the ten nearest database items of the same class; `inner_agreement`, with whom
         the features agree inside a class, and `inner_chance`.
     """
-    own, features = points_of(space, profile), points_of("features", profile)
-    inner, chance = agreement(own.database, features.database, own.database_labels)
+    inner, chance = agreement(points.database, features.database, points.database_labels)
     return {
-        "items": len(own.database),
-        "distinct": len(np.unique(own.database, axis=0)),
-        "database_same_class": same_class(own.database, own.database_labels),
-        "query_same_class": same_class(own.database, own.database_labels, own.query, own.query_labels),
+        "items": len(points.database),
+        "distinct": len(np.unique(points.database, axis=0)),
+        "database_same_class": same_class(points.database, points.database_labels),
+        "query_same_class": same_class(points.database, points.database_labels, points.query, points.query_labels),
         "inner_agreement": inner,
         "inner_chance": chance,
     }
 
 
-def is_current(profile: str) -> bool:
-    """Whether the maps of `profile` are there, and of the runs, settings and format that `made_by` names."""
-    path = paths.results(profile) / "artefacts" / MEASURED
-    return path.exists() and json.loads(path.read_text(encoding="utf-8")).get("made_by") == made_by(profile)
+def made_by(results: "Results") -> dict:
+    """The runs and settings that the maps are of."""
+    runs = [run_id(config) for config in results.grid("fig_4")]
+    return {"runs": runs, "perplexities": list(PERPLEXITIES), "n_database": N_DATABASE, "n_query": N_QUERY}
 
 
-def made_by(profile: str) -> dict:
-    """What the maps depend on: the runs whose codes they draw, the settings, and the format of the files."""
-    return {
-        "format": FORMAT,
-        "runs": [runner.run_id(run) for run in grid("fig_4", profile)],
-        "perplexities": list(PERPLEXITIES),
-        "n_database": N_DATABASE,
-        "n_query": N_QUERY,
-    }
-
-
-def collect(profile: str, *, fresh: bool = False) -> None:
-    """Write the maps of `SPACES` as artefacts of `profile`, one file each, and what is measured of them beside.
-
-    Args:
-        profile: whose runs.
-        fresh: make maps that are there again.
-    """
-    folder = paths.results(profile) / "artefacts"
-    if is_current(profile) and not fresh:
+def collect(results: "Results", *, fresh: bool = False) -> None:
+    """Write the maps of `SPACES` as artefacts, one file each, and what is measured of them; unless they are there."""
+    notes = made_by(results)
+    if is_current(results.store, MEASURED, notes) and not fresh:
         return
-    found, began = {}, time.monotonic()
+    numbers, began = {}, time.monotonic()
+    features = points_of("features", results)
     for space in bar(SPACES, "t-SNE", unit="space"):
-        own, found[space] = points_of(space, profile), measured(space, profile)
+        points = features if space == "features" else points_of(space, results)
+        labels = {"database_labels": points.database_labels, "query_labels": points.query_labels}
+        numbers[space] = measured(points, features)
         for perplexity in PERPLEXITIES:
-            database, query = embed(own.database, own.query, perplexity=perplexity)
-            seen = {"database": database, "query": query}
-            labels = {"database_labels": own.database_labels, "query_labels": own.query_labels}
-            arrays = {name: xy.astype(np.float16) for name, xy in seen.items()}
+            database, query = embed(points.database, points.query, perplexity=perplexity)
+            arrays = {name: xy.astype(np.float16) for name, xy in {"database": database, "query": query}.items()}
             arrays |= {name: values.astype(np.uint8) for name, values in labels.items()}
-            files.write_arrays(folder / f"tsne_{space}_{perplexity:g}.npz", **arrays)
-            inner, _ = agreement(database, points_of("features", profile).database, own.database_labels)
-            found[space] |= {
-                f"map_{perplexity:g}_database_same_class": same_class(database, own.database_labels),
+            save_artefact(results.store, map_name(space, perplexity), arrays, notes)
+            inner, _ = agreement(database, features.database, points.database_labels)
+            numbers[space] |= {
+                f"map_{perplexity:g}_database_same_class": same_class(database, points.database_labels),
                 f"map_{perplexity:g}_query_same_class": same_class(
-                    database, own.database_labels, query, own.query_labels
+                    database, points.database_labels, query, points.query_labels
                 ),
                 f"map_{perplexity:g}_inner_agreement": inner,
             }
-    rounded = {space: {k: runner.rounded(v) for k, v in own.items()} for space, own in found.items()}
-    head = {"profile": profile, "dataset": get_profile(profile).pictures, "backbone": get_profile(profile).backbone}
-    head |= {"openTSNE": version("openTSNE"), "seconds": round(time.monotonic() - began), "made_by": made_by(profile)}
-    files.write_text(folder / MEASURED, json.dumps(head | rounded, indent=1) + "\n")
+    rounded = {space: {name: loop.rounded(value) for name, value in row.items()} for space, row in numbers.items()}
+    profile = results.profile
+    head = {"profile": profile.name, "dataset": profile.pictures, "backbone": profile.backbone}
+    head |= {"openTSNE": version("openTSNE"), "seconds": round(time.monotonic() - began)}
+    save_artefact(results.store, MEASURED, head | rounded, notes)
 
 
-def recorded(space: str, perplexity: float, folder: Path = paths.COMMITTED / "artefacts") -> Points:
+def map_name(space: str, perplexity: float) -> str:
+    """Name of the artefact with the map of one space."""
+    return f"tsne_{space}_{perplexity:g}.npz"
+
+
+def load_map(store: Store, space: str, perplexity: float) -> Points:
     """The map that `collect` wrote: places in the plane, and labels."""
-    with np.load(folder / f"tsne_{space}_{perplexity:g}.npz") as saved:
-        places = [saved[name].astype(np.float64) for name in ("database", "query")]
-        return Points(*places, *(saved[f"{name}_labels"].astype(np.int64) for name in ("database", "query")))
+    arrays = load_artefact(store, map_name(space, perplexity))
+    places = [arrays[name].astype(np.float64) for name in ("database", "query")]
+    return Points(*places, *(arrays[f"{name}_labels"].astype(np.int64) for name in ("database", "query")))
 
 
 def _distance(asked: np.ndarray, items: np.ndarray, themselves: np.ndarray | None) -> np.ndarray:

@@ -16,9 +16,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from qsmi_lib.evaluation import Evaluation, evaluate
 from qsmi_lib.reproduction.bench.measure import machine, peak_megabytes, save, seconds, table
-from qsmi_lib.reproduction.experiments import grid
-from qsmi_lib.training.records import SavedCodes
-from qsmi_lib.training.runs import codes_of
+from qsmi_lib.reproduction.results import committed
+from qsmi_lib.training.records import SavedCodes, codes_of
 from qsmi_lib.utils.progress import bar
 
 K, REPEATS = 5000, 5
@@ -193,7 +192,7 @@ def evaluation(sample: int, sizes: list[str]) -> str:
     Raises:
         FileNotFoundError: the codes of the run are not on this machine.
     """
-    codes = codes_of(grid("fig_2b", "paper")[0], "paper")
+    codes = codes_of(committed().grid("fig_2b")[0], committed().store)
     n_query, bits = codes.query.shape
     packages = ["numpy", "numba", "scikit-learn", *(["faiss-cpu"] if _has_faiss() else [])]
     evaluate(*(part[:100] for part in codes))  # compiled, or read from the cache

@@ -84,7 +84,7 @@ def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
     speed = {name: pictures_per_second(name, device) for name in {BACKBONE_OF[s.name]: None for s in shapes}}
     rows = []
     for case, shape in bar([(case, s) for s in shapes for case in cases(s)], "measuring", unit="case"):
-        row, peak = apart(measured, case, shape, paths.results("cache") / "generated")
+        row, peak = apart(measured, case, shape, paths.cache() / "generated")
         backbone = BACKBONE_OF[shape.name]
         rows.append(row | {"anonymous_bytes": peak, "backbone": backbone, "pictures_per_second": speed[backbone]})
     found = pd.DataFrame(rows).set_index("case")
@@ -98,7 +98,7 @@ def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
         parts.insert(0, SHARE.format(share=share))
     if share < 1 or len(shapes) < len(SHAPES):
         return "\n\n".join(parts) + "\n"
-    files.write_text(paths.results("benchmarks") / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
+    files.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
     return save("full_size", *parts)
 
 

@@ -85,7 +85,7 @@ def indexes(sizes: Sequence[str] = tuple(SIZES)) -> str:
     parts = HOW, machine(CPU, "faiss-cpu", "numpy"), table(headers, shown)
     if tuple(sizes) != tuple(SIZES):
         return "\n\n".join(parts) + "\n"
-    files.write_text(paths.results("benchmarks") / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
+    files.write_text(paths.results() / "benchmarks" / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
     return save("indexes", *parts)
 
 

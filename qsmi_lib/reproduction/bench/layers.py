@@ -86,7 +86,7 @@ def layers(device: torch.device | None = None) -> str:
     methods = (*COMPARED, *(name for name in TRAINED if name not in COMPARED))
     found = summary(measure(methods, device))
     place = machine(device)
-    files.write_text(paths.results("benchmarks") / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
+    files.write_text(paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
     rows = [
         [METHODS[r["method"]].title, f"{r['update']:.3f}", f"{r['feed_forward']:.3f}", f"{r['overhead']:+.0%}"]
         for r in found.to_dict("records")

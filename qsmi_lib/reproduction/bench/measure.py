@@ -84,5 +84,5 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def save(name: str, *parts: str) -> str:
     """`parts` as paragraphs, written to results/benchmarks and returned."""
     text = "\n\n".join(parts) + "\n"
-    files.write_text(paths.results("benchmarks") / f"{name}.md", text)
+    files.write_text(paths.results() / "benchmarks" / f"{name}.md", text)
     return text

@@ -1,9 +1,9 @@
 """What clusters bring for unseen classes: pairs of runs that share everything else."""
 
 import pytest
+from qsmi_lib.reproduction.analysis.gains import gains
 
 from qsmi_lib.config.presets import configure
-from qsmi_lib.reproduction.analysis.gains import gains
 
 
 def record(method, score, **settings):

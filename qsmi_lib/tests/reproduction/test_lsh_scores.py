@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from qsmi_lib.reproduction.analysis.lsh_scores import CONVENTIONS, ap_at_10, relevance_of
 
 from qsmi_lib.evaluation import conventions, evaluate
-from qsmi_lib.reproduction.analysis.lsh_scores import CONVENTIONS, ap_at_10, relevance_of
 from qsmi_lib.search.lsh import MISSING
 
 

@@ -1,0 +1,63 @@
+"""Artefacts: what is computed from several runs or from their codes, and which runs and settings each one is of."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from qsmi_lib.training.records import Store
+from qsmi_lib.utils.files import write_arrays, write_text
+
+MADE_BY = "made_by.json"  # name of an artefact -> the runs and settings that it is of
+FORMAT = 1
+
+Content = dict | pd.DataFrame
+
+
+def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> None:
+    """Write an artefact of `store`, and note what it is made of.
+
+    Args:
+        store: the folder of results.
+        name: of the file; its suffix says how it is written: .json (a dict), .csv (a table) or .npz (a dict of arrays).
+        content: what is written.
+        made_by: the ids of its `runs`, and the settings that decide it.
+    """
+    path = store.artefact(name)
+    if path.suffix == ".npz":
+        write_arrays(path, **content)
+    else:
+        text = content.to_csv(index=False) if path.suffix == ".csv" else json.dumps(content, indent=1, allow_nan=False)
+        write_text(path, text.rstrip("\n") + "\n")
+    note_made_by(store, name, made_by)
+
+
+def note_made_by(store: Store, name: str, made_by: dict) -> None:
+    """Note what the artefact `name` is made of."""
+    notes = _notes(store) | {name: {"format": FORMAT} | made_by}
+    write_text(store.artefact(MADE_BY), json.dumps(dict(sorted(notes.items())), indent=1) + "\n")
+
+
+def load_artefact(store: Store, name: str) -> Content:
+    """The artefact that `save_artefact` wrote.
+
+    Raises:
+        FileNotFoundError: it is not there; the message says what makes it.
+    """
+    path = store.artefact(name)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: `qsmi reproduce --profile {store.folder.name}` makes it")
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            return dict(arrays)
+    return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
+
+
+def is_current(store: Store, name: str, made_by: dict) -> bool:
+    """Whether the artefact `name` is there, and made of these runs and settings."""
+    return store.artefact(name).exists() and _notes(store).get(name) == {"format": FORMAT} | made_by
+
+
+def _notes(store: Store) -> dict:
+    path = store.artefact(MADE_BY)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

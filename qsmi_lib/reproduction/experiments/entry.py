@@ -1,0 +1,69 @@
+"""What an experiment is: everything that one table or figure needs, in one entry."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from qsmi_lib.config.profiles import Profile
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.training.records import Store
+
+Grid = Callable[[Profile], list[RunConfig]]
+
+MAP = ("map_11pt", "map", "precision_radius2", "empty_radius2")  # metrics of most tables
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a figure of an experiment is drawn from.
+
+    Attributes:
+        cells: `tables.cells`.
+        paper: the paper's numbers for the same data set, `tables.published`.
+        runs: the recorded runs, rows of the table of runs.
+        rotations: `rotations.table` of the experiment's rotations; empty where it has none.
+        configs: every run of the experiment, recorded or not.
+        store: the folder of results.
+    """
+
+    cells: pd.DataFrame
+    paper: pd.DataFrame
+    runs: pd.DataFrame
+    rotations: pd.DataFrame
+    configs: Sequence[RunConfig]
+    store: Store
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What one table or figure needs.
+
+    Attributes:
+        title: its number and what it shows.
+        notebook: number of the notebook that teaches it.
+        grid: profile -> every run, all seeds.
+        by: the settings that tell its cells apart; the seeds of a cell share them all.
+        metrics: columns of the table of runs that its table shows, the one that it is about first; none: no table.
+        published: file of data/paper with the paper's numbers, or None where it prints none.
+        quoted: what the caption says of the paper's numbers, where that is not after how many epochs they were made.
+        remark: a sentence below the table of the profile `paper`.
+        substitute_for: the paper's data sets that its substitute stands for, where not all of those that it could.
+        figure: what draws its figure; None: it has none. It may give None where something is not recorded.
+        rotations: profile -> the runs whose rotations are shown beside it; None: none.
+        reads_data: whether the notebook's live part reads pictures, features or codes, which no repository carries.
+    """
+
+    title: str
+    notebook: str
+    grid: Grid
+    by: tuple[str, ...]
+    metrics: tuple[str, ...] = MAP
+    published: str | None = None
+    quoted: str | None = None
+    remark: str = ""
+    substitute_for: frozenset[str] = frozenset()
+    figure: Callable[[Shown], Figure | None] | None = None
+    rotations: Grid | None = None
+    reads_data: bool = False

@@ -1,0 +1,61 @@
+"""Table 2, and all methods compared, on the profile's first data set."""
+
+from qsmi_lib.config.profiles import Profile
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.reproduction import grids
+from qsmi_lib.reproduction.analysis.methods import caption
+from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
+from qsmi_lib.reproduction.plotting import comparison
+from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.training.tuning import chosen
+
+SEARCHED = 20  # epochs of the line searches for Table 2
+
+
+def table_2_tuned(profile: Profile) -> list[RunConfig]:
+    """Table 2, each method with what its line search on held-out training items chose."""
+    best = {method: chosen(method, profile.dataset, epochs=SEARCHED) for method in grids.COMPARED}
+    return [run for method in grids.COMPARED for run in grids.runs(profile, [method], grids.BITS, **best[method])]
+
+
+def methods(profile: Profile) -> list[RunConfig]:
+    """Every method at the profile's code lengths."""
+    return grids.tuned(profile, (*grids.TRAINED, *grids.UNTRAINED), profile.lengths, profile.seeds[:3])
+
+
+def rotations(profile: Profile) -> list[RunConfig]:
+    """The runs whose rotations a comparison shows: every method at a short and a long code, trained on nine tenths."""
+    every = (*grids.TRAINED, *grids.UNTRAINED)
+    return grids.tuned(profile, every, profile.lengths, profile.seeds[:1], protocol="held_out")
+
+
+def compared(shown: Shown):
+    """Every method's scores, as notebook 17 shows them."""
+    return comparison.scores(shown.cells, caption(shown.configs, len(shown.runs), "mean and deviation over seeds"))
+
+
+EXPERIMENTS = {
+    "table_2": Experiment(
+        "Table 2: DSH, DPSH and QSMI by code length",
+        notebook="05",
+        grid=lambda profile: grids.runs(profile, grids.COMPARED, grids.BITS),
+        by=("method", "bits"),
+        published="table_2.csv",
+        figure=lambda shown: plots.by_bits(shown.cells, shown.paper),
+        reads_data=True,
+    ),
+    "table_2_tuned": Experiment(
+        "Table 2, each method tuned on held-out training items",
+        notebook="05",
+        grid=table_2_tuned,
+        by=("method", "bits"),
+    ),
+    "methods": Experiment(
+        "Every method, each tuned at 48 bits",
+        notebook="17",
+        grid=methods,
+        by=("bits", "method"),
+        figure=compared,
+        rotations=rotations,
+    ),
+}

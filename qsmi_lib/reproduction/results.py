@@ -1,0 +1,115 @@
+"""The records of a profile as one tidy table, a row a run: what tables, figures and analyses are made of."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import pandas as pd
+
+from qsmi_lib.config.profiles import PROFILES, Profile, profile
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.reproduction import rotations
+from qsmi_lib.reproduction.experiments import experiment
+from qsmi_lib.training import runs
+from qsmi_lib.training.records import COMMITTED, Store, load_record, run_id
+from qsmi_lib.utils.progress import bar
+
+CUT = {  # fields of `Evaluation` that are dicts k -> score: names of their columns
+    "map_at_k_hits": "map_at_{}",
+    "map_at_k": "map_at_{}_clean",
+    "precision_at_k": "precision_at_{}",
+    "recall_at_k": "recall_at_{}",
+}
+KEPT = ("history", "ap_by_label", "n_by_label", "data")  # keys of a record that are columns as they are
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """A profile, the folder of its results, and the table of the runs that are recorded there.
+
+    Attributes:
+        profile: which runs an experiment has.
+        store: where they are recorded.
+    """
+
+    profile: Profile
+    store: Store
+
+    @classmethod
+    def named(cls, name: str) -> "Results":
+        """The results of the profile called `name`, in its folder; a ValueError lists the known profiles."""
+        return cls(profile(name), Store.of(profile(name)))
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """`read_runs` of the store, read once."""
+        return read_runs(self.store)
+
+    def grid(self, name: str) -> list[RunConfig]:
+        """Every run of the experiment `name`."""
+        return experiment(name).grid(self.profile)
+
+    def recorded(self, name: str) -> pd.DataFrame:
+        """The rows of the table that belong to the experiment `name`, in the order of its grid."""
+        return self.rows(self.grid(name))
+
+    def rows(self, configs: list[RunConfig]) -> pd.DataFrame:
+        """The rows of `configs` that are recorded, in their order, each once."""
+        names = dict.fromkeys(run_id(config) for config in configs)
+        return self.table.loc[[name for name in names if name in self.table.index]]
+
+    def to_rotate(self, name: str) -> list[RunConfig]:
+        """The runs after which a rotation is shown with the experiment `name`."""
+        entry = experiment(name)
+        return entry.rotations(self.profile) if entry.rotations else []
+
+    def rotations(self, name: str) -> pd.DataFrame:
+        """`rotations.table` of the rotations that are recorded for the experiment `name`."""
+        return rotations.table(self.to_rotate(name), self.store, self.profile.rotation_steps)
+
+    def rotate(self, configs: list[RunConfig], **options) -> None:
+        """Search the rotations after `configs` that are not recorded; `options` as of `rotations.rotate_all`."""
+        rotations.rotate_all(configs, self.store, n_steps=self.profile.rotation_steps, **options)
+
+    def run(self, name: str, **options) -> None:
+        """Make the runs of the experiment `name` that are not recorded; `options` as of `training.runs.run_all`."""
+        self.run_all(self.grid(name), title=name, **options)
+
+    def run_all(self, configs: list[RunConfig], **options) -> None:
+        """Make those of `configs` that are not recorded; `options` as of `training.runs.run_all`."""
+        runs.run_all(configs, self.store, **options)
+        self.__dict__.pop("table", None)  # it is read again, with the new runs
+
+
+@cache
+def committed() -> Results:
+    """The records that the repository carries: those of the profile `paper`."""
+    return Results(PROFILES["paper"], COMMITTED)
+
+
+def read_runs(store: Store) -> pd.DataFrame:
+    """Every record of `store` as a row, its index the id of the run.
+
+    Columns are the settings of `RunConfig`; the options of the methods; the metrics of `Evaluation` by their names,
+    ``share_one_`` before those by any shared label; ``map_at_10``, of mAP@10 over hits, as it is published, and
+    ``map_at_10_clean`` over min(R, 10), and so on; what `codes.code_statistics` says of the database's codes;
+    `used_precision`, in which the network computed; and the lists `history`, `ap_by_label` and `n_by_label`.
+    """
+    files = sorted(store.runs.glob("*.json"))
+    rows = [row_of(load_record(path)) for path in bar(files, "reading records", unit="record")]
+    columns = None if rows else [*RunConfig.__dataclass_fields__, "used_precision", *KEPT]
+    return pd.DataFrame(rows, index=[path.stem for path in files], columns=columns)
+
+
+def row_of(record: dict) -> dict:
+    """A record as one row of `read_runs`."""
+    config = RunConfig.from_dict(record["config"])
+    row = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__ if name != "options"}
+    row |= dict(config.options)
+    for prefix, key in {"": "metrics", "share_one_": "metrics_share_one"}.items():
+        for name, value in record.get(key, {}).items():
+            if name in CUT:
+                row |= {prefix + CUT[name].format(k): score for k, score in value.items()}
+            else:
+                row[prefix + name] = value
+    row |= record.get("codes", {}) | {"used_precision": record["provenance"]["precision"]}
+    return row | {name: record[name] for name in KEPT if name in record}

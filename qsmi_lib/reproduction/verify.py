@@ -1,0 +1,128 @@
+"""Verify: replay the probes of recorded runs and rotations, and list those that today's code does not repeat."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qsmi_lib.config.run import RunConfig
+from qsmi_lib.reproduction import rotations
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.training import runs
+from qsmi_lib.training.provenance import disagreement, replay
+from qsmi_lib.training.records import Store, load_record, run_id
+from qsmi_lib.utils.progress import bar
+
+QUICK = 1.0  # seconds; runs that trained for at most so long have probes that `reproduce` replays before reusing them
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a verification found.
+
+    Attributes:
+        agree: names of the records whose probes were repeated.
+        disagree: name of a record -> in what it differs.
+        skipped: name of a record -> why its probe was not replayed.
+    """
+
+    agree: list[str]
+    disagree: dict[str, str]
+    skipped: dict[str, str]
+
+
+def verify(store: Store, *, every: bool = False) -> Verified:
+    """Replay the probe of one run of each kind in `store`, or of every run, and compare.
+
+    Args:
+        store: the folder of results.
+        every: all records, and not one of each kind, see `kind_of`.
+
+    Returns:
+        `Verified`. What lacks data or weights on this machine, or a probe, is skipped by name.
+    """
+    files = sorted(store.runs.glob("*.json")) + sorted(store.rotations.glob("*.json"))
+    chosen = files if every else one_of_each_kind(files)
+    result = Verified([], {}, {})
+    for path in bar(sorted(chosen, key=_split_of), "replaying probes", unit="probe"):
+        record = load_record(path)
+        if "probe" not in record:
+            result.skipped[path.stem] = "it carries no probe"
+            continue
+        try:
+            difference = compare(record)
+        except FileNotFoundError as error:
+            result.skipped[path.stem] = str(error)
+            continue
+        if difference:
+            result.disagree[path.stem] = difference
+        else:
+            result.agree.append(path.stem)
+    return result
+
+
+def compare(record: dict) -> str:
+    """In what the probe of `record` differs when it is replayed, as a clause; "" where it agrees."""
+    config = RunConfig.from_dict(record["config"])
+    precision = record.get("probe_provenance", record["provenance"])["precision"]
+    split = runs.split_of(config)
+    if "search" in record:
+        settings = {name: record["search"][name] for name in ("start", "seed")}
+        return disagreement(record["probe"], rotations.probe(config, split, precision, **settings), precision)
+    return disagreement(record["probe"], replay(config, split, precision), precision)
+
+
+def quick_disagreements(results: Results, configs: Iterable[RunConfig]) -> list[str]:
+    """Of the recorded runs among `configs`, one of each kind that trained in under a second: what is not repeated."""
+    names = dict.fromkeys(run_id(config) for config in configs)
+    files = [path for name in names if (path := results.store.record(name)).exists()]
+    lines = []
+    for path in one_of_each_kind(files):
+        record = load_record(path)
+        if "probe" not in record or record["provenance"]["seconds_train"] > QUICK:
+            continue
+        try:
+            difference = compare(record)
+        except FileNotFoundError:  # the data are not on this machine
+            continue
+        if difference:
+            lines.append(f"{path.stem}: {difference}")
+    return lines
+
+
+def one_of_each_kind(files: Sequence[Path]) -> list[Path]:
+    """The quickest record of each kind among `files`."""
+    quickest: dict[tuple, tuple[float, Path]] = {}
+    for path in files:
+        record = load_record(path)
+        seconds, kind = record["provenance"]["seconds_train"], kind_of(record)
+        if kind not in quickest or seconds < quickest[kind][0]:
+            quickest[kind] = seconds, path
+    return [path for _, path in quickest.values()]
+
+
+def kind_of(record: dict) -> tuple:
+    """What tells kinds of records apart: data set, method, protocol, backbone, head, and what is added to training."""
+    config = RunConfig.from_dict(record["config"])
+    how = (config.backbone_learning_rate > 0, config.memory > 0, config.schedule, config.augmentation)
+    return "search" in record, config.dataset, config.method, config.protocol, config.backbone, config.head, how
+
+
+def lines(result: Verified) -> Iterator[str]:
+    """What a verification found, for people: each disagreement, each skipped reason, and the counts."""
+    for name, difference in result.disagree.items():
+        yield f"disagrees: {name}: {difference}"
+    reasons: dict[str, int] = {}
+    for reason in result.skipped.values():
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, n in reasons.items():
+        yield f"skipped: {n} probes: {reason}"
+    yield f"{len(result.agree)} probes agree, {len(result.disagree)} disagree, {len(result.skipped)} skipped"
+
+
+def _split_of(path: Path) -> tuple:
+    """Runs on the same split follow each other, so that it is loaded once."""
+    config = json.loads(path.read_text(encoding="utf-8"))["config"]
+    return tuple(
+        str(config.get(name, "")) for name in ("dataset", "backbone", "backbone_learning_rate", "protocol", "draw")
+    )
