@@ -19,6 +19,7 @@ N_DATABASE, N_QUERY = 30_000, 10_000  # of the figure's caption, the first ones;
 PERPLEXITIES = (2, 30)  # the paper's, and a usual one
 SPACES = ("qsmi", "dsh", "features")  # codes of 48 bits of two methods, and what they are codes of
 MEASURED = "tsne.json"
+SMALL = 5000  # points; on fewer, threads cost more than they save
 K, N_ANCHORS = 10, 2000  # neighbours, and items that are asked for theirs
 
 
@@ -61,7 +62,8 @@ def embed(
     if len(points) <= 3 * perplexity:
         least = 3 * perplexity
         raise ValueError(f"perplexity {perplexity:g} needs more than {least:g} distinct items, got {len(points)}")
-    fitted = TSNE(perplexity=perplexity, random_state=seed, n_jobs=-1).fit(points.astype(np.float64))
+    n_jobs = -1 if len(points) > SMALL else 1
+    fitted = TSNE(perplexity=perplexity, random_state=seed, n_jobs=n_jobs).fit(points.astype(np.float64))
     queries, query_place = np.unique(query, axis=0, return_inverse=True)
     of_point = {point.tobytes(): index for index, point in enumerate(points)}
     known = np.array([of_point.get(point.tobytes(), -1) for point in queries])
