@@ -25,13 +25,14 @@ class Profile:
     n_way: int = 20  # classes of each of its draws
     draws: int = 20  # of these classes
     large_backbone: str = "squeezenet1_1_keras"  # of the features of both; empty: the data set's own network
+    only_live: bool = False  # whether a reproduction makes the runs of the notebooks' live parts alone
 
 
 _DIGITS = {"pictures": "digits", "backbone": "digits_labels", "clean_backbone": "digits_pixels", "head_epochs": 15}
 _DIGITS |= {"scenes": "digit_pairs", "objects": "digits", "n_way": 5, "draws": 2, "large_backbone": ""}
 
 PROFILES = {
-    "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50, **_DIGITS),
+    "digits": Profile("digits", "digits", seeds=(0, 1), epochs=15, rotation_steps=50, only_live=True, **_DIGITS),
     "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10, draws=2),
     "paper": Profile("paper", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50),
     "gpu": Profile(  # as `paper`, and the comparison of all methods as long

@@ -135,7 +135,7 @@ def _plan(results: Results, only: tuple[str, ...], seeds: tuple[int, ...], fresh
     """What is to be done; what cannot be done here is left out, and said."""
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
-    names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers]
+    names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers and results.makes(name)]
     known = sorted({config.seed for name in names for config in results.grid(name)})
     if unknown := sorted(set(seeds) - set(known)):
         profile = results.profile.name

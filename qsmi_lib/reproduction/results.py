@@ -48,6 +48,10 @@ class Results:
         """Every run of the experiment `name`."""
         return experiment(name).grid(self.profile)
 
+    def makes(self, name: str) -> bool:
+        """Whether a reproduction under this profile makes the runs of the experiment `name`."""
+        return experiment(name).live or not self.profile.only_live
+
     def recorded(self, name: str) -> pd.DataFrame:
         """The rows of the table that belong to the experiment `name`, in the order of its grid."""
         return self.rows(self.grid(name))

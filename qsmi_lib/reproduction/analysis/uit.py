@@ -30,7 +30,7 @@ from qsmi_lib.training import loop
 from qsmi_lib.training.records import SavedCodes
 from qsmi_lib.utils import files, paths
 from qsmi_lib.utils.precision import resolve_precision
-from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.progress import bar, watched
 
 BITS, TABLES = (8, 12, 16, 24), (4, 8, 16)
 CONVENTIONS = ("published", "clean")
@@ -114,7 +114,7 @@ def lsh_tables(results: Results, settings: dict[str, Setting] = SETTINGS) -> dic
     versions = {module: import_module(module).__version__ for module in ("numpy", "skimage", "cv2")}
     made = {"versions": versions, "dataset": results.profile.dataset, "k": K, "settings": {}}
     n_steps = sum(setting.n_seeds for setting in settings.values()) * len(BITS) * len(TABLES)
-    with bar(None, "hash tables", total=n_steps, unit="cell") as progress:
+    with tqdm(desc="hash tables", total=n_steps, unit="cell", disable=not watched()) as progress:
         for title, setting in settings.items():
             split = datasets.load(made["dataset"], protocol=setting.protocol)
             made["settings"][title] = _measured(setting, split, progress)

@@ -71,6 +71,7 @@ EXPERIMENTS = {
         ),
         by=("alpha",),
         figure=sensitivity,
+        live=False,
     ),
     "fig_3_scenes": Experiment(
         "Fig. 3, several labels: weight of the quantization penalty, 48 bits",
@@ -80,5 +81,6 @@ EXPERIMENTS = {
         metrics=("map_11pt", "precision_radius2", "share_one_map_11pt", "share_one_precision_radius2"),
         substitute_for=frozenset({"nus_wide"}),
         figure=sensitivity,
+        live=False,
     ),
 }

@@ -53,6 +53,7 @@ class Experiment:
         figure: what draws its figure; None: it has none. It may give None where something is not recorded.
         rotations: profile -> the runs whose rotations are shown beside it; None: none.
         reads_data: whether the notebook's live part reads pictures, features or codes, which no repository carries.
+        live: whether the notebook's live part needs all runs of the grid; a profile that is `only_live` makes no others.
     """
 
     title: str
@@ -67,3 +68,4 @@ class Experiment:
     figure: Callable[[Shown], Figure | None] | None = None
     rotations: Grid | None = None
     reads_data: bool = False
+    live: bool = True

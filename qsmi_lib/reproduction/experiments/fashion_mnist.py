@@ -49,6 +49,7 @@ EXPERIMENTS = {
         notebook="05",
         grid=table_2_tuned,
         by=("method", "bits"),
+        live=False,
     ),
     "methods": Experiment(
         "Every method, each tuned at 48 bits",
@@ -57,5 +58,6 @@ EXPERIMENTS = {
         by=("bits", "method"),
         figure=compared,
         rotations=rotations,
+        live=False,
     ),
 }

@@ -56,5 +56,6 @@ EXPERIMENTS = {
         grid=table_7_longer,
         by=("epochs", "method"),
         metrics=METRICS,
+        live=False,
     ),
 }

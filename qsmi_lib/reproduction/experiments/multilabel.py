@@ -122,5 +122,6 @@ EXPERIMENTS = {
         grid=csq_heads,
         by=("head", "method", "bits"),
         metrics=CUT,
+        live=False,
     ),
 }

@@ -86,6 +86,7 @@ EXPERIMENTS = {
         metrics=METRICS,
         figure=across_lengths,
         rotations=poster_rotations,
+        live=False,
     ),
     "poster_cifar10": Experiment(
         "Spherical embedding's comparison on CIFAR-10's frozen features",
@@ -95,6 +96,7 @@ EXPERIMENTS = {
         metrics=METRICS,
         figure=across_lengths,
         rotations=poster_cifar10_rotations,
+        live=False,
     ),
     "poster_scenes": Experiment(
         "Spherical embedding's comparison with several labels",
@@ -105,5 +107,6 @@ EXPERIMENTS = {
         substitute_for=frozenset({"nus_wide"}),
         figure=across_lengths,
         rotations=poster_scenes_rotations,
+        live=False,
     ),
 }

@@ -29,5 +29,6 @@ EXPERIMENTS = {
         by=("protocol", "alpha", "bits"),
         metrics=("map_at_10", "map"),
         reads_data=True,
+        live=False,
     ),
 }
