@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where a person looks on, lines with the time left where the output is a file or a pipe."""
+"""Progress of long work: a bar where a person looks on; elsewhere, in a file or a pipe, lines with the time left."""
 
 import os
 import sys

@@ -53,7 +53,8 @@ class Experiment:
         figure: what draws its figure; None: it has none. It may give None where something is not recorded.
         rotations: profile -> the runs whose rotations are shown beside it; None: none.
         reads_data: whether the notebook's live part reads pictures, features or codes, which no repository carries.
-        live: whether the notebook's live part needs all runs of the grid; a profile that is `only_live` makes no others.
+        live: whether the notebook's live part needs all runs of the grid; a profile that is `only_live` makes no
+            others.
     """
 
     title: str
