@@ -44,7 +44,7 @@ def load_artefact(store: Store, name: str) -> Content:
     Raises:
         FileNotFoundError: it is not there; the message says what makes it.
     """
-    path = store.artefact(name)
+    path = store.existing(store.artefact(name))
     if not path.exists():
         raise FileNotFoundError(f"{path} is not there: `qsmi reproduce --profile {store.folder.name}` makes it")
     if path.suffix == ".npz":
@@ -55,9 +55,9 @@ def load_artefact(store: Store, name: str) -> Content:
 
 def is_current(store: Store, name: str, made_by: dict) -> bool:
     """Whether the artefact `name` is there, and made of these runs and settings."""
-    return store.artefact(name).exists() and _notes(store).get(name) == {"format": FORMAT} | made_by
+    return store.existing(store.artefact(name)).exists() and _notes(store).get(name) == {"format": FORMAT} | made_by
 
 
 def _notes(store: Store) -> dict:
-    path = store.artefact(MADE_BY)
+    path = store.existing(store.artefact(MADE_BY))
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

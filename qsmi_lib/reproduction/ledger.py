@@ -1,6 +1,5 @@
 """The ledger: every published number compared with ours, with a verdict; generated from committed records."""
 
-import json
 import math
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction import tables
 from qsmi_lib.reproduction.analysis import causes
+from qsmi_lib.reproduction.artefacts import load_artefact
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.reproduction.results import Results, committed
 from qsmi_lib.reproduction.titles import METRIC_TITLES, setting_title
@@ -87,7 +87,7 @@ def _ours(name: str, results: Results) -> pd.DataFrame:
 
 def _judged(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
     """`rows` with their verdicts, and the causes of what lies outside two standard deviations."""
-    features = json.loads(results.store.artefact(causes.FILE).read_text(encoding="utf-8"))
+    features = load_artefact(results.store, causes.FILE)
     verdicts, clauses = [], []
     for row in rows.to_dict("records"):
         clause = ""

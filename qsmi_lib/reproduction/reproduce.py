@@ -144,10 +144,12 @@ def _plan(results: Results, only: tuple[str, ...], seeds: tuple[int, ...], fresh
     entries = {name: EXPERIMENTS[name] for name in names}
     turned = {name: [] if seeds else results.to_rotate(name) for name in names}
     store, steps = results.store, results.profile.rotation_steps
-    missing = {run_id(c): c for c in chain(*runs.values()) if fresh or not store.record(run_id(c)).exists()}
+    missing = {
+        run_id(c): c for c in chain(*runs.values()) if fresh or not store.existing(store.record(run_id(c))).exists()
+    }
     n_runs = len({run_id(c) for c in chain(*runs.values())}) + sum(map(len, turned.values()))
     for config in chain(*turned.values()):
-        path = rotations.rotation_path(config, store, n_steps=steps)
+        path = store.existing(rotations.rotation_path(config, store, n_steps=steps))
         if fresh or not path.exists():
             missing[path.stem] = config
     lacking = _not_here(missing.values())

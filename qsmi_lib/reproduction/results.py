@@ -98,7 +98,7 @@ def read_runs(store: Store) -> pd.DataFrame:
     ``map_at_10_clean`` over min(R, 10), and so on; what `codes.code_statistics` says of the database's codes;
     `used_precision`, in which the network computed; and the lists `history`, `ap_by_label` and `n_by_label`.
     """
-    files = sorted(store.runs.glob("*.json"))
+    files = store.files(store.runs)
     rows = [row_of(load_record(path)) for path in bar(files, "reading records", unit="record")]
     columns = None if rows else [*RunConfig.__dataclass_fields__, "used_precision", *KEPT]
     return pd.DataFrame(rows, index=[path.stem for path in files], columns=columns)

@@ -62,8 +62,8 @@ def rotate(
         if isinstance(settings[name], bool) or not isinstance(settings[name], int) or settings[name] < 0:
             raise ValueError(f"{name} must be a whole number of at least 0, got {settings[name]!r}")
     path = rotation_path(config, store, **settings)
-    if path.exists() and not fresh:
-        return load_record(path, config)
+    if store.existing(path).exists() and not fresh:
+        return load_record(store.existing(path), config)
     require_commit(store)
     weights = store.trials.model(run_id(config))
     record = runs.run(config, store.trials, fresh=not weights.exists())
@@ -101,7 +101,8 @@ def rotate_all(
 ) -> list[dict]:
     """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
     configs = list(configs)
-    missing = [config for config in configs if fresh or not rotation_path(config, store, n_steps=n_steps).exists()]
+    recorded_already = [store.existing(rotation_path(config, store, n_steps=n_steps)).exists() for config in configs]
+    missing = [config for config, exists in zip(configs, recorded_already, strict=True) if fresh or not exists]
     runs.run_all(missing, store.trials, jobs=jobs, fresh=fresh, title="runs to rotate")
     with workers(jobs, return_as="generator") as parallel:
         made = parallel(delayed(rotate)(config, store, n_steps=n_steps, fresh=fresh) for config in configs)
@@ -149,7 +150,7 @@ def table(configs: Iterable[RunConfig], store: Store, n_steps: int) -> pd.DataFr
 
 def recorded(configs: Iterable[RunConfig], store: Store, n_steps: int) -> list[tuple[RunConfig, dict]]:
     """Those of `configs` after which a rotation is recorded, each with its record."""
-    files = [(config, rotation_path(config, store, n_steps=n_steps)) for config in configs]
+    files = [(config, store.existing(rotation_path(config, store, n_steps=n_steps))) for config in configs]
     return [(config, load_record(path)) for config, path in files if path.exists()]
 
 

@@ -41,7 +41,7 @@ def verify(store: Store, *, every: bool = False) -> Verified:
     Returns:
         `Verified`. What lacks data or weights on this machine, or a probe, is skipped by name.
     """
-    files = sorted(store.runs.glob("*.json")) + sorted(store.rotations.glob("*.json"))
+    files = store.files(store.runs) + store.files(store.rotations)
     chosen = files if every else one_of_each_kind(files)
     result = Verified([], {}, {})
     for path in bar(sorted(chosen, key=_split_of), "replaying probes", unit="probe"):
@@ -75,7 +75,7 @@ def compare(record: dict) -> str:
 def quick_disagreements(results: Results, configs: Iterable[RunConfig]) -> list[str]:
     """Of the recorded runs among `configs`, one of each kind that trained in under a second: what is not repeated."""
     names = dict.fromkeys(run_id(config) for config in configs)
-    files = [path for name in names if (path := results.store.record(name)).exists()]
+    files = [path for name in names if (path := results.store.existing(results.store.record(name))).exists()]
     lines = []
     for path in one_of_each_kind(files):
         record = load_record(path)

@@ -27,14 +27,32 @@ class Store:
 
     Attributes:
         folder: it need not exist yet.
+        committed: another such folder, which is read where `folder` lacks a file, and never written to.
     """
 
     folder: Path
+    committed: Path | None = None
 
     @classmethod
     def of(cls, profile: Profile) -> "Store":
-        """The folder of a profile's results."""
-        return cls(paths.results() / profile.name)
+        """The folder of a profile's results; those of `paper` that the repository carries are read in any case."""
+        folder = paths.results() / profile.name
+        carried = profile.name == paths.COMMITTED.name and folder != paths.COMMITTED
+        return cls(folder, paths.COMMITTED if carried else None)
+
+    def existing(self, path: Path) -> Path:
+        """A file of this store, or, where it is only there, the committed one of the same name."""
+        if self.committed is None or path.exists():
+            return path
+        committed = self.committed / path.relative_to(self.folder)
+        return committed if committed.exists() else path
+
+    def files(self, folder: Path) -> list[Path]:
+        """The JSON files of a folder of this store, and the committed ones that it lacks, by name."""
+        names = {path.name: path for path in folder.glob("*.json")}
+        if self.committed is not None:
+            names = {p.name: p for p in (self.committed / folder.relative_to(self.folder)).glob("*.json")} | names
+        return [names[name] for name in sorted(names)]
 
     def record(self, run: str) -> Path:
         """File of the record of a run."""

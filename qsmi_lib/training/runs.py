@@ -46,8 +46,8 @@ def run(config: RunConfig, store: Store, *, fresh: bool = False) -> dict:
             uncommitted changes.
     """
     path = store.record(run_id(config))
-    if path.exists() and not fresh:
-        return load_record(path, config)
+    if store.existing(path).exists() and not fresh:
+        return load_record(store.existing(path), config)
     require_commit(store)
     path.parent.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training

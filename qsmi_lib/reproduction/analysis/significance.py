@@ -176,7 +176,7 @@ def verdicts(results: Results, bits: int) -> pd.DataFrame:
         A row and a column a method, the highest mean AP first: 1 where the row's method is better than the column's,
         -1 where it is worse, 0 where they differ by no more than noise. Empty where nothing was collected.
     """
-    if not results.store.artefact(artefact_of(bits)).exists():
+    if not results.store.existing(results.store.artefact(artefact_of(bits))).exists():
         return pd.DataFrame(dtype=int)
     arrays = load_ap(results, bits)
     order = arrays["methods"][np.argsort(-arrays["by_seed"].mean(axis=1), kind="stable")]

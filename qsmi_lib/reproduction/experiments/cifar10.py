@@ -55,7 +55,7 @@ def table_9(profile: Profile) -> list[RunConfig]:
 
 def drawn_maps(shown: Shown):
     """Fig. 4 at the paper's perplexity, as notebook 11 shows it, where its maps are made."""
-    if not shown.store.artefact(tsne.MEASURED).exists():
+    if not shown.store.existing(shown.store.artefact(tsne.MEASURED)).exists():
         return None
     titles = {space: METHODS[space].title if space in METHODS else space for space in tsne.SPACES}
     drawn = {f"{title}, perplexity 2": tsne.load_map(shown.store, space, 2) for space, title in titles.items()}
