@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from qsmi_lib.losses import cnnh, csq, likelihood, mihash, pairwise, pgdh, qsmi_variants, triplet, unseen
+from qsmi_lib.losses import cnnh, csq, mihash, pairwise, pgdh, qsmi_variants, triplet
 from qsmi_lib.losses.qsmi import qsmi_objective
 from qsmi_lib.models import heads, projections
 
@@ -122,12 +122,12 @@ METHODS = {
     ),
     "qsmi_u": Method(
         "QSMI+U",
-        unseen.qsmi_u_objective,
+        qsmi_variants.qsmi_u_objective,
         qsmi_alpha,
         "Section 3.4; beta, clusters: Section 4.4; clustered once, by the inputs, which is not stated there",
         _INFORMATION | {"beta": 0.5},
         {"beta": (0.25, 0.5, 1.0)},
-        prepare=unseen.prepare,
+        prepare=qsmi_variants.prepare_qsmi_u,
         prepare_options={
             "n_clusters": 5.0,
             "space": ("inputs",),
@@ -151,7 +151,7 @@ METHODS = {
     ),
     "dch": Method(
         "DCH",
-        likelihood.dch_objective,
+        pairwise.dch_objective,
         0.1,
         "Cao et al., CVPR 2018; gamma: the authors' code; alpha (lambda): DeepHash-pytorch; form: paper's or code's",
         {"gamma": 20.0, "form": ("paper", "code")},
@@ -176,16 +176,16 @@ METHODS = {
     ),
     "hashnet": Method(
         "HashNet",
-        likelihood.hashnet_objective,
+        pairwise.hashnet_objective,
         None,
         "Cao et al., ICCV 2017; sharpness, continuation: the authors' code; class_weight: their advice",
         {"class_weight": by_dataset(10.0, ms_coco=1.0), "sharpness": 10.0},
         {"class_weight": (1.0, 3.0, 10.0), "sharpness": (5.0, 10.0, 20.0)},
-        on_step=likelihood.hashnet_beta,
+        on_step=pairwise.hashnet_beta,
     ),
     "dhn": Method(
         "DHN",
-        likelihood.dhn_objective,
+        pairwise.dhn_objective,
         0.1,
         "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch's number, on this library's scale",
         search={"alpha": (0.01, 0.1, 1.0)},
@@ -227,7 +227,7 @@ METHODS = {
     ),
     "hashgan": Method(
         "HashGAN†",
-        likelihood.hashgan_objective,
+        pairwise.hashgan_objective,
         None,
         "Cao et al., CVPR 2018; sharpness: the authors' code",
         {"sharpness": by_dataset(10.0, nus_wide=5.0)},

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from qsmi_lib import datasets
 from qsmi_lib.models.backbone_networks import DigitsNetwork
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.io import atomic_write
 
 EPOCHS, BATCH = 100, 128
 
@@ -34,7 +34,7 @@ def train(*, labels: bool, seed: int = 0) -> DigitsNetwork:
 def write_both() -> None:
     """Train both and write their weights where `backbones.load` finds them."""
     for name, labels in {"digits_labels": True, "digits_pixels": False}.items():
-        with whole(paths.WEIGHTS / f"{name}.safetensors") as partial:
+        with atomic_write(paths.WEIGHTS / f"{name}.safetensors") as partial:
             save_file(train(labels=labels).state_dict(), partial)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.datasets.images.image_folder import order, read
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.io import atomic_write
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE, N_TRAIN, N_QUERY = 32, 50_000, 10_000
@@ -94,7 +94,7 @@ def _decoded(source: Path, kept: Path) -> tuple[Tensor, Tensor]:
     images, labels = (torch.cat([found[part][k] for part in ("train", "test")]) for k in (0, 1))
     if (digest := checksum(images, labels)) != SHA256:
         raise ValueError(f"{source} does not hold CIFAR-10's pixels: expected SHA-256 {SHA256}, got {digest}; {FETCH}")
-    with whole(kept) as partial:
+    with atomic_write(kept) as partial:
         save_file({"images": images, "labels": labels.to(torch.uint8)}, partial)
     return images, labels
 

@@ -10,7 +10,7 @@ import torch
 
 from qsmi_lib.datasets.base import Part, Split, stratified
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_text
+from qsmi_lib.utils.io import write_text
 
 SHARE_TRAIN, SHARE_QUERY = 10, 10  # one training item in so many trains, one test item in so many asks: Table 5
 

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from qsmi_lib.evaluation import numba_ranking, validation
-from qsmi_lib.evaluation.packing import Scan
-from qsmi_lib.evaluation.relevance import RULES, SHARED, kernel_rule, packed
+from qsmi_lib.evaluation.packing import RULES, SHARED, Scan, kernel_rule, packed
 from qsmi_lib.evaluation.ties import over_orders
 
 CHUNK_BYTES = 64 << 20  # of the histograms at a time, and what is computed from them; queries are taken in chunks

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from numba import get_thread_id, prange
 
-from qsmi_lib.evaluation.packing import Scan
-from qsmi_lib.evaluation.relevance import ANY, EQUAL, Items, Segments
+from qsmi_lib.evaluation.packing import ANY, EQUAL, Items, Scan, Segments
 from qsmi_lib.utils.numba import compiled, in_turn, n_threads
 
 BLOCK = 2048  # items at a time: what is known of them stays in the first-level cache

@@ -11,16 +11,15 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from qsmi_lib.evaluation import relevance
-from qsmi_lib.evaluation.packing import Scan
-from qsmi_lib.evaluation.relevance import Items, Segments
+from qsmi_lib.evaluation import packing
+from qsmi_lib.evaluation.packing import Items, Scan, Segments
 
 PROGRAMS, SHORTEST = 1 << 15, 1 << 12  # enough to keep a device busy; items that are worth a program of their own
 CELLS = 1 << 24  # of the histograms of all parts, 4 bytes each
 SLOTS = 1 << 22  # relevant items at a time, some 40 bytes each with what is computed of them
 COUNTED, PLACED = 1024, 32  # items at a time: by the first kernel, and by the second, which compares all their pairs
 
-EQUAL, ANY = tl.constexpr(relevance.EQUAL), tl.constexpr(relevance.ANY)
+EQUAL, ANY = tl.constexpr(packing.EQUAL), tl.constexpr(packing.ANY)
 
 
 segments = Segments  # there is nothing more to mind

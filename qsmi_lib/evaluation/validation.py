@@ -5,7 +5,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from qsmi_lib.evaluation.relevance import blocks
+from qsmi_lib.evaluation.packing import blocks
 
 LARGEST = (1 << 63) - 1  # a label
 LONGEST = (1 << 16) - 1  # bits of a code, labels of an item: a kernel keeps a distance and a gain in 16 bits each

@@ -1,18 +1,6 @@
 """Losses as pure functions of a batch, with their input checked; the docstring of each is its equation."""
 
-from qsmi_lib.losses import (
-    cnnh,
-    csq,
-    likelihood,
-    mihash,
-    pairwise,
-    pgdh,
-    qsmi,
-    qsmi_variants,
-    similarity,
-    triplet,
-    unseen,
-)
+from qsmi_lib.losses import cnnh, csq, mihash, pairwise, pgdh, qsmi, qsmi_variants, similarity, triplet
 from qsmi_lib.losses.validation import checked
 
 relevance_matrix = checked(similarity.relevance_matrix)
@@ -23,14 +11,14 @@ qsmi_loss = checked(qsmi.qsmi_loss)
 quantization_penalty = checked(qsmi.quantization_penalty)
 qsmi_priors_loss = checked(qsmi_variants.qsmi_priors_loss)
 jaccard_similarity = checked(qsmi_variants.jaccard_similarity)
-qsmi_u_loss = checked(unseen.qsmi_u_loss)
+qsmi_u_loss = checked(qsmi_variants.qsmi_u_loss)
 dsh_loss = checked(pairwise.dsh_loss)
 dpsh_loss = checked(pairwise.dpsh_loss)
-dhn_loss = checked(likelihood.dhn_loss)
-hashnet_loss = checked(likelihood.hashnet_loss)
-hashgan_loss = checked(likelihood.hashgan_loss)
-dch_loss = checked(likelihood.dch_loss)
-dch_code_loss = checked(likelihood.dch_code_loss)
+dhn_loss = checked(pairwise.dhn_loss)
+hashnet_loss = checked(pairwise.hashnet_loss)
+hashgan_loss = checked(pairwise.hashgan_loss)
+dch_loss = checked(pairwise.dch_loss)
+dch_code_loss = checked(pairwise.dch_code_loss)
 mihash_loss = checked(mihash.mihash_loss)
 dnnh_loss = checked(triplet.dnnh_loss)
 spring_loss = checked(triplet.spring_loss)

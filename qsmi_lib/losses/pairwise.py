@@ -1,11 +1,20 @@
-"""Pairwise competitors, in batches as the QSMI paper ran them: unchecked cores, which `qsmi_lib.losses` exports."""
+r"""Losses of pairs: DSH, DPSH, DHN, HashNet, HashGAN and DCH, over all pairs of a batch. Without input checks.
+
+Relevance may be soft: a pair then counts :math:`\\Delta` times as similar and :math:`1 - \\Delta` times as dissimilar.
+DSH and DPSH include the pairs (i, i), the others leave them out. Every log(1 + e^x) is a softplus, which does not
+overflow.
+"""
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from qsmi_lib.losses.qsmi import quantization_penalty
-from qsmi_lib.losses.similarity import relevance_matrix, squared_distance
+from qsmi_lib.losses.similarity import on_sphere, pair_weights, relevance_matrix, squared_distance, weighted_mean
+
+EPS = 1e-3  # added to DCH's distances, so that a dissimilar pair at distance 0 costs a finite amount
 
 
 def dsh_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 1e-5, margin: float | None = None) -> Tensor:
@@ -61,6 +70,165 @@ def dpsh_loss(embeddings: Tensor, relevance: Tensor, *, eta: float = 5.0) -> Ten
     return likelihood + eta * (codes - embeddings).square().sum()
 
 
+def dhn_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1) -> Tensor:
+    r"""Deep Hashing Network (Zhu et al., AAAI 2016).
+
+    .. math::
+        \operatorname*{mean}_{i \ne j} \big[ \log(1 + e^{x_{ij}}) - \Delta_{ij} x_{ij} \big]
+        + \frac{\alpha}{N} \sum_{ik} \log\cosh(|h_{ik}| - 1), \qquad h = \tanh(y), \quad x_{ij} = h_i^T h_j
+
+    The paper sums over pairs and over items; the means, and with them what alpha weighs, are this library's.
+
+    Args:
+        embeddings: (n, bits), floating; network outputs before tanh.
+        relevance: (n, n), bool or floating in [0, 1].
+        alpha: weight of the penalty.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits); relevance of another shape or range.
+    """
+    hashed = embeddings.tanh()
+    similar, dissimilar = pair_weights(relevance, hashed.dtype)
+    inner = hashed @ hashed.T
+    likelihood = weighted_mean(F.softplus(inner) - relevance.to(inner.dtype) * inner, similar + dissimilar)
+    return likelihood + alpha / len(hashed) * _log_cosh(hashed.abs() - 1.0).sum()
+
+
+def hashnet_loss(
+    embeddings: Tensor, relevance: Tensor, *, class_weight: float = 10.0, sharpness: float = 10.0, beta: float = 1.0
+) -> Tensor:
+    r"""HashNet (Cao et al., ICCV 2017): likelihood with a class weight, and a tanh that hardens over the training.
+
+    .. math::
+        \frac{\sum_{i \ne j} C \Delta_{ij} \log(1 + e^{-x_{ij}}) + (1 - \Delta_{ij}) \log(1 + e^{x_{ij}})}
+        {\sum_{i \ne j} C \Delta_{ij} + (1 - \Delta_{ij})}, \qquad
+        h = \tanh(\beta y), \quad x_{ij} = \tfrac{s}{n} h_i^T h_j
+
+    The authors pair two halves of a batch; here all pairs of a batch take part, as in every other method.
+
+    Args:
+        embeddings: (n, bits), floating; network outputs before tanh.
+        relevance: (n, n), bool or floating in [0, 1].
+        class_weight: C, the weight of a similar pair; the authors advise the number of classes.
+        sharpness: s; 10 in the authors' code.
+        beta: of the continuation, see `hashnet_beta`.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits); relevance of another shape or range; a
+            class_weight, sharpness or beta not above 0.
+    """
+    hashed = (beta * embeddings).tanh()
+    similar, dissimilar = pair_weights(relevance, hashed.dtype)
+    inner = sharpness / hashed.shape[1] * hashed @ hashed.T
+    weights = class_weight * similar + dissimilar
+    cost = class_weight * similar * F.softplus(-inner) + dissimilar * F.softplus(inner)
+    return cost.sum() / weights.sum().clamp_min(torch.finfo(cost.dtype).tiny)
+
+
+def hashnet_beta(step: int) -> dict[str, float]:
+    r"""HashNet's continuation :math:`\beta = \sqrt{1 + 0.005\,t}`, t being the step, in whole 200s (authors' code)."""
+    return {"beta": math.sqrt(1.0 + 0.005 * (step // 200 * 200))}
+
+
+def hashgan_loss(embeddings: Tensor, relevance: Tensor, *, sharpness: float = 10.0) -> Tensor:
+    r"""HashGAN's cosine-weighted cross-entropy (Cao et al., CVPR 2018), without its generator.
+
+    .. math::
+        \operatorname*{mean}_{i \ne j} \, w_{ij} \big[ \log(1 + e^{x_{ij}}) - \Delta_{ij} x_{ij} \big], \qquad
+        x_{ij} = s \cos(y_i, y_j), \quad w_{ij} = \tfrac{|S|}{|S_1|} \text{ if similar, else } 1
+
+    with :math:`|S|` pairs in the batch, :math:`|S_1|` of them similar. The pictures that its generator would add are
+    not there.
+
+    Args:
+        embeddings: (n, bits), floating.
+        relevance: (n, n), bool or floating in [0, 1].
+        sharpness: s; the authors' code has 10 for CIFAR-10, 5 for NUS-WIDE.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits); relevance of another shape or range; a
+            sharpness not above 0.
+    """
+    unit = on_sphere(embeddings)
+    similar, dissimilar = pair_weights(relevance, unit.dtype)
+    inner = sharpness * unit @ unit.T
+    pairs = similar + dissimilar
+    return weighted_mean(F.softplus(-inner), similar) + weighted_mean(dissimilar * F.softplus(inner), pairs)
+
+
+def dch_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1, gamma: float = 20.0) -> Tensor:
+    r"""Deep Cauchy Hashing (Cao et al., CVPR 2018), as the paper states it.
+
+    .. math::
+        \operatorname*{mean}_{\text{similar}} \log\Big(1 + \frac{d_{ij}}{\gamma}\Big)
+        + \operatorname*{mean}_{\text{dissimilar}} \log\Big(1 + \frac{\gamma}{d_{ij}}\Big)
+        + \frac{\alpha}{N} \sum_i \log\Big(1 + \frac{d(|y_i|, 1)}{\gamma}\Big), \qquad
+        d(a, b) = \tfrac{n}{2} (1 - \cos(a, b))
+
+    The paper's weights :math:`|S| / |S_1|` and :math:`|S| / |S_0|` turn its sum into these two means. 0.001 is added
+    to the distance of a pair.
+
+    Args:
+        embeddings: (n, bits), floating.
+        relevance: (n, n), bool or floating in [0, 1].
+        alpha: weight of the quantization term, the paper's lambda.
+        gamma: scale of the Cauchy distribution, in bits.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: embeddings that are not finite, empty or not (n, bits); relevance of another shape or range; a
+            gamma not above 0.
+    """
+    unit = on_sphere(embeddings)
+    bits = unit.shape[1]
+    similar, dissimilar = pair_weights(relevance, unit.dtype)
+    distance = 0.5 * bits * (1.0 - unit @ unit.T).clamp_min(0.0) + EPS
+    pairs = weighted_mean((distance / gamma).log1p(), similar) + weighted_mean((gamma / distance).log1p(), dissimilar)
+    to_cube = 0.5 * bits * (1.0 - unit.abs().sum(dim=1) / math.sqrt(bits)).clamp_min(0.0)
+    return pairs + alpha * (to_cube / gamma).log1p().mean()
+
+
+def dch_code_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.0, gamma: float = 20.0) -> Tensor:
+    r"""Deep Cauchy Hashing as the authors' code has it, which is another loss than the paper's.
+
+    .. math::
+        \operatorname*{mean}_{i \ne j} w_{ij} \Big[ \Delta_{ij} \log\Big(1 + \frac{d_{ij}}{\gamma}\Big)
+        + (1 - \Delta_{ij}) \log\Big(1 + \frac{\gamma}{d_{ij}}\Big) \Big]
+        + \alpha \operatorname*{mean}_{ik} (|h_{ik}| - 1)^2, \qquad
+        d_{ij} = \|h_i - h_j\|^2 + 0.001, \quad h = \tanh(y)
+
+    with :math:`w_{ij} = |S| / |S_1|` for similar pairs and 1 for dissimilar ones.
+
+    Args:
+        embeddings: (n, bits), floating; network outputs before tanh.
+        relevance: (n, n), bool or floating in [0, 1].
+        alpha: weight of the quantization term; 0 in the code.
+        gamma: scale of the Cauchy distribution, in units of squared distance.
+
+    Returns:
+        The loss, a scalar.
+
+    Raises:
+        ValueError: as `dch_loss`.
+    """
+    hashed = embeddings.tanh()
+    similar, dissimilar = pair_weights(relevance, hashed.dtype)
+    distance = squared_distance(hashed) + EPS
+    far = weighted_mean(dissimilar * (gamma / distance).log1p(), similar + dissimilar)
+    return weighted_mean((distance / gamma).log1p(), similar) + far + alpha * (hashed.abs() - 1.0).square().mean()
+
+
 def dsh_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options) -> Tensor:
     """`dsh_loss` of the labels' relevance."""
     return dsh_loss(embeddings, relevance_matrix(labels), alpha=alpha, **options)
@@ -69,3 +237,32 @@ def dsh_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options
 def dpsh_objective(embeddings: Tensor, labels: Tensor, *, alpha: float) -> Tensor:
     """`dpsh_loss` of the labels' relevance; `alpha` is its eta."""
     return dpsh_loss(embeddings, relevance_matrix(labels), eta=alpha)
+
+
+def dhn_objective(embeddings: Tensor, labels: Tensor, *, alpha: float) -> Tensor:
+    """`dhn_loss` of the labels' relevance."""
+    return dhn_loss(embeddings, relevance_matrix(labels), alpha=alpha)
+
+
+def hashnet_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
+    """`hashnet_loss` of the labels' relevance."""
+    return hashnet_loss(embeddings, relevance_matrix(labels), **options)
+
+
+def hashgan_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
+    """`hashgan_loss` of the labels' relevance."""
+    return hashgan_loss(embeddings, relevance_matrix(labels), **options)
+
+
+def dch_objective(embeddings: Tensor, labels: Tensor, *, form: str = "paper", **options) -> Tensor:
+    """`dch_loss` (`form` "paper") or `dch_code_loss` ("code") of the labels' relevance."""
+    if form not in ("paper", "code"):
+        raise ValueError(f"form must be 'paper' or 'code', got {form!r}")
+    loss = dch_loss if form == "paper" else dch_code_loss
+    return loss(embeddings, relevance_matrix(labels), **options)
+
+
+def _log_cosh(values: Tensor) -> Tensor:
+    """log cosh x = x + log(1 + exp(-2x)) - log 2, for x of either sign without overflow."""
+    size = values.abs()
+    return size + F.softplus(-2.0 * size) - math.log(2.0)

@@ -14,7 +14,7 @@ from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.models import backbones
 from qsmi_lib.models.weights import checksum
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.io import atomic_write
 from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
 
@@ -123,7 +123,7 @@ def _compute(images: Tensor | Pictures, backbone: nn.Module, path: Path, precisi
 
 def _empty(path: Path, shape: tuple[int, int]) -> np.memmap:
     """A matrix of NaN on disk; its file is there whole or not at all."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         matrix = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
         matrix[:] = np.nan
         matrix.flush()

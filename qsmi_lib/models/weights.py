@@ -1,6 +1,5 @@
 """Weights of any network: read without executing anything, compared with what the network needs, checksummed."""
 
-import hashlib
 import re
 from collections.abc import Container
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import nn
+
+from qsmi_lib.utils import io
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
@@ -48,9 +49,6 @@ def _renamed(name: str, expected: Container[str]) -> str:
 
 
 def checksum(network: nn.Module) -> str:
-    """SHA-256 of the weights and statistics of `network`, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        if not name.endswith("num_batches_tracked"):
-            digest.update(name.encode() + value.detach().cpu().contiguous().float().numpy().tobytes())
-    return digest.hexdigest()
+    """Checksum of the weights and statistics of `network`, as float32 (see `utils.io.checksum`)."""
+    state = network.state_dict()
+    return io.checksum({k: value.float() for k, value in state.items() if not k.endswith("num_batches_tracked")})

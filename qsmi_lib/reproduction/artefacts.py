@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from qsmi_lib.training.records import Store
-from qsmi_lib.utils.files import write_arrays, write_text
+from qsmi_lib.utils.io import write_arrays, write_text
 
 MADE_BY = "made_by.json"  # name of an artefact -> the runs and settings that it is of
 FORMAT = 1

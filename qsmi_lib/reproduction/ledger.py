@@ -15,7 +15,7 @@ from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.reproduction.results import Results, committed
 from qsmi_lib.reproduction.titles import METRIC_TITLES, setting_title
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_text
+from qsmi_lib.utils.io import write_text
 
 WITHIN, EXPLAINED, UNEXPLAINED = "within 2 SD", "explained", "unexplained"
 NOT_COMPARABLE, NOT_RUN = "not comparable", "not run"

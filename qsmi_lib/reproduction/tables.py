@@ -16,7 +16,7 @@ from qsmi_lib.reproduction.results import Results, committed
 from qsmi_lib.reproduction.titles import METRIC_TITLES, setting_title
 from qsmi_lib.training.records import run_id
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_text
+from qsmi_lib.utils.io import write_text
 
 NEAREST = {"map_literature": "map"}  # what the paper quotes from others is compared with the nearest convention
 

@@ -23,7 +23,7 @@ from qsmi_lib.search.uploads import opened
 from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.records import Store, codes_of, run_id
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_arrays
+from qsmi_lib.utils.io import write_arrays
 from qsmi_lib.utils.progress import bar
 
 GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD

@@ -22,7 +22,7 @@ from qsmi_lib.evaluation.neighbors import nearest, nearest_others
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.networks import FashionCNN, HashHead, to_device
 from qsmi_lib.training import loop
-from qsmi_lib.utils import tensor_files
+from qsmi_lib.utils import io
 from qsmi_lib.utils.validation import known
 
 PICTURE = (1, 28, 28)  # what the paper's network takes
@@ -155,13 +155,13 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         tensors = {f"model.{name}": value.contiguous() for name, value in self.model_.state_dict().items()}
         tensors |= {"codes": torch.from_numpy(self.codes_), "labels": torch.from_numpy(self.labels_)}
         parameters = {name: _plain(value) for name, value in self.get_params().items()}
-        tensor_files.write(Path(path), tensors, {"parameters": json.dumps(parameters), "fitted": json.dumps(fitted)})
+        io.write_tensors(Path(path), tensors, {"parameters": json.dumps(parameters), "fitted": json.dumps(fitted)})
 
     @classmethod
     def load(cls, path: Path | str) -> "QSMIHasher":
         """What `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
         try:
-            tensors, header = tensor_files.read(Path(path))
+            tensors, header = io.read_tensors(Path(path))
             hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
             hasher.codes_, hasher.labels_ = tensors.pop("codes").numpy(), tensors.pop("labels").numpy()
             hasher.shape_, hasher.history_ = tuple(fitted["shape"]), fitted["history"]

@@ -14,7 +14,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
-from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.io import atomic_write
 from qsmi_lib.utils.validation import known
 
 
@@ -84,7 +84,7 @@ def batch_size(config: RunConfig) -> int:
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
     """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
-    with whole(Path(path)) as partial:
+    with atomic_write(Path(path)) as partial:
         save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
 
 

@@ -15,7 +15,7 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import Split
 from qsmi_lib.training import splits
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.files import write_arrays, write_text
+from qsmi_lib.utils.io import write_arrays, write_text
 
 FORMAT = 1  # of the records that `save_record` writes
 KEYS = ("config", "metrics", "provenance")  # what a record has at least

@@ -16,15 +16,7 @@ from qsmi_lib.evaluation import evaluate
 from qsmi_lib.training import factory, loop, splits
 from qsmi_lib.training.loop import rounded
 from qsmi_lib.training.provenance import probe_of, provenance, require_commit
-from qsmi_lib.training.records import (
-    Store,
-    fingerprint,
-    load_codes,
-    load_record,
-    run_id,
-    save_codes,
-    save_record,
-)
+from qsmi_lib.training.records import Store, fingerprint, load_codes, load_record, run_id, save_codes, save_record
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.precision import resolve_precision
 from qsmi_lib.utils.progress import bar

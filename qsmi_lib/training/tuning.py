@@ -13,7 +13,7 @@ from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.training import runs
 from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import COMMITTED, Store, run_id
-from qsmi_lib.utils import files
+from qsmi_lib.utils import io
 from qsmi_lib.utils.validation import known
 
 SEED = 0
@@ -94,7 +94,7 @@ def tune(
     made_by = {name: provenances[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
     path = search_path(method, dataset, store, backbone=backbone, bits=bits, seed=seed, epochs=epochs)
-    files.write_text(path, json.dumps(search, indent=1) + "\n")
+    io.write_text(path, json.dumps(search, indent=1) + "\n")
     return search
 
 

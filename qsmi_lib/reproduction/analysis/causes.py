@@ -17,7 +17,7 @@ from qsmi_lib.evaluation.conventions import average_precision_at_k, precision_at
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training import runs
-from qsmi_lib.utils import files
+from qsmi_lib.utils import io
 
 N_QUERY = 1000  # queries, drawn, over which the means are taken
 FILE = "features_allow.json"
@@ -60,7 +60,7 @@ def collect(results: Results, *, fresh: bool = False) -> Path:
     limits = {features: allowed(runs.split_of(run)) for features, run in runs_of.items()}
     made_by = {"made_by": {"scikit-learn": version("scikit-learn"), "n_query": N_QUERY}}
     path = results.store.artefact(FILE)
-    files.write_text(path, json.dumps(made_by | limits, indent=1) + "\n")
+    io.write_text(path, json.dumps(made_by | limits, indent=1) + "\n")
     return path
 
 

@@ -28,7 +28,7 @@ from qsmi_lib.search import lsh
 from qsmi_lib.search.lsh import MISSING, K
 from qsmi_lib.training import loop
 from qsmi_lib.training.records import SavedCodes
-from qsmi_lib.utils import files, paths
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.precision import resolve_precision
 from qsmi_lib.utils.progress import bar, watched
 
@@ -194,7 +194,7 @@ def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
 def _written(made: dict, file: str, results: Results) -> dict:
     """`made`, written as an artefact: a line a list."""
     text = re.sub(r"\[[^\[\]{}]*\]", lambda list_: " ".join(list_.group().split()), json.dumps(made, indent=1))
-    files.write_text(results.store.artefact(file), text + "\n")
+    io.write_text(results.store.artefact(file), text + "\n")
     note_made_by(results.store, file, {"runs": [], "settings": list(made["settings"])})
     return made
 

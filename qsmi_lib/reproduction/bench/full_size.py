@@ -32,7 +32,7 @@ from qsmi_lib.reproduction.bench.full_size_tables import (
 from qsmi_lib.reproduction.bench.measure import machine, save, seconds
 from qsmi_lib.reproduction.bench.synthetic import NOISE, POWER, SHAPES, Shape, generate
 from qsmi_lib.training import loop, runs
-from qsmi_lib.utils import files, paths
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
 from qsmi_lib.utils.validation import known
@@ -98,7 +98,7 @@ def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
         parts.insert(0, SHARE.format(share=share))
     if share < 1 or len(shapes) < len(SHAPES):
         return "\n\n".join(parts) + "\n"
-    files.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
+    io.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
     return save("full_size", *parts)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from qsmi_lib.reproduction.bench.measure import held_megabytes, machine, save, table
 from qsmi_lib.search.indexes import Answers, CodeIndex
-from qsmi_lib.utils import files, paths
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
 
 CPU = torch.device("cpu")
@@ -85,7 +85,7 @@ def indexes(sizes: Sequence[str] = tuple(SIZES)) -> str:
     parts = HOW, machine(CPU, "faiss-cpu", "numpy"), table(headers, shown)
     if tuple(sizes) != tuple(SIZES):
         return "\n\n".join(parts) + "\n"
-    files.write_text(paths.results() / "benchmarks" / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
+    io.write_text(paths.results() / "benchmarks" / "indexes.csv", pd.DataFrame(rows).to_csv(index=False))
     return save("indexes", *parts)
 
 

@@ -13,7 +13,7 @@ from qsmi_lib.reproduction.bench.measure import machine, save, table
 from qsmi_lib.reproduction.grids import COMPARED, TRAINED
 from qsmi_lib.training.factory import build
 from qsmi_lib.training.loop import settings_of_loss
-from qsmi_lib.utils import files, paths
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
 
@@ -86,7 +86,7 @@ def layers(device: torch.device | None = None) -> str:
     methods = (*COMPARED, *(name for name in TRAINED if name not in COMPARED))
     found = summary(measure(methods, device))
     place = machine(device)
-    files.write_text(paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
+    io.write_text(paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
     rows = [
         [METHODS[r["method"]].title, f"{r['update']:.3f}", f"{r['feed_forward']:.3f}", f"{r['overhead']:+.0%}"]
         for r in found.to_dict("records")

@@ -14,7 +14,7 @@ import torch
 from tabulate import tabulate
 
 from qsmi_lib.training import loop
-from qsmi_lib.utils import files, paths
+from qsmi_lib.utils import io, paths
 
 T = TypeVar("T")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux alone has them
@@ -84,5 +84,5 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def save(name: str, *parts: str) -> str:
     """`parts` as paragraphs, written to results/benchmarks and returned."""
     text = "\n\n".join(parts) + "\n"
-    files.write_text(paths.results() / "benchmarks" / f"{name}.md", text)
+    io.write_text(paths.results() / "benchmarks" / f"{name}.md", text)
     return text

@@ -14,7 +14,7 @@ import torch
 from filelock import FileLock
 
 from qsmi_lib.datasets.base import Part, Split
-from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.io import atomic_write
 from qsmi_lib.utils.progress import bar
 
 POWER = 0.9  # of the law of label frequencies
@@ -140,10 +140,10 @@ def _write(shape: Shape, files: dict[str, Path], seed: int, block: int) -> None:
     of_labels, of_directions, of_noise = (np.random.default_rng([seed, stream]) for stream in range(3))
     draw = _single_labels if shape.labels_per_item is None else _label_sets
     labels = draw(shape, of_labels)
-    with whole(files["labels"]) as partial, partial.open("wb") as file:
+    with atomic_write(files["labels"]) as partial, partial.open("wb") as file:
         np.save(file, labels)
     directions = of_directions.standard_normal((shape.n_labels, shape.n_features), np.float32)
-    with whole(files["features"]) as partial:
+    with atomic_write(files["features"]) as partial:
         held = np.lib.format.open_memmap(partial, "w+", np.float32, (shape.n_items, shape.n_features))
         for start in bar(range(0, shape.n_items, block), f"{shape.title}, generated", unit="block"):
             means = _means(labels[start : start + block], directions)

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from qsmi_lib.utils.files import whole
+from qsmi_lib.utils.io import atomic_write
 
 plt.style.use(Path(__file__).with_name("qsmi.mplstyle"))
 
@@ -36,8 +36,8 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     png, pdf = (folder / f"{name}.{kind}" for kind in ("png", "pdf"))
     drawn = BytesIO()
     figure.savefig(drawn, format="png", metadata={"Software": None})
-    with whole(png) as partial:
+    with atomic_write(png) as partial:
         Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(partial, "png", optimize=True)
-    with whole(pdf) as partial:
+    with atomic_write(pdf) as partial:
         figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
     return [png, pdf]

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.metrics import average_precision_score
 
-from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, numba_ranking, relevance, validation
+from qsmi_lib.evaluation import Evaluation, conventions, evaluate, metrics, numba_ranking, packing, validation
 from qsmi_lib.evaluation.ties import harmonic, over_orders
 from qsmi_lib.tests.evaluation import slow_evaluation
 from qsmi_lib.utils import numba
@@ -497,9 +497,9 @@ def test_chunks_change_nothing(monkeypatch, kind, rule):
         ("CHUNK_BYTES", metrics, (1, 64 * 15 * 5)),  # one query at a time, a few
         ("CHUNK_PAIRS", metrics, (1, 24 * 5)),
         ("NOTES_BYTES", numba_ranking, (8 * threads, 40 * threads)),  # one item a segment, five
-        ("ROOM", relevance, (1, 16 * 5)),
+        ("ROOM", packing, (1, 16 * 5)),
         ("TOGETHER", numba_ranking, (1, 2)),
-        ("BLOCK_BYTES", relevance, (1, 200)),
+        ("BLOCK_BYTES", packing, (1, 200)),
     ]:
         for value in values:
             with monkeypatch.context() as patch:
@@ -543,10 +543,10 @@ def test_the_budgets_of_memory_bind():
 
 def test_a_database_too_large_to_keep_is_packed_part_by_part():
     codes = np.broadcast_to(np.ones((1, 1024), np.int8), (10_000_000, 1024))  # 1.3 GB packed, next to nothing here
-    segments = relevance.Segments(codes, np.zeros(10_000_000, np.int8), torch.device("cpu"))
+    segments = packing.Segments(codes, np.zeros(10_000_000, np.int8), torch.device("cpu"))
     first = next(iter(segments))
     assert len(segments) > 1
-    assert 8 * (first.codes.numel() + first.labels.numel()) <= relevance.ROOM
+    assert 8 * (first.codes.numel() + first.labels.numel()) <= packing.ROOM
 
 
 def test_ten_million_equal_terms_keep_twelve_digits():
@@ -623,7 +623,7 @@ def test_calls_from_several_threads():
 @pytest.mark.parametrize("bits", [1, 63, 64, 65, 200])
 def test_packing_in_torch_keeps_distances(bits):
     codes = random_case(bits, bits, "single").database_codes
-    words = relevance.packed(torch.from_numpy(codes), torch.zeros(len(codes), dtype=int), torch.device("cpu")).codes
+    words = packing.packed(torch.from_numpy(codes), torch.zeros(len(codes), dtype=int), torch.device("cpu")).codes
     differing = (words.numpy()[:, :, None] ^ words.numpy()[:, None, :]).view(np.uint8).reshape(-1, *[len(codes)] * 2, 8)
     between = np.unpackbits(differing, axis=3).sum(axis=(0, 3))
     np.testing.assert_array_equal(between, (codes[:, None] != codes).sum(axis=2))
@@ -694,7 +694,7 @@ def test_parts_change_nothing_in_triton(monkeypatch, triton_ranking, kind, rule)
     for name, module, value in [
         ("CHUNK_BYTES", metrics, 1),
         ("SHORTEST", triton_ranking, 40),
-        ("ROOM", relevance, 16 * 50),
+        ("ROOM", packing, 16 * 50),
         ("SLOTS", triton_ranking, 1),
     ]:
         with monkeypatch.context() as patch:

@@ -8,7 +8,7 @@ import torch
 from torch.autograd import gradcheck
 
 from qsmi_lib import losses
-from qsmi_lib.losses import csq, likelihood, triplet
+from qsmi_lib.losses import csq, pairwise, triplet
 from qsmi_lib.losses.similarity import pair_weights
 from qsmi_lib.tests.losses import slow_losses
 from qsmi_lib.tests.losses import slow_methods as slow
@@ -116,7 +116,7 @@ def test_the_classifier_is_its_definition(labels):
     ("step", "beta"), [(0, 1.0), (199, 1.0), (200, math.sqrt(2)), (399, math.sqrt(2)), (10_000, math.sqrt(51))]
 )
 def test_hashnet_hardens_every_200_steps(step, beta):
-    assert likelihood.hashnet_beta(step) == {"beta": equals(beta)}
+    assert pairwise.hashnet_beta(step) == {"beta": equals(beta)}
     assert slow.hashnet_beta(step) == equals(beta)
 
 
@@ -144,7 +144,7 @@ def test_the_spring_objective_is_the_loss_that_its_form_names(form):
 @pytest.mark.parametrize(("form", "loss"), [("paper", losses.dch_loss), ("code", losses.dch_code_loss)])
 def test_the_dch_objective_is_the_loss_that_its_form_names(form, loss):
     embeddings, settings = random_embeddings(5), {"alpha": 0.3, "gamma": 5.0}
-    chosen = likelihood.dch_objective(embeddings, LABELS["multi-hot"], form=form, **settings)
+    chosen = pairwise.dch_objective(embeddings, LABELS["multi-hot"], form=form, **settings)
     assert chosen.item() == loss(embeddings, RELEVANCE["multi-hot"], **settings).item()
 
 

@@ -13,7 +13,7 @@ from qsmi_lib.reproduction.analysis import significance
 from qsmi_lib.reproduction.analysis.significance import collect, holm, load, moderated, paired
 from qsmi_lib.training import runs
 from qsmi_lib.training.runs import codes_of
-from qsmi_lib.utils.files import write_arrays
+from qsmi_lib.utils.io import write_arrays
 
 PROFILE = "toy"
 CONFIGS = [
