@@ -7,7 +7,7 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
 from qsmi_lib.methods import METHODS, Default
 from qsmi_lib.models.networks import HEADS
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, whole_number
 
 OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
 OF_TRAINING |= {"schedule", "augmentation", "memory"}
@@ -80,7 +80,6 @@ def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) 
     value = settings.pop(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    least = COUNTS.get(name)
-    if value is not None and least is not None and not (value >= least and float(value).is_integer()):
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value:g}")
+    if value is not None and name in COUNTS:
+        whole_number(name, int(value) if float(value).is_integer() else value, COUNTS[name])
     return value

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from qsmi_lib.datasets.protocols import FULL
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, non_negative_number, positive_number, whole_number
 
 SCHEDULES = ("constant", "cosine")  # of the learning rate over the epochs; cosine: along half a period, towards 0
 AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `augmentation`
@@ -49,18 +49,10 @@ class RunConfig:
 
     def __post_init__(self):
         for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0, "memory": 0}.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
         for name in ("learning_rate", "alpha", "backbone_learning_rate"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
-            object.__setattr__(self, name, float(value))  # 0 and 0.0 are one setting and must give one id
-        for name, value in self.options.items():
-            if isinstance(value, int | float) and not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
-        options = {k: float(v) if isinstance(v, int | float) else v for k, v in self.options.items()}
+            object.__setattr__(self, name, non_negative_number(name, getattr(self, name)))  # 0 and 0.0 must give one id
+        options = {k: positive_number(k, v) if isinstance(v, int | float) else v for k, v in self.options.items()}
         object.__setattr__(self, "options", options)
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
         known("schedule", dict.fromkeys(SCHEDULES), self.schedule)

@@ -8,6 +8,8 @@ undefined is nan: `numpy.nanmean` over queries then skips the query, and `numpy.
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qsmi_lib.utils.validation import whole_number
+
 DENOMINATORS = ("R", "min(R, k)", "hits", "k")
 
 
@@ -32,9 +34,7 @@ def average_precision_at_k(relevant: ArrayLike, k: int | None = None, *, denomin
         nan where D is 0; D = k never is, and a query without hits then scores 0.
     """
     relevant = _ranked(relevant)
-    k = len(relevant) if k is None else k
-    if not 1 <= k <= len(relevant):
-        raise ValueError(f"k must lie between 1 and the {len(relevant)} ranked items, got {k}")
+    k = len(relevant) if k is None else whole_number("k", k, 1, len(relevant))
     if denominator not in DENOMINATORS:
         raise ValueError(f"denominator must be one of {DENOMINATORS}, got {denominator!r}")
     everything, hits = relevant.sum(), relevant[:k].sum()

@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from qsmi_lib.evaluation.packing import blocks
+from qsmi_lib.utils.validation import whole_number
 
 LARGEST = (1 << 63) - 1  # a label
 LONGEST = (1 << 16) - 1  # bits of a code, labels of an item: a kernel keeps a distance and a gain in 16 bits each
@@ -49,10 +50,7 @@ def labels(name: str, values: Tensor | ArrayLike, n: int, device: torch.device) 
 def cutoffs(k: int | list[int] | None, n_database: int) -> np.ndarray:
     """`k` as an ascending int64 array."""
     ks = [] if k is None else [k] if np.ndim(k) == 0 else list(k)
-    for value in ks:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= n_database:
-            raise ValueError(f"k must be whole numbers between 1 and the {n_database} database items, got {value!r}")
-    return np.array(sorted(set(ks)), np.int64)
+    return np.array(sorted({whole_number("k", value, 1, n_database) for value in ks}), np.int64)
 
 
 def _array(name: str, values: Tensor | ArrayLike, device: torch.device) -> np.ndarray | Tensor:

@@ -3,10 +3,11 @@
 import functools
 import inspect
 from collections.abc import Callable
-from numbers import Real
 
 import torch
 from torch import Tensor
+
+from qsmi_lib.utils.validation import non_negative_number, positive_number, whole_number
 
 POSITIVE = {"balance", "beta", "class_weight", "epsilon", "eps", "gamma", "information_needs", "margin", "n_bins"} | {
     "sharpness",
@@ -85,24 +86,6 @@ def check_decisions(decisions: Tensor, shape: tuple[int, int]) -> None:
     check_signs("decisions", decisions, (len(decisions), *shape))
 
 
-def check_count(name: str, value: int) -> None:
-    """Raise ValueError unless `value` is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raise ValueError unless `value` is a finite number above zero."""
-    if not isinstance(value, Real) or not 0 < value < float("inf"):
-        raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
-
-
-def check_weight(name: str, value: float) -> None:
-    """Raise ValueError unless `value` is a finite number of at least zero."""
-    if not isinstance(value, Real) or not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
-
-
 def check_similarity(similarity: str) -> None:
     """Raise ValueError unless `similarity` names a known similarity."""
     if similarity not in ("cosine", "gaussian"):
@@ -143,11 +126,11 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             elif value is None and signature.parameters[name].default is None:
                 pass  # the loss chooses
             elif name in COUNTS:
-                check_count(name, value)
+                whole_number(name, value, 1)
             elif name in POSITIVE:
-                check_positive(name, value)
+                positive_number(name, value)
             elif name in WEIGHTS:
-                check_weight(name, value)
+                non_negative_number(name, value)
         if {"labels", "n_classes"} <= signature.parameters.keys():
             check_classes(given["labels"], given.get("n_classes"))
         if shape is not None and given["embeddings"].dtype in HALF:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.validation import whole_number
 
 STARTS = ("itq", "identity")
 
@@ -90,8 +91,7 @@ def search(
         )
     if not (np.isfinite(query).all() and np.isfinite(database).all()):
         raise ValueError("embeddings must be finite, got NaN or infinite values")
-    if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 0:
-        raise ValueError(f"n_steps must be a whole number of at least 0, got {n_steps!r}")
+    whole_number("n_steps", n_steps, 0)
 
     def score(asked: np.ndarray, searched: np.ndarray) -> float:
         codes = (np.where(part >= 0, 1, -1).astype(np.int8) for part in (asked, searched))

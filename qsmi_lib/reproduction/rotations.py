@@ -20,7 +20,7 @@ from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import Store, by_any_label, load_record, run_id, save_record
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, whole_number
 
 N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
 WHOLE = {"held_out": FULL, "reduced_held_out": "reduced"}  # protocol of the search -> protocol of the scores
@@ -59,8 +59,7 @@ def rotate(
     known("start", dict.fromkeys(STARTS), start)
     settings = {"start": start, "n_steps": n_steps, "seed": seed}
     for name in ("n_steps", "seed"):
-        if isinstance(settings[name], bool) or not isinstance(settings[name], int) or settings[name] < 0:
-            raise ValueError(f"{name} must be a whole number of at least 0, got {settings[name]!r}")
+        whole_number(name, settings[name], 0)
     path = rotation_path(config, store, **settings)
     if store.existing(path).exists() and not fresh:
         return load_record(store.existing(path), config)

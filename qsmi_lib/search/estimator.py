@@ -1,7 +1,6 @@
 """QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, neighbours."""
 
 import json
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models.networks import FashionCNN, HashHead, to_device
 from qsmi_lib.training import loop
 from qsmi_lib.utils import io
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, whole_number
 
 PICTURE = (1, 28, 28)  # what the paper's network takes
 METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss and not (entry.prepare or entry.head)}
@@ -123,8 +122,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_is_fitted(self)
         own = X is None
         most = len(self.codes_) - own
-        if isinstance(n_neighbors, bool) or not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors <= most:
-            raise ValueError(f"n_neighbors must be a whole number from 1 to {most}, got {n_neighbors!r}")
+        whole_number("n_neighbors", n_neighbors, 1, most)
         asked = self.codes_ if own else self.transform(X)
         indices = nearest_others(asked, n_neighbors) if own else nearest(asked, self.codes_, n_neighbors)
         if not return_distance:
@@ -192,8 +190,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def _config(self) -> RunConfig:
         """The parameters as the training loop takes them; a ValueError says which one is out of its range."""
         known("method of pairs", METHODS_OF_PAIRS, self.method)
-        if isinstance(self.hidden, bool) or not isinstance(self.hidden, Integral) or self.hidden < 1:
-            raise ValueError(f"hidden must be a whole number of at least 1, got {self.hidden!r}")
+        whole_number("hidden", self.hidden, 1)
         own = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate")}
         own |= {} if self.alpha is None else {"alpha": _plain(self.alpha)}
         seed = _plain(self.random_state)

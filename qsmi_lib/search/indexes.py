@@ -1,13 +1,12 @@
 """Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
 
 import inspect
-import numbers
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, whole_number
 
 OUTSIDE = -1  # in place of an item that an approximate index does not find
 
@@ -49,8 +48,8 @@ class CodeIndex:
         allowed = dict.fromkeys([*inspect.getfullargspec(make).kwonlyargs, *tune])
         for name in settings:
             known(f"setting of {kind}", allowed, name)
-        own = {name: _whole(name, settings.pop(name, default), 0) for name, (_, default) in tune.items()}
-        build = {name: _whole(name, value, 1) for name, value in settings.items()}
+        own = {name: whole_number(name, settings.pop(name, default), 0) for name, (_, default) in tune.items()}
+        build = {name: whole_number(name, value, 1) for name, value in settings.items()}
         self._index = make(8 * -(-self.bits // 8), self.bits, **build)
         self._index.add(octets(codes))
         self.tuned(**own)
@@ -65,7 +64,7 @@ class CodeIndex:
         tune = KINDS[self.kind].tune
         for name, value in settings.items():
             change, _ = known(f"setting of a search by {self.kind}", tune, name)
-            change(self._index, _whole(name, value, 0))
+            change(self._index, whole_number(name, value, 0))
         return self
 
     def search(self, codes: np.ndarray, k: int = 10) -> Answers:
@@ -73,7 +72,7 @@ class CodeIndex:
         codes = _checked(codes, "query codes")
         if codes.shape[1] != self.bits:
             raise ValueError(f"query codes must have {self.bits} bits as the database has, got {codes.shape[1]}")
-        if _whole("k", k, 1) > self.n_items:
+        if whole_number("k", k, 1) > self.n_items:
             raise ValueError(f"k must be from 1 to {self.n_items}, the items of the database, got {k}")
         distances, items = self._index.search(octets(codes), int(k))
         lost = items < 0
@@ -83,12 +82,6 @@ class CodeIndex:
 def octets(codes: np.ndarray) -> np.ndarray:
     """Codes (n, bits) of -1 and +1 as faiss reads them: uint8 (n, ceil(bits / 8)), the first bit the lowest."""
     return np.packbits(codes > 0, axis=1, bitorder="little")
-
-
-def _whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return int(value)
 
 
 def _checked(codes: np.ndarray, name: str) -> np.ndarray:
@@ -113,7 +106,7 @@ def _flat(width: int, bits: int):
 
 
 def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40):
-    neighbours = _whole("neighbours", neighbours, 2)  # with one faiss ends the whole process
+    neighbours = whole_number("neighbours", neighbours, 2)  # with one faiss ends the whole process
     index = _faiss().IndexBinaryHNSW(width, neighbours)
     index.hnsw.efConstruction = effort
     return index

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qsmi_lib.utils.validation import whole_number
+
 TIES = ("index", "table")
 K = 10  # items of an answer, and ranks that `lsh_scores.ap_at_10` looks at
 MISSING = -1  # stands where an answer is too short
@@ -48,7 +50,7 @@ class HashTables:
     def __init__(self, database: ArrayLike, bits: int, tables: int, seed: int = 0):
         database = _features("database", database)
         for name, value, least in (("bits", bits, 1), ("tables", tables, 1), ("seed", seed, 0)):
-            _whole(name, value, least)
+            whole_number(name, value, least)
         if bits > 64:
             raise ValueError(f"bits must be at most 64, got {bits}")
         if not len(database):
@@ -109,7 +111,7 @@ class HashTables:
         Raises:
             ValueError: queries of another shape, complex or not finite; k below 1; an unknown rule for ties.
         """
-        _whole("k", k, 1)
+        whole_number("k", k, 1)
         if ties not in TIES:
             raise ValueError(f"ties must be one of {TIES}, got {ties!r}")
         keys, n = self.keys(queries), self.database_keys.shape[1]
@@ -211,13 +213,6 @@ def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite: NaN and infinity have no side of a plane")
     return values
-
-
-def _whole(name: str, value: int, least: int) -> int:
-    """`value`, checked: a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    return value
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
 from qsmi_lib.utils.io import atomic_write
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, whole_number
 
 
 def build(
@@ -46,8 +46,7 @@ def build(
     """
     data = named(dataset)
     entry = known("method", METHODS, method)
-    if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
-        raise ValueError(f"bits must be a whole number of at least 1, got {bits!r}")
+    whole_number("bits", bits, 1)
     if not backbone and dataset not in NETWORKS:
         raise ValueError(f"{dataset} has no network of its own: name a backbone, one of {', '.join(BACKBONES)}")
     n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
