@@ -1,4 +1,4 @@
-"""Codes: the sign of embeddings, 64 bits of it to a word, and statistics of their bits."""
+"""Binary codes: signs of embeddings, packing into 64-bit words, and statistics of bits."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def binarize(embeddings: Tensor | np.ndarray) -> Tensor:
-    r"""Codes :math:`b = \mathrm{sign}(y)` with :math:`\mathrm{sign}(0) = +1`: never a third value.
+    r"""Codes :math:`b = \mathrm{sign}(y)` with :math:`\mathrm{sign}(0) = +1`, so that there is no third value.
 
     Args:
         embeddings: (n, bits), floating.
@@ -15,7 +15,7 @@ def binarize(embeddings: Tensor | np.ndarray) -> Tensor:
         int8 (n, bits), -1 and +1.
 
     Raises:
-        ValueError: embeddings with NaN, whose sign is undefined, or with no bits.
+        ValueError: embeddings that are NaN, not (n, bits), or without bits.
     """
     embeddings = torch.as_tensor(embeddings)
     if embeddings.ndim != 2 or embeddings.shape[1] == 0:
@@ -26,15 +26,15 @@ def binarize(embeddings: Tensor | np.ndarray) -> Tensor:
 
 
 def pack(codes: np.ndarray) -> np.ndarray:
-    """Codes (n, bits) of -1 and +1 as uint64 words (n, ceil(bits / 64)); the padding bits are 0 in all of them."""
+    """Codes (n, bits) of -1 and +1 as uint64 words (n, ceil(bits / 64)); padding bits are 0."""
     octets = np.packbits(codes > 0, axis=1)
-    words = np.zeros((len(codes), -(-codes.shape[1] // 64) * 8), np.uint8)
-    words[:, : octets.shape[1]] = octets
-    return words.view(np.uint64)
+    padded = np.zeros((len(codes), -(-codes.shape[1] // 64) * 8), np.uint8)
+    padded[:, : octets.shape[1]] = octets
+    return padded.view(np.uint64)
 
 
 def unpack(words: np.ndarray, bits: int) -> np.ndarray:
-    """The int8 codes (n, bits) that `pack` made `words` of."""
+    """The int8 codes (n, bits) of `words`, the inverse of `pack`."""
     return np.unpackbits(words.view(np.uint8), axis=1, count=bits).astype(np.int8) * 2 - 1
 
 
@@ -45,8 +45,8 @@ def code_statistics(codes: np.ndarray) -> dict[str, float | int | list[float]]:
         codes: (n, bits) of -1 and +1.
 
     Returns:
-        `bit_mean`: the mean of each bit, 0 where it is balanced; `bit_entropy`: the mean entropy of a bit, at most 1;
-        `code_entropy`: the entropy of the code as a whole, in bits; `n_distinct`: how many different codes there are.
+        `bit_mean`: mean of each bit, 0 if it is balanced; `bit_entropy`: mean entropy of a bit, at most 1;
+        `code_entropy`: entropy of the codes, in bits; `n_distinct`: number of different codes.
     """
     mean = codes.mean(axis=0, dtype=np.float64)
     counts = np.unique(pack(codes), axis=0, return_counts=True)[1]
@@ -60,5 +60,5 @@ def code_statistics(codes: np.ndarray) -> dict[str, float | int | list[float]]:
 
 def entropy(shares: np.ndarray) -> float:
     """Entropy in bits of `shares`, which sum to 1; 0 log 0 is 0."""
-    kept = shares[shares > 0]
-    return float(abs((kept * np.log2(kept)).sum()))
+    positive = shares[shares > 0]
+    return float(abs((positive * np.log2(positive)).sum()))

@@ -1,4 +1,4 @@
-"""One evaluator for every method: exact on ties, explicit about each convention."""
+"""`evaluate` scores the codes of every method: exact on ties, each convention stated."""
 
 from qsmi_lib.evaluation.metrics import Evaluation, evaluate
 

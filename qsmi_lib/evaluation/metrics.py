@@ -1,7 +1,8 @@
-"""`evaluate`: every number of this project, from codes and labels."""
+"""`evaluate`: every score of this project, from codes and labels."""
 
 import dataclasses
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -11,44 +12,75 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from qsmi_lib.evaluation import numba_ranking, validation
-from qsmi_lib.evaluation.packing import RULES, SHARED, Scan, kernel_rule, packed
+from qsmi_lib.evaluation.packing import RELEVANCE, SHARED, Scan, kernel_rule, packed
 from qsmi_lib.evaluation.ties import over_orders
 
-CHUNK_BYTES = 64 << 20  # of the histograms at a time, and what is computed from them; queries are taken in chunks
-CHUNK_PAIRS = 1 << 32  # of a query and an item at a time: a few seconds, after which an interrupt is heard
+# Limits of a chunk of queries
+CHUNK_BYTES = 64 << 20  # bytes of the histograms and what is computed from them
+CHUNK_PAIRS = 1 << 32  # pairs of a query and an item: a few seconds, which an interrupt may have to wait
+
+# Definitions, and the convention of each score and option in one sentence: documents print them.
+DEFINITIONS = """Scores of a Hamming ranking. Means are over the queries that have something relevant, in float64.
+
+g is the gain of an item for a query. With `relevance="share-one"` it is 1 for relevant items and 0 for the others. With
+"fraction" it is the fraction of the query's labels that the item has; even the ideal order then scores below 1. The
+precision at rank r is the sum of the first r gains over r, the recall is their share of all gains, and
+AP is $\\sum_r g_r P(r) / \\sum_r g_r$."""
+RULES = {
+    "map_11pt": "mean of the precision at the recalls nearest to 0, 0.1, ... 1 (the authors' rule, Eq. 22); of two "
+    "equally near recalls the lower counts, of equal recalls the first rank; ties in database order.",
+    "map": "mean AP over the whole ranking; ties by the option `ties`.",
+    "map_expected": "mean AP over all orders of tied items.",
+    "map_optimistic": "mean AP of the best order of tied items.",
+    "map_pessimistic": "mean AP of the worst order of tied items.",
+    "map_at_k": "{k: mean AP over the first k ranks with the denominator min(R, k)}, where R counts the items with a "
+    "gain above 0; ties in database order.",
+    "map_at_k_hits": "{k: mean AP over the first k ranks with the sum of their gains as denominator}; a query without "
+    "gains there counts 0; ties in database order.",
+    "precision_at_k": "{k: precision at rank k}; ties in database order.",
+    "recall_at_k": "{k: recall at rank k}; ties in database order.",
+    "precision_radius2": "precision among the items within Hamming distance 2; an empty ball counts 0.",
+    "empty_radius2": "share of the queries with no item within Hamming distance 2.",
+    "precision_at_recall": "(11,); the precisions whose mean is `map_11pt`; ties in database order.",
+    "precision_recall_by_radius": "(bits + 1, 2); precision and recall of all query-item pairs within each Hamming "
+    "distance; precision is 0 if there are no pairs.",
+    "share_by_distance": "(bits + 1, 2); normalised histograms of the distances of relevant pairs, weighted by gain, "
+    "and of the other pairs; a column sums to 1, or is 0 if there are no such pairs.",
+    "ap": "(n_query,); AP of each query, ties by the option `ties`; nan if nothing is relevant.",
+    "n_without_relevant": "number of queries with nothing relevant in the database; they are left out of all means.",
+}
+OPTION_RULES = {
+    "k": "one or several ranks between 1 and n_database for the fields `..._at_k`.",
+    "relevance": '"share-one": equal labels, or at least one shared label; "fraction": the fraction of the labels of '
+    "the query that an item has.",
+    "ties": '"index" ranks equal distances in database order; "expected" makes `ap` and `map` the mean over all orders '
+    "of tied items, and changes no other field.",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    r"""Scores of a Hamming ranking. Means are over the queries that have something relevant, in float64.
+    """Scores of a Hamming ranking, float64: means over the queries that have something relevant.
 
-    Below, g is an item's gain: 1 or 0 under "share-one", the share of the query's labels that it carries under
-    "fraction" (there even the ideal order scores below 1). Precision at rank r is the sum of the first r gains over r,
-    recall their share of all gains; AP is :math:`\sum_r g_r P(r) / \sum_r g_r`.
+    `DEFINITIONS` and `RULES` of this module state how precision, recall, AP and each field are defined.
 
     Attributes:
-        map_11pt: mean over the recall levels 0, 0.1, ... 1 of the precision at the recall nearest to the level, at the
-            first such rank, the lower recall where two are as near (the authors' rule, Eq. 22); ties in database
-            order.
-        map: mean AP over the whole ranking; equal distances by `ties`.
-        map_expected: mean AP over all orders of tied items.
-        map_optimistic: mean AP of the best order inside ties.
-        map_pessimistic: mean AP of the worst order inside ties.
-        map_at_k: {k: the AP sum over k ranks, over min(R, k)}, R counting the items with a gain above 0; ties in
-            database order.
-        map_at_k_hits: {k: the same sum over the gains in the top k}; a query without any counts 0; ties in database
-            order.
-        precision_at_k: {k: precision at rank k}; ties in database order.
-        recall_at_k: {k: recall at rank k}; ties in database order.
-        precision_radius2: precision among the items within Hamming distance 2; an empty ball counts 0.
-        empty_radius2: share of the queries with nothing within distance 2.
-        precision_at_recall: (11,), what `map_11pt` is the mean of; ties in database order.
-        precision_recall_by_radius: (bits + 1, 2); precision and recall of all query-item pairs within each radius
-            taken together; precision is 0 where there are none.
-        share_by_distance: (bits + 1, 2); how the relevant query-item pairs (weighted by gain) and the other ones are
-            spread over the distances 0, 1, ... bits: each column sums to 1, or is 0 where there are no such pairs.
-        ap: (n_query,), AP of each query by `ties`; nan where nothing is relevant.
-        n_without_relevant: queries with nothing relevant in the database; they are in no mean.
+        map_11pt: 11-point mAP, the paper's headline score.
+        map: mAP over the whole ranking.
+        map_expected: mAP, the mean over all orders of tied items.
+        map_optimistic: mAP of the best order of tied items.
+        map_pessimistic: mAP of the worst order of tied items.
+        map_at_k: k -> mAP over the first k ranks, divided by min(R, k).
+        map_at_k_hits: k -> mAP over the first k ranks, divided by the relevant items among them.
+        precision_at_k: k -> precision at rank k.
+        recall_at_k: k -> recall at rank k.
+        precision_radius2: precision within Hamming distance 2; an empty ball counts 0.
+        empty_radius2: share of the queries with an empty ball of radius 2.
+        precision_at_recall: (11,), precision at recall 0, 0.1, ... 1.
+        precision_recall_by_radius: (bits + 1, 2), precision and recall within each Hamming distance.
+        share_by_distance: (bits + 1, 2), normalised histograms of the distances of relevant and of other pairs.
+        ap: (n_query,), AP of each query; nan if nothing is relevant.
+        n_without_relevant: number of queries with nothing relevant, which are left out of the means.
     """
 
     map_11pt: float
@@ -69,14 +101,8 @@ class Evaluation:
     n_without_relevant: int
 
     def to_record(self) -> dict:
-        """The scores as JSON holds them, but for `ap`, which is as long as there are queries."""
-        values = dataclasses.asdict(self)
-        del values["ap"]
-        return {
-            name: value.tolist() if isinstance(value, np.ndarray) else {str(k): v for k, v in value.items()}
-            if isinstance(value, dict) else value
-            for name, value in values.items()
-        }  # fmt: skip
+        """The scores as JSON values, without `ap`, which has a value per query."""
+        return {name: _as_json(value) for name, value in dataclasses.asdict(self).items() if name != "ap"}
 
 
 def evaluate(
@@ -85,37 +111,39 @@ def evaluate(
     query_labels: Tensor | ArrayLike,
     database_labels: Tensor | ArrayLike,
     *,
-    k: int | list[int] | None = None,
+    k: int | Sequence[int] | None = None,
     relevance: str = "share-one",
     ties: str = "index",
     device: torch.device | str | None = None,
 ) -> Evaluation:
     """Score the Hamming ranking of the database for every query.
 
-    Nothing is sorted, and what is held beyond the inputs stays below 500 MB at any number of queries, items and bits
-    (under "fraction" more, where queries have thousands of labels and codes thousands of bits).
+    The ranking is computed without sorting. Memory beyond the inputs stays below 500 MB for any number of queries,
+    items and bits (more with "fraction" if queries have thousands of labels and codes thousands of bits).
 
     Args:
         query_codes: (n_query, bits) of -1 and +1, at least one query and one bit.
         database_codes: (n_database, bits) of -1 and +1, at least one item.
         query_labels: int (n_query,), or multi-hot (n_query, c) of 0 and 1.
-        database_labels: int (n_database,), or multi-hot (n_database, c), as the queries' labels.
-        k: one or several cut-offs between 1 and n_database for the fields `..._at_k`.
-        relevance: "share-one" (equal labels, or at least one shared) or "fraction" (see `Evaluation`).
+        database_labels: int (n_database,), or multi-hot (n_database, c), as `query_labels`.
+        k: one or several ranks between 1 and n_database for the fields `..._at_k`.
+        relevance: "share-one" (equal labels, or at least one shared label) or "fraction" (the fraction of the labels
+            of the query that an item has).
         ties: "index" ranks equal distances in database order; "expected" makes `ap` and `map` the mean over all
-            orders of tied items. The other fields do not change.
-        device: where the ranking is computed; None is where `query_codes` lie. On a CUDA device all of it stays there,
-            ties included; for any other device, and without Triton, the CPU does it.
+            orders of tied items, and changes no other field.
+        device: where the ranking is computed; None is the device of `query_codes`. A CUDA device needs Triton; all
+            other devices, and CUDA without Triton, use the CPU.
 
     Returns:
-        `Evaluation`, NumPy float64.
+        The scores, NumPy float64.
 
     Raises:
-        ValueError: codes with other values than -1 and +1 or of other lengths, labels of another number or kind, an
-            unknown rule or device, k out of range, more than 65,535 bits or labels, or no query with anything relevant.
+        ValueError: codes with values other than -1 and +1 or of different lengths, labels of another number or kind,
+            an unknown option or device, k out of range, more than 65,535 bits or labels, or nothing relevant to any
+            query.
     """
-    if relevance not in RULES:
-        raise ValueError(f"relevance must be one of {RULES}, got {relevance!r}")
+    if relevance not in RELEVANCE:
+        raise ValueError(f"relevance must be one of {RELEVANCE}, got {relevance!r}")
     if ties not in ("index", "expected"):
         raise ValueError(f"ties must be 'index' or 'expected', got {ties!r}")
     if device is None:
@@ -125,22 +153,23 @@ def evaluate(
     database_codes = validation.codes("database_codes", database_codes, device)
     n_query, bits = query_codes.shape
     if database_codes.shape[1] != bits:
-        raise ValueError(f"codes must be of one length, got {bits} and {database_codes.shape[1]} bits")
+        raise ValueError(f"codes must have the same number of bits, got {bits} and {database_codes.shape[1]}")
     query_labels = validation.labels("query_labels", query_labels, n_query, device)
     database_labels = validation.labels("database_labels", database_labels, len(database_codes), device)
     if query_labels.shape[1:] != database_labels.shape[1:]:
         shapes = f"{tuple(query_labels.shape)} and {tuple(database_labels.shape)}"
-        raise ValueError(f"labels must be of one kind, got shapes {shapes}")
+        raise ValueError(f"query and database labels must be of one kind, got shapes {shapes}")
     ks = validation.cutoffs(k, len(database_codes))
 
     rule = kernel_rule(relevance, query_labels.ndim == 2)
-    unit = query_labels.sum(axis=1).clip(min=1) if rule == SHARED else np.ones(n_query, np.int64)
+    unit = query_labels.sum(1).clip(min=1) if rule == SHARED else np.ones(n_query, np.int64)
     n_gain = 1 + int(unit.max())
     unit = torch.as_tensor(unit, dtype=torch.float64, device=device)
     database = kernels.segments(database_codes, database_labels, device)
     rows = CHUNK_BYTES // (64 * ((bits + 1) * (1 + n_gain) + len(ks)))
     rows = max(1, min(rows, CHUNK_PAIRS // len(database_codes)))
-    ap, sums = np.full(n_query, np.nan), {}
+    ap = np.full(n_query, np.nan)
+    sums: dict[str, np.ndarray] = {}
     for first in range(0, n_query, rows):
         chunk = slice(first, first + rows)
         scan = kernels.scan(packed(query_codes[chunk], query_labels[chunk], device), database, rule, bits, n_gain, ks)
@@ -155,35 +184,35 @@ def evaluate(
 
 
 def _kernels(device: torch.device | str) -> tuple[ModuleType, torch.device]:
-    """What ranks on `device`, and where it does so: the CPU stands in where a device has no kernels of its own."""
+    """The module of kernels for `device`, and the device they run on: the CPU if there are no kernels for `device`."""
     try:
         device = torch.device(device)
     except (RuntimeError, TypeError):
-        raise ValueError(f"device must be one of PyTorch's, such as 'cpu' or 'cuda', got {device!r}") from None
+        raise ValueError(f"device must be a PyTorch device such as 'cpu' or 'cuda', got {device!r}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device is {str(device)!r}, but PyTorch finds no CUDA device on this machine")
     if device.type == "cuda" and importlib.util.find_spec("triton"):
-        from qsmi_lib.evaluation import triton_ranking  # not every machine has Triton
+        from qsmi_lib.evaluation import triton_ranking  # imported here: not every machine has Triton
 
         return triton_ranking, device
     return numba_ranking, torch.device("cpu")
 
 
 def _scores(scan: Scan, unit: Tensor, ks: np.ndarray) -> tuple[dict[str, Tensor], np.ndarray]:
-    """What the means are taken of, a row for each query that has something relevant; and which queries have."""
+    """The scores of each query that has something relevant, a row per query; and a mask of these queries."""
     device = scan.area.device
     gains = torch.arange(scan.histogram.shape[2], device=device)
     total = (scan.histogram * gains).sum(dim=(1, 2))
     valid = total > 0
     scan = Scan(*(field[valid] for field in scan))
-    unit, total = unit[valid], total[valid].double()  # whole numbers, exact
+    unit, total = unit[valid], total[valid].double()  # exact: integers
     within = scan.histogram.sum(dim=2).cumsum(dim=1)
     gain_within = (scan.histogram * gains).sum(dim=2).cumsum(dim=1) / unit[:, None]
     n_relevant = scan.histogram[:, :, 1:].sum(dim=(1, 2))
 
     tenths = torch.arange(11, device=device) * total[:, None]
-    short, beyond = tenths - 10 * scan.before[..., 0], 10 * scan.reached[..., 0] - tenths
-    earlier = (scan.reached[..., 1] > 1) & (short <= beyond)
+    below, above = tenths - 10 * scan.before[..., 0], 10 * scan.reached[..., 0] - tenths
+    earlier = (scan.reached[..., 1] > 1) & (below <= above)
     seen, rank = torch.where(earlier[..., None], scan.before, scan.reached).unbind(dim=-1)
 
     cut = torch.as_tensor(ks, device=device)
@@ -209,7 +238,7 @@ def _scores(scan: Scan, unit: Tensor, ks: np.ndarray) -> tuple[dict[str, Tensor]
 
 
 def _means(sums: dict[str, np.ndarray], n_valid: int, ap: np.ndarray, ks: np.ndarray) -> Evaluation:
-    """The sums over the queries that have something relevant, divided by their number."""
+    """The scores, from their sums over the `n_valid` queries that have something relevant."""
     pairs, gain_pairs = sums.pop("within"), sums.pop("gain_within")
     mean = {name: values / n_valid for name, values in sums.items()}
 
@@ -239,10 +268,16 @@ def _means(sums: dict[str, np.ndarray], n_valid: int, ap: np.ndarray, ks: np.nda
 
 
 def _share(cumulative: np.ndarray) -> np.ndarray:
-    """Cumulative sums over their last; 0 where that is 0."""
+    """Cumulative sums divided by the last one; 0 if it is 0."""
     return cumulative / max(cumulative[-1], 1e-300)
 
 
-def _quotient(above: Tensor, below: Tensor) -> Tensor:
-    """above / below, and 0 where both are 0."""
-    return torch.where(below > 0, above / below, 0.0)
+def _as_json(value: float | dict[int, float] | np.ndarray) -> float | dict[str, float] | list:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return {str(k): score for k, score in value.items()} if isinstance(value, dict) else value
+
+
+def _quotient(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """numerator / denominator, and 0 where both are 0."""
+    return torch.where(denominator > 0, numerator / denominator, 0.0)

@@ -2,22 +2,31 @@
 
 import numpy as np
 
-ROWS = 500  # queries that are ranked at a time
+ROWS = 500  # queries per block: all distances at once may not fit into memory
 
 
 def nearest(query: np.ndarray, database: np.ndarray, k: int) -> np.ndarray:
-    """The first `k` items of `database` for each code of `query`, by distance, then by index: int64 (n_query, k)."""
-    bits, found = query.shape[1], []
-    for rows in np.array_split(query, max(1, -(-len(query) // ROWS))):  # all distances at once may not fit into memory
-        distance = (bits - rows.astype(np.float32) @ database.astype(np.float32).T) / 2  # whole numbers, exact
-        ranking = np.argsort(distance.astype(np.uint16), axis=1, kind="stable")  # 16 bits are sorted by radix
-        found.append(ranking[:, :k].copy())  # a view would keep the whole
-    return np.concatenate(found)
+    """The `k` nearest codes of `database` for each code of `query`, by distance, then by index.
+
+    Args:
+        query: (n_query, bits) of -1 and +1.
+        database: (n_database, bits) of -1 and +1.
+        k: number of neighbours, at most n_database.
+
+    Returns:
+        int64 (n_query, k), database indices.
+    """
+    bits, blocks = query.shape[1], []
+    for rows in np.array_split(query, max(1, -(-len(query) // ROWS))):
+        distance = (bits - rows.astype(np.float32) @ database.astype(np.float32).T) / 2  # exact: integers
+        ranking = np.argsort(distance.astype(np.uint16), axis=1, kind="stable")  # radix sort, as there are 16 bits
+        blocks.append(ranking[:, :k].copy())  # a view would keep the whole ranking in memory
+    return np.concatenate(blocks)
 
 
 def nearest_others(codes: np.ndarray, k: int) -> np.ndarray:
-    """`nearest` of each code among all, without itself: int64 (n, k), where k is at most n - 1."""
-    found = nearest(codes, codes, k + 1)
-    own = found == np.arange(len(codes))[:, None]
-    own[~own.any(axis=1), -1] = True  # it is not among them for the ties before it: the last is one too many
-    return found[~own].reshape(len(codes), k)
+    """`nearest` of each of the codes (n, bits) among the others: int64 (n, k), k at most n - 1."""
+    indices = nearest(codes, codes, k + 1)
+    itself = indices == np.arange(len(codes))[:, None]
+    itself[~itself.any(axis=1), -1] = True  # ties with lower indices displaced it: drop the last one instead
+    return indices[~itself].reshape(len(codes), k)

@@ -1,7 +1,7 @@
-"""Ranking on the CPU, compiled by numba: notes of the relevant items alone, which settle every score.
+"""Ranking on the CPU, compiled by numba, without sorting.
 
-A query walks through the database, counts the items at each distance, and notes of each relevant one its place among
-its equals. Once the counts are known, a note tells its rank.
+For each query one pass over the database counts the items at each distance. It also stores a note of each relevant
+item: its gain, its distance and its position among the items at that distance. With the counts, a note gives the rank.
 """
 
 import numpy as np
@@ -11,10 +11,10 @@ from numba import get_thread_id, prange
 from qsmi_lib.evaluation.packing import ANY, EQUAL, Items, Scan, Segments
 from qsmi_lib.utils.numba import compiled, in_turn, n_threads
 
-BLOCK = 2048  # items at a time: what is known of them stays in the first-level cache
-STAY = 1 << 14  # items at a time that stay in the second-level cache while a few queries meet them
-TOGETHER = 8  # queries at most that do so
-NOTES_BYTES = 160 << 20  # the notes of all threads together, 8 bytes a relevant item
+BLOCK = 2048  # items whose gains and distances fit into the first-level cache
+STAY = 1 << 14  # packed items that stay in the second-level cache while a group of queries reads them
+TOGETHER = 8  # largest number of queries in a group
+NOTES_BYTES = 160 << 20  # notes of all threads together, 8 bytes per relevant item
 NEVER = np.iinfo(np.int64).max
 LEVEL = np.dtype(
     [(name, np.int64) for name in ("nearer", "seen", "last", "target", "cutoff")] + [("area", float), ("lost", float)]
@@ -22,7 +22,7 @@ LEVEL = np.dtype(
 
 
 def segments(codes: np.ndarray, labels: np.ndarray, device: torch.device) -> Segments:
-    """The database in segments whose relevant items leave each thread room for its notes."""
+    """The database in segments that are small enough for the notes of each thread."""
     return Segments(codes, labels, device, relevant=NOTES_BYTES // (8 * n_threads()))
 
 
@@ -31,10 +31,10 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
 
     Args:
         query: the queries.
-        database: where it is a single segment, one pass suffices; else one counts and a second one settles.
-        rule: of `relevance`.
+        database: one segment needs one pass; several need a pass that counts and a pass that computes the scores.
+        rule: one of `packing.EQUAL`, `ANY` and `SHARED`.
         bits: code length.
-        n_gain: one more than the largest gain.
+        n_gain: the largest gain plus 1.
         ks: int64 (n_k,), ascending, each between 1 and the number of items.
     """
     n_query, n_k, levels = query.codes.shape[1], len(ks), bits + 1
@@ -51,20 +51,21 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
         np.zeros((n_query, levels), LEVEL),
         np.zeros((n_query, 11), np.int64),
     )
-    own = [words.numpy() for words in query]
+    query_words = [words.numpy() for words in query]
     together = min(max(1, NOTES_BYTES // (8 * n_threads() * database.most_relevant)), TOGETHER, n_query)
     notes = np.empty((n_threads(), together, database.most_relevant + 1), np.uint64)
     for counts, settles in [(True, True)] if len(database) == 1 else [(True, False), (False, True)]:
         for number in range(len(database)):
             words = [part.numpy() for part in database[number]]
-            in_turn(_pass, *own, *words, rule, notes, counts, settles, number + 1 == len(database), ks, *state, *result)
-            del words  # or two segments would be held while the next is packed
+            last = number + 1 == len(database)
+            in_turn(_pass, *query_words, *words, rule, notes, counts, settles, last, ks, *state, *result)
+            del words  # otherwise two segments are in memory while the next one is packed
     return Scan(*map(torch.from_numpy, result))
 
 
 @compiled(inline="always")
 def _ones(word):
-    """Number of ones of a 64-bit word; LLVM knows the pattern and emits one instruction for it."""
+    """Number of ones in a 64-bit word; LLVM compiles this pattern to one instruction."""
     word = np.uint64(word)
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -85,27 +86,28 @@ def _pass(
         for first in range(0, n_items, STAY):
             chunk = first, min(n_items, first + STAY)
             for q in range(begin, end):
-                code, label, own = query_codes[:, q].copy(), query_labels[:, q].copy(), noted[q - begin]
-                n[q - begin] = _meet(code, label, codes, labels, rule, chunk, items[q], own, n[q - begin])
+                code, label, i = query_codes[:, q].copy(), query_labels[:, q].copy(), q - begin
+                n[i] = _meet(code, label, codes, labels, rule, chunk, items[q], noted[i], n[i])
         for q in range(begin, end):
-            own = noted[q - begin, : n[q - begin]]
+            of_query = noted[q - begin, : n[q - begin]]
             if counts:
-                _count(own, histogram[q])
+                _count(of_query, histogram[q])
                 if last:
                     _open(levels[q], items[q], histogram[q], targets[q], ks)
             if settles:
-                _settle(own, levels[q], targets[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
+                _settle(of_query, levels[q], targets[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
                 if last:
                     area[q] = _close(levels[q], ks, reached[q], before[q], area_at_k[q], gain_at_k[q])
 
 
 @compiled()
 def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
-    """Count the items at each distance; note of each relevant one its gain, distance and place among its equals.
+    """Count the items at each distance, and append a note of each relevant item.
 
-    A note is the three numbers in 16, 16 and 32 bits. `n` is how many there are already; returns how many then.
+    A note holds gain, distance and position among the items at that distance in 16, 16 and 32 bits. `n` is the number
+    of notes so far; returns the new number.
     """
-    n = np.uint64(n)  # unsigned, as all indices here: a signed one would be tested for counting from the end
+    n = np.uint64(n)  # unsigned, as all indices here: signed ones are tested for being negative
     keys = np.empty(BLOCK, np.uint32)
     for first in range(chunk[0], chunk[1], BLOCK):
         size = min(BLOCK, chunk[1] - first)
@@ -114,7 +116,7 @@ def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
             distance = key & np.uint32(0xFFFF)
             place = items[distance] + np.uint64(1)
             items[distance] = place
-            # Written always, kept only if relevant: a branch would be guessed wrong too often.
+            # Written always, and overwritten unless relevant: a branch would often be mispredicted.
             notes[n] = place | np.uint64(key) << np.uint64(32)
             n += np.uint64(key > 0xFFFF)
     return np.int64(n)
@@ -122,32 +124,32 @@ def _meet(code, label, codes, labels, rule, chunk, items, notes, n):
 
 @compiled()
 def _compare(code, label, codes, labels, rule, first, keys):
-    """Gain and distance, 16 bits each, of the items from `first` on: loops that LLVM turns into vector instructions."""
+    """Gain and distance, 16 bits each, of the items from `first` on, in loops that LLVM vectorises."""
     last = first + len(keys)
     if rule == EQUAL:
-        row, own = labels[0][first:last], label[0]
+        row, word = labels[0][first:last], label[0]
         for i in range(len(keys)):
-            keys[i] = np.uint32(1) if row[i] == own else np.uint32(0)
+            keys[i] = np.uint32(1) if row[i] == word else np.uint32(0)
     else:
         keys[:] = 0
         for w in range(len(label)):
-            row, own = labels[w][first:last], label[w]
+            row, word = labels[w][first:last], label[w]
             for i in range(len(keys)):
-                keys[i] += _ones(row[i] & own)
+                keys[i] += _ones(row[i] & word)
         if rule == ANY:
             for i in range(len(keys)):
                 keys[i] = min(keys[i], np.uint32(1))
     for i in range(len(keys)):
         keys[i] <<= np.uint32(16)
     for w in range(len(code)):
-        row, own = codes[w][first:last], code[w]
+        row, word = codes[w][first:last], code[w]
         for i in range(len(keys)):
-            keys[i] += _ones(row[i] ^ own)
+            keys[i] += _ones(row[i] ^ word)
 
 
 @compiled(inline="always")
 def _read(note):
-    """Gain, distance and place of a note."""
+    """Gain, distance and position of a note."""
     return (
         np.int64(note >> np.uint64(48)),
         np.int64((note >> np.uint64(32)) & np.uint64(0xFFFF)),
@@ -164,7 +166,7 @@ def _count(notes, histogram):
 
 @compiled()
 def _open(level, items, histogram, targets, ks):
-    """Once the histogram is known: what lies nearer than each level, and what is due first in it."""
+    """From the histogram: the items nearer than each level, and the first recall target and rank k within it."""
     total = 0
     for distance in range(len(level)):
         histogram[distance, 0] = np.int64(items[distance]) - histogram[distance].sum()
@@ -192,7 +194,7 @@ def _above(value, ascending):
 
 @compiled()
 def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
-    """Each relevant item adds to the area of its level; a few are the first beyond a target or a cut-off."""
+    """Add each relevant item to the area of its level, and record those that first reach a target or a rank k."""
     for note in notes:
         gain, distance, place = _read(note)
         here = level[distance]
@@ -204,7 +206,7 @@ def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
         here.seen += gain
         term, area = gain * here.seen / rank, here.area
         here.area += term
-        # Millions of equal terms round alike: what each addition loses is kept (Neumaier 1974).
+        # Millions of equal terms have equal rounding errors, which add up: sum the errors too (Neumaier 1974).
         here.lost += (area - here.area) + term if area >= term else (term - here.area) + area
         if here.seen >= here.target:
             for tenth in range(11):
@@ -217,7 +219,7 @@ def _settle(notes, level, targets, ks, reached, before, area_at_k, gain_at_k):
 
 @compiled()
 def _close(level, ks, reached, before, area_at_k, gain_at_k):
-    """Once everything is settled: what one level could not know of the nearer ones. Returns the whole area."""
+    """After all notes: add what the nearer levels contribute to each level. Returns the area over all levels."""
     area, j = 0.0, 0
     for distance in range(len(level)):
         here = level[distance]

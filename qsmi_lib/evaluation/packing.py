@@ -7,7 +7,7 @@ quotients are float64.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
@@ -15,19 +15,20 @@ from torch import Tensor
 
 from qsmi_lib.codes import pack
 
-RULES = ("share-one", "fraction")  # as `evaluate` takes them
-EQUAL, ANY, SHARED = range(3)  # as the kernels take them; a gain is 1 for equal labels, for any shared, or their number
-BLOCK_BYTES = 1 << 20  # of unpacked input at a time
-ROOM = 160 << 20  # bytes of the packed database at a time
-COUNTABLE = 1 << 20  # values of single labels that are counted
+RELEVANCE = ("share-one", "fraction")  # the option of `evaluate`
+# The rules of the kernels: a gain is 1 for equal labels, 1 for any shared label, or the number of shared labels.
+EQUAL, ANY, SHARED = range(3)
+BLOCK_BYTES = 1 << 20  # unpacked input is read in blocks of so many bytes
+ROOM = 160 << 20  # bytes of packed database that are held at a time
+COUNTABLE = 1 << 20  # single labels are counted if their range is below this
 
 
 class Items(NamedTuple):
-    """Packed items, a column each.
+    """Packed items, a column per item.
 
     Attributes:
-        codes: int64 (words, n); the signs of a code, 64 a word.
-        labels: int64 (words, n); the label, or a multi-hot row, 64 labels a word.
+        codes: int64 (words, n); 64 bits of the code per word.
+        labels: int64 (words, n); the label, or 64 labels of the multi-hot row per word.
     """
 
     codes: Tensor
@@ -35,15 +36,16 @@ class Items(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What a ranking leaves of each query, ties in database order, before anything is divided by a total.
+    """Ranking statistics of each query, ties in database order, not yet divided by totals.
 
     Attributes:
         histogram: int64 (n_query, bits + 1, n_gain); items by distance and gain.
-        area: float64 (n_query,); sum over ranks of the gain times the gains so far, over the rank.
-        reached: int64 (n_query, 11, 2); gains so far and rank where recall first is at least 0, 0.1, ... 1 and not 0.
-        before: int64 (n_query, 11, 2); the same at the relevant item before that one, (0, 1) where there is none.
+        area: float64 (n_query,); sum over ranks of gain times cumulative gain / rank: AP before normalisation.
+        reached: int64 (n_query, 11, 2); cumulative gain and rank of the first relevant item at which recall is at
+            least 0, 0.1, ... 1.
+        before: int64 (n_query, 11, 2); the same of the relevant item before that one; (0, 1) if there is none.
         area_at_k: float64 (n_query, n_k); `area` over the first k ranks.
-        gain_at_k: int64 (n_query, n_k); gains of the first k ranks.
+        gain_at_k: int64 (n_query, n_k); cumulative gain at rank k.
     """
 
     histogram: Tensor
@@ -55,20 +57,24 @@ class Scan(NamedTuple):
 
 
 def kernel_rule(relevance: str, multi_hot: bool) -> int:
-    """The rule as the kernels take it; with single labels "share-one" and "fraction" say the same."""
+    """The rule of the kernels for the option `relevance`. With single labels both options are equal."""
     return (SHARED if relevance == "fraction" else ANY) if multi_hot else EQUAL
 
 
-def blocks(values: np.ndarray | Tensor) -> Iterator[np.ndarray | Tensor]:
-    """The rows of `values` a megabyte at a time, so that what is computed of them stays small."""
+@overload
+def blocks(values: Tensor) -> Iterator[Tensor]: ...
+@overload
+def blocks(values: np.ndarray) -> Iterator[np.ndarray]: ...
+def blocks(values):  # type: ignore[no-untyped-def]
+    """The rows of `values` in blocks of `BLOCK_BYTES`, so that temporary arrays stay small."""
     rows = max(1, BLOCK_BYTES // (values.dtype.itemsize * max(1, int(np.prod(values.shape[1:])))))
     return (values[first : first + rows] for first in range(0, len(values), rows))
 
 
 def packed(codes: np.ndarray | Tensor, labels: np.ndarray | Tensor, device: torch.device) -> Items:
-    """Checked codes (n, bits) and labels (n,) or (n, c), packed where they lie, then moved to `device`."""
+    """Checked codes (n, bits) and labels (n,) or (n, c), packed on their device, then moved to `device`."""
     words = _words(codes), _words(labels) if labels.ndim == 2 else _long(labels)[None]
-    return Items(*(part.to(device).contiguous() for part in words))  # the kernels step by one
+    return Items(*(part.to(device).contiguous() for part in words))  # the kernels need stride 1
 
 
 def _long(labels: np.ndarray | Tensor) -> Tensor:
@@ -76,6 +82,7 @@ def _long(labels: np.ndarray | Tensor) -> Tensor:
 
 
 def _words(values: np.ndarray | Tensor) -> Tensor:
+    """Rows of signs, or of 0 and 1, as int64 words (words, n)."""
     if isinstance(values, Tensor):
         return torch.cat([_device_words(block > 0) for block in blocks(values)], dim=1)
     words = np.empty((-(-values.shape[1] // 64), len(values)), np.int64)
@@ -87,39 +94,47 @@ def _words(values: np.ndarray | Tensor) -> Tensor:
 
 
 def _device_words(ones: Tensor) -> Tensor:
-    """`codes.pack` on the device of `ones`, bool (n, c); in another order of bits, which no count notices."""
+    """`codes.pack` on the device of `ones`, bool (n, c). The order of bits differs, which changes no distance."""
     octets = torch.nn.functional.pad(ones.to(torch.uint8), (0, -ones.shape[1] % 64)).view(len(ones), -1, 8)
     weights = 2 ** torch.arange(8, dtype=torch.uint8, device=ones.device)
     return (octets * weights).sum(dim=-1, dtype=torch.uint8).view(torch.int64).T
 
 
 def _most_relevant(labels: np.ndarray | Tensor) -> int:
-    """No query finds more relevant items than this among the labels (n,) or (n, c)."""
+    """An upper bound of the number of items of these labels, (n,) or (n, c), that are relevant to a query."""
     if labels.ndim == 2 or isinstance(labels, Tensor):
         return len(labels)
     low, high = int(labels.min()), int(labels.max())
     if high - low >= COUNTABLE:
         return len(labels)
-    counts = (np.bincount(block.astype(np.int64) - low, minlength=high - low + 1) for block in blocks(labels))
-    return int(sum(counts).max())
+    counts = np.zeros(high - low + 1, np.int64)
+    for block in blocks(labels):
+        counts += np.bincount(block.astype(np.int64) - low, minlength=len(counts))
+    return int(counts.max())
 
 
 class Segments:
-    """The database packed, a sequence of segments that cover it in order.
+    """The packed database as a sequence of segments in database order.
 
-    All segments are kept where they fit into ROOM; where they do not, each is packed anew whenever it is asked for.
+    If all segments fit into ROOM they stay in memory. Otherwise a segment is packed at each access.
 
     Args:
         codes: (n, bits), checked.
         labels: (n,) or (n, c), checked.
-        device: where the words go.
-        relevant: largest number of relevant items of a segment, if there is one.
+        device: device of the packed words.
+        relevant: largest number of relevant items in a segment; None is no limit.
 
     Attributes:
-        most_relevant: what no query finds more of in a segment.
+        most_relevant: upper bound of the number of items in a segment that are relevant to a query.
     """
 
-    def __init__(self, codes, labels, device: torch.device, relevant: int | None = None):
+    def __init__(
+        self,
+        codes: np.ndarray | Tensor,
+        labels: np.ndarray | Tensor,
+        device: torch.device,
+        relevant: int | None = None,
+    ) -> None:
         words = -(-codes.shape[1] // 64) + (-(-labels.shape[1] // 64) if labels.ndim == 2 else 1)
         size = fitting = max(1, ROOM // (8 * words))
         self.most_relevant = _most_relevant(labels)
@@ -128,10 +143,13 @@ class Segments:
         self.most_relevant = min(self.most_relevant, size)
         parts = (slice(start, start + size) for start in range(0, len(codes), size))
         self._parts = [(codes[part], labels[part], device) for part in parts]
-        self._kept = [packed(*part) for part in self._parts] if len(codes) <= fitting else None
+        self._packed = [packed(*part) for part in self._parts] if len(codes) <= fitting else None
 
     def __len__(self) -> int:
         return len(self._parts)
 
+    def __iter__(self) -> Iterator[Items]:
+        return (self[number] for number in range(len(self)))
+
     def __getitem__(self, number: int) -> Items:
-        return packed(*self._parts[number]) if self._kept is None else self._kept[number]
+        return packed(*self._parts[number]) if self._packed is None else self._packed[number]

@@ -1,15 +1,15 @@
-"""Average precision over all orders inside ties, in closed form: a histogram a query says everything."""
+"""Average precision over all orders of tied items, in closed form from the histogram of each query."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-EXACT = 32  # harmonic numbers up to this one are summed, beyond it expanded
+EXACT = 32  # harmonic numbers up to this one are sums, larger ones an asymptotic expansion
 
 
 class Orders(NamedTuple):
-    """The `area` of `ranking.Scan` over all orders inside ties: float64 (n_query,) each."""
+    """The `area` of `packing.Scan` over all orders of tied items: float64 (n_query,) each."""
 
     expected: Tensor
     optimistic: Tensor
@@ -17,14 +17,14 @@ class Orders(NamedTuple):
 
 
 def over_orders(histogram: Tensor) -> Orders:
-    r"""The area in the mean over all orders of tied items, and in the best and the worst order.
+    r"""The area: its mean over all orders of tied items, and its values in the best and the worst order.
 
-    A level of n items, p gain and s squared gain, with N items of gain P before it, adds in the mean
+    A level of n items with sum of gains p and of squared gains s, after N items with sum of gains P, adds in the mean
 
     .. math:: \sum_{t=1}^{n} \frac{1}{N + t} \Big[ \frac{p P + s}{n} + \frac{(t - 1)(p^2 - s)}{n (n - 1)} \Big]
 
-    (McSherry & Najork 2008; s = p where relevance is 0 or 1). Inside ties the best order is by descending gain, the
-    worst by ascending gain; n items of one gain g add :math:`g \sum_t (P + g t) / (N + t)` there.
+    (McSherry & Najork 2008; s = p if gains are 0 or 1). The best order of tied items is by descending gain, the worst
+    by ascending gain; n items of equal gain g then add :math:`g \sum_t (P + g t) / (N + t)`.
 
     Args:
         histogram: int64 (n_query, levels, n_gain); items by distance and gain.
@@ -32,19 +32,19 @@ def over_orders(histogram: Tensor) -> Orders:
     gains = torch.arange(histogram.shape[2], dtype=torch.float64, device=histogram.device)
     cells = histogram.double()
     n, p, s = cells.sum(dim=2), cells @ gains, cells @ gains.square()
-    before, worth = n.cumsum(dim=1) - n, p.cumsum(dim=1) - p
+    before, gain_before = n.cumsum(dim=1) - n, p.cumsum(dim=1) - p
     useful = p.nonzero(as_tuple=True)
-    cells, n, p, s, before, worth = (values[useful] for values in (cells, n, p, s, before, worth))
+    cells, n, p, s, before, gain_before = (values[useful] for values in (cells, n, p, s, before, gain_before))
 
     inverse = harmonic(before, n)
-    mean = (p * worth + s) / n * inverse
+    mean = (p * gain_before + s) / n * inverse
     mean += (p.square() - s) / (n * (n - 1)).clamp(min=1) * (n - (before + 1) * inverse)
 
     def in_order(cells: Tensor, gains: Tensor) -> Tensor:
-        ahead, ahead_worth = before[:, None] + cells.cumsum(dim=1) - cells, (cells * gains).cumsum(dim=1)
-        ahead_worth += worth[:, None] - cells * gains
-        ahead, ahead_worth, cells, gains = (v[..., gains > 0] for v in (ahead, ahead_worth, cells, gains))
-        return (gains * (gains * cells + (ahead_worth - gains * ahead) * harmonic(ahead, cells))).sum(dim=1)
+        ahead, gain_ahead = before[:, None] + cells.cumsum(dim=1) - cells, (cells * gains).cumsum(dim=1)
+        gain_ahead += gain_before[:, None] - cells * gains
+        ahead, gain_ahead, cells, gains = (v[..., gains > 0] for v in (ahead, gain_ahead, cells, gains))
+        return (gains * (gains * cells + (gain_ahead - gains * ahead) * harmonic(ahead, cells))).sum(dim=1)
 
     def by_query(values: Tensor) -> Tensor:
         whole = torch.zeros(histogram.shape[:2], dtype=torch.float64, device=histogram.device)
@@ -56,10 +56,10 @@ def over_orders(histogram: Tensor) -> Orders:
 
 
 def harmonic(before: Tensor, n: Tensor) -> Tensor:
-    r""":math:`\sum_{t=1}^{n} 1 / (N + t)` with N = `before`, float64, to the last digits at any size.
+    r""":math:`\sum_{t=1}^{n} 1 / (N + t)` with N = `before`, float64, accurate for any N.
 
-    A difference of two harmonic numbers would lose, for large N, the digits that a factor of N then makes visible.
-    Beyond the first numbers it is :math:`\log(1 + n / (N + 1/2)) + c(N + n) - c(N)` with the tail c of the expansion
+    A difference of two harmonic numbers would lose digits for large N, and a later factor of N would show the loss.
+    Above `EXACT` it is :math:`\log(1 + n / (N + 1/2)) + c(N + n) - c(N)` with the tail c of the expansion
     :math:`H_m = \gamma + \log(m + 1/2) + c(m)`.
     """
     table = torch.zeros(EXACT + 1, dtype=torch.float64, device=before.device)
@@ -71,6 +71,6 @@ def harmonic(before: Tensor, n: Tensor) -> Tensor:
 
 
 def _tail(x: Tensor) -> Tensor:
-    """c(m) of `harmonic` at x = m + 1/2; what is left out is below 1e-17 from m = EXACT on."""
+    """c(m) of `harmonic` at x = m + 1/2; the truncation error is below 1e-17 for m >= EXACT."""
     u = 1.0 / x.square()
     return u * (1 / 24 - u * (7 / 960 - u * (31 / 8064 - u * (127 / 30720))))

@@ -1,8 +1,9 @@
-"""Ranking on a GPU, in Triton: nothing leaves the device.
+"""Ranking on a GPU, in Triton, without sorting and without copies to the CPU.
 
-A program takes one query and a part of the database. The first kernel counts items by distance and gain; then it is
-known what comes before each part at each distance, and the second kernel writes the rank of every relevant item to its
-place among the relevant ones. What remains are sums over those. Triton's interpreter runs the same source on a CPU.
+A program handles one query and one part of the database. The first kernel counts items by distance and gain. From
+these counts follows how many items precede each part at each distance. The second kernel then writes the rank of every
+relevant item, in the order of the ranking. The scores are sums over these ranks. Triton's interpreter runs the same
+source on a CPU.
 """
 
 import numpy as np
@@ -14,15 +15,15 @@ from torch import Tensor
 from qsmi_lib.evaluation import packing
 from qsmi_lib.evaluation.packing import Items, Scan, Segments
 
-PROGRAMS, SHORTEST = 1 << 15, 1 << 12  # enough to keep a device busy; items that are worth a program of their own
-CELLS = 1 << 24  # of the histograms of all parts, 4 bytes each
-SLOTS = 1 << 22  # relevant items at a time, some 40 bytes each with what is computed of them
-COUNTED, PLACED = 1024, 32  # items at a time: by the first kernel, and by the second, which compares all their pairs
+PROGRAMS, SHORTEST = 1 << 15, 1 << 12  # programs that keep a device busy; fewest items of a program
+CELLS = 1 << 24  # cells of the histograms of all parts, 4 bytes each
+SLOTS = 1 << 22  # relevant items at a time, about 40 bytes each with temporary values
+COUNTED, PLACED = 1024, 32  # items per step of the first kernel, and of the second, which compares them pairwise
 
 EQUAL, ANY = tl.constexpr(packing.EQUAL), tl.constexpr(packing.ANY)
 
 
-segments = Segments  # there is nothing more to mind
+segments = Segments  # no limit on the relevant items, unlike numba_ranking.segments
 
 
 def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks: np.ndarray) -> Scan:
@@ -38,8 +39,8 @@ def scan(query: Items, database: Segments, rule: int, bits: int, n_gain: int, ks
         part = Items(*(words[:, chunk].contiguous() for words in query))
         shape = len(n_relevant[chunk]), max(1, int(n_relevant[chunk].max()))
         ranks, gains = torch.zeros((2, *shape), dtype=torch.int32, device=histogram.device)
-        for segment, own in zip(database, before, strict=True):
-            _placed(part, segment, rule, own[chunk].contiguous(), ranks, gains)
+        for segment, preceding in zip(database, before, strict=True):
+            _placed(part, segment, rule, preceding[chunk].contiguous(), ranks, gains)
         sums.append(_sums(ranks, gains, ks))
     return Scan(histogram, *(torch.cat(field) for field in zip(*sums, strict=True)))
 
@@ -55,14 +56,14 @@ def _counted(query: Items, segment: Items, rule: int, levels: int, n_gain: int) 
 
 
 def _before(counts: Tensor) -> Tensor:
-    """int64 (n_query, parts, levels); items before the first of a part and level, the relevant ones from bit 32 on."""
+    """int64 (n_query, parts, levels); items that precede a part at a level, and from bit 32 on the relevant ones."""
     both = counts.sum(dim=3) + (counts[..., 1:].sum(dim=3) << 32)
     level = both.sum(dim=1)
     return (level.cumsum(dim=1) - level)[:, None] + both.cumsum(dim=1) - both
 
 
 def _placed(query: Items, segment: Items, rule: int, before: Tensor, ranks: Tensor, gains: Tensor) -> None:
-    """Write rank and gain of the relevant items of the segment, in the order of the ranking, to (n_query, slots)."""
+    """Write ranks and gains (n_query, slots) of the relevant items of the segment, in the order of the ranking."""
     n_query, parts, levels = before.shape
     n, slots = segment.codes.shape[1], ranks.shape[1]
     with torch.cuda.device_of(ranks):
@@ -72,7 +73,7 @@ def _placed(query: Items, segment: Items, rule: int, before: Tensor, ranks: Tens
 
 
 def _meta(query: Items, rule: int, block: int) -> dict[str, int]:
-    """What a kernel is compiled for; that there are no floats to fuse keeps Triton from asking."""
+    """Constants of a kernel. There are no floats to fuse, and stating so spares Triton a look-up at each call."""
     return {
         "code_words": len(query.codes),
         "label_words": len(query.labels),
@@ -83,9 +84,9 @@ def _meta(query: Items, rule: int, block: int) -> dict[str, int]:
 
 
 def _sums(ranks: Tensor, gains: Tensor, ks: np.ndarray) -> tuple[Tensor, ...]:
-    """The fields of `Scan` after the histogram, from ranks and gains of the relevant items, 0 where there are none.
+    """The fields of `Scan` after the histogram, from ranks and gains of the relevant items (0 in unused slots).
 
-    Floats are added by `sum` alone: on a GPU `cumsum` may add them in another order each time.
+    Floats are added by `sum` only, because the order of additions in `cumsum` varies on a GPU.
     """
     seen = gains.cumsum(dim=1)
     area = (gains * seen).double() / ranks.clamp(min=1)
@@ -109,7 +110,7 @@ def _sums(ranks: Tensor, gains: Tensor, ks: np.ndarray) -> tuple[Tensor, ...]:
 
 @triton.jit
 def _ones(words):
-    """Number of ones of 64-bit words; LLVM knows the pattern and emits one instruction for it."""
+    """Number of ones in 64-bit words; LLVM compiles this pattern to one instruction."""
     words = words.to(tl.uint64, bitcast=True)
     words -= (words >> 1) & 0x5555555555555555
     words = (words & 0x3333333333333333) + ((words >> 2) & 0x3333333333333333)
@@ -125,20 +126,20 @@ def _compare(
     """Distance and gain of items."""
     distance = tl.zeros([block], tl.int32)
     gain = tl.zeros([block], tl.int32)
-    own = query_codes + tl.program_id(0)
+    of_query = query_codes + tl.program_id(0)
     for _ in range(code_words):
-        distance += _ones(tl.load(codes + item, mask=inside, other=0) ^ tl.load(own))
+        distance += _ones(tl.load(codes + item, mask=inside, other=0) ^ tl.load(of_query))
         codes += n
-        own += n_query
-    own = query_labels + tl.program_id(0)
+        of_query += n_query
+    of_query = query_labels + tl.program_id(0)
     for _ in range(label_words):
         word = tl.load(labels + item, mask=inside, other=0)
         if rule == EQUAL:
-            gain = (word == tl.load(own)).to(tl.int32)
+            gain = (word == tl.load(of_query)).to(tl.int32)
         else:
-            gain += _ones(word & tl.load(own))
+            gain += _ones(word & tl.load(of_query))
         labels += n
-        own += n_query
+        of_query += n_query
     if rule == ANY:
         gain = tl.minimum(gain, 1)
     return distance, gain
@@ -181,12 +182,12 @@ def _place(
         relevant = inside & (gain > 0)
         one = 1 + (relevant.to(tl.int32) << 16)  # an item in the lower half, a relevant one in the upper
         same = distance[:, None] == distance[None, :]
-        # Along the first axis, which a thread holds whole in registers.
+        # Along the first axis, which each thread has in registers.
         with_it = tl.sum(tl.where(same & (item[:, None] <= item[None, :]), one[:, None], 0), axis=0)
         all_of_it = tl.sum(tl.where(same, one[:, None], 0), axis=0)
         now = tl.load(before + distance, mask=inside, other=0)
         now += (with_it & 0xFFFF).to(tl.int64) + ((with_it >> 16).to(tl.int64) << 32)
-        tl.debug_barrier()  # all have read what the last item of each level now changes
+        tl.debug_barrier()  # all threads have read `before`, which the last item of each level now updates
         tl.store(before + distance, now, mask=inside & (with_it == all_of_it))
         tl.debug_barrier()
         slot = query * slots + (now >> 32) - 1

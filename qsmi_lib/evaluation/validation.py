@@ -1,4 +1,6 @@
-"""What `evaluate` accepts: codes of -1 and +1, labels, cut-offs; anything else is refused in one clear error."""
+"""Input checks of `evaluate`: codes, labels and ranks k. A ValueError names the expected and the given value."""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -8,30 +10,30 @@ from torch import Tensor
 from qsmi_lib.evaluation.packing import blocks
 from qsmi_lib.utils.validation import whole_number
 
-LARGEST = (1 << 63) - 1  # a label
-LONGEST = (1 << 16) - 1  # bits of a code, labels of an item: a kernel keeps a distance and a gain in 16 bits each
+LARGEST = (1 << 63) - 1  # single label
+LONGEST = (1 << 16) - 1  # bits of a code and labels of an item: the kernels hold a distance and a gain in 16 bits each
 
 
 def codes(name: str, values: Tensor | ArrayLike, device: torch.device) -> np.ndarray | Tensor:
-    """`values`, codes (n, bits), as `_array` gives them."""
+    """`values`, checked as codes (n, bits), in the form of `_array`."""
     values = _array(name, values, device)
     if values.ndim != 2 or 0 in values.shape:
         got = tuple(values.shape)
         raise ValueError(f"{name} must have shape (n, bits) with at least one item and one bit, got {got}")
     if values.shape[1] > LONGEST:
         raise ValueError(f"{name} must have at most {LONGEST} bits, got {values.shape[1]}")
-    if not _signed(values):  # 255 may pass for -1
+    if not _signed(values):  # -1 as uint8 is 255
         raise ValueError(f"{name} must be floating or signed integers, -1 and +1, got {values.dtype}")
-    other = _first(values, lambda block: (block != 1) & (block != -1))
-    if other is not None:
-        raise ValueError(f"{name} must hold -1 and +1 only, got {other}; make codes with qsmi_lib.codes.binarize")
+    wrong = _first(values, lambda block: (block != 1) & (block != -1))
+    if wrong is not None:
+        raise ValueError(f"{name} must hold -1 and +1 only, got {wrong}; make codes with qsmi_lib.codes.binarize")
     return values
 
 
 def labels(name: str, values: Tensor | ArrayLike, n: int, device: torch.device) -> np.ndarray | Tensor:
-    """`values`, the labels (n,) or (n, c) of n codes, as `_array` gives them."""
+    """`values`, checked as labels (n,) or (n, c) of n codes, in the form of `_array`."""
     values = _array(name, values, device)
-    if values.ndim not in (1, 2) or not _whole(values):
+    if values.ndim not in (1, 2) or not _integral(values):
         got = f"{values.dtype} of shape {tuple(values.shape)}"
         raise ValueError(f"{name} must be integers (n,) or integer or bool multi-hot (n, c), got {got}")
     if len(values) != n:
@@ -41,20 +43,20 @@ def labels(name: str, values: Tensor | ArrayLike, n: int, device: torch.device) 
     if values.ndim == 2:
         if not 1 <= values.shape[1] <= LONGEST:
             raise ValueError(f"{name} of shape (n, c) must have 1 to {LONGEST} labels, got {values.shape[1]}")
-        other = _first(values, lambda block: (block != 0) & (block != 1))
-        if other is not None:
-            raise ValueError(f"{name} of shape (n, c) must hold 0 and 1 only, got {other}")
+        wrong = _first(values, lambda block: (block != 0) & (block != 1))
+        if wrong is not None:
+            raise ValueError(f"{name} of shape (n, c) must hold 0 and 1 only, got {wrong}")
     return values
 
 
-def cutoffs(k: int | list[int] | None, n_database: int) -> np.ndarray:
+def cutoffs(k: int | Sequence[int] | None, n_database: int) -> np.ndarray:
     """`k` as an ascending int64 array."""
-    ks = [] if k is None else [k] if np.ndim(k) == 0 else list(k)
+    ks = [] if k is None else [k] if isinstance(k, int) or np.ndim(k) == 0 else list(k)
     return np.array(sorted({whole_number("k", value, 1, n_database) for value in ks}), np.int64)
 
 
 def _array(name: str, values: Tensor | ArrayLike, device: torch.device) -> np.ndarray | Tensor:
-    """An array; but a tensor as it is where neither it nor `device` is the CPU, or NumPy has not its type."""
+    """`values` as an array. A tensor stays a tensor if it and `device` are off the CPU, or NumPy lacks its dtype."""
     if isinstance(values, Tensor):
         if values.layout != torch.strided:
             raise ValueError(f"{name} must be dense, got {values.layout}")
@@ -74,16 +76,16 @@ def _signed(values: np.ndarray | Tensor) -> bool:
     return values.dtype.kind in "if"
 
 
-def _first(values: np.ndarray | Tensor, wrong) -> object | None:
+def _first(values: np.ndarray | Tensor, is_wrong: Callable) -> object | None:
     """The first of `values` that is wrong, or None."""
     for block in blocks(values):
-        mask = wrong(block)
+        mask = is_wrong(block)
         if mask.any():
             return block[mask][0]
     return None
 
 
-def _whole(values: np.ndarray | Tensor) -> bool:
+def _integral(values: np.ndarray | Tensor) -> bool:
     if isinstance(values, Tensor):
         return not (values.is_floating_point() or values.is_complex())
     return values.dtype.kind in "iub"

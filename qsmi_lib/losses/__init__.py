@@ -1,4 +1,4 @@
-"""Losses as pure functions of a batch, with their input checked; the docstring of each is its equation."""
+"""Losses as pure functions of a batch, with input checks. The docstring of each states its equation and source."""
 
 from qsmi_lib.losses import cnnh, csq, mihash, pairwise, pgdh, qsmi, qsmi_variants, similarity, triplet
 from qsmi_lib.losses.validation import checked

@@ -1,11 +1,10 @@
-"""Central similarity: CSQ, CSQ with QSMI, and the hash centers that they, and the classifier, take. Unchecked cores."""
+"""Hash centers, CSQ, CSQ with QSMI, and the classification loss. No input checks."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.linalg import hadamard
 from torch import Tensor
 
 from qsmi_lib.losses.qsmi import qsmi_loss
@@ -13,56 +12,60 @@ from qsmi_lib.losses.similarity import relevance_matrix
 
 
 def hash_centers(n_classes: int, bits: int, *, seed: int = 0) -> Tensor:
-    r"""Codes that lie far apart, one a class (Yuan et al., CVPR 2020, Algorithm 1).
+    r"""Codes that are far from each other, one per class (Yuan et al., CVPR 2020, Algorithm 1).
 
-    Where `bits` is a power of two and at least half of `n_classes`: the first rows of :math:`[H; -H]`, H being the
-    Hadamard matrix, any two n / 2 or n apart. Else words with n / 2 bits set, drawn at random, each kept that lies far
-    from those kept before; the distance asked for falls from n / 2 until enough are found. Where there are too few such
-    words, any words.
+    If `bits` is a power of two and at least half of `n_classes`, these are the first rows of :math:`[H; -H]` with the
+    Hadamard matrix H. Any two of them differ in n / 2 or n bits.
+
+    Otherwise they are random words with n / 2 bits set. A word is taken if its distance to all words taken before is
+    large enough. The required distance is lowered from n / 2 until there are enough words. If there are too few words
+    with n / 2 bits set, words with any number of bits set are drawn.
 
     Args:
-        n_classes: how many centers, at least 1.
+        n_classes: number of centers, at least 1.
         bits: code length.
-        seed: of the random words.
+        seed: seed of the random words.
 
     Returns:
         int8 (n_classes, bits), -1 and +1, all distinct.
 
     Raises:
-        ValueError: there are fewer words of `bits` bits than classes.
+        ValueError: there are fewer words of `bits` bits than classes; n_classes or bits below 1.
     """
     if 2**bits < n_classes:
         raise ValueError(
             f"{n_classes} classes need at least {(n_classes - 1).bit_length()} bits for distinct centers, got {bits}"
         )
     if bits & (bits - 1) == 0 and n_classes <= 2 * bits:
-        rows = hadamard(bits)
-        return torch.from_numpy(np.concatenate([rows, -rows])[:n_classes].astype(np.int8))
+        hadamard = np.ones((1, 1), np.int8)
+        while len(hadamard) < bits:
+            hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
+        return torch.from_numpy(np.concatenate([hadamard, -hadamard])[:n_classes])
     rng = np.random.default_rng(seed)
     drawn = (max(2000, 20 * n_classes), bits)
     balanced = rng.permuted(np.broadcast_to(np.arange(bits) < bits // 2, drawn), axis=1)
     for words in (balanced, rng.random(drawn) < 0.5):
         for least in range(max(1, bits // 2), 0, -1):
-            kept = _far_apart(words, n_classes, least)
-            if len(kept) == n_classes:
-                return torch.from_numpy(np.where(kept, 1, -1).astype(np.int8))
-    raise ValueError(f"{drawn[0]} draws held no {n_classes} distinct words of {bits} bits")
+            centers = _far_apart(words, n_classes, least)
+            if len(centers) == n_classes:
+                return torch.from_numpy(np.where(centers, 1, -1).astype(np.int8))
+    raise ValueError(f"{drawn[0]} random words of {bits} bits had fewer than {n_classes} distinct ones: use more bits")
 
 
 def item_centers(labels: Tensor, bits: int, *, n_classes: int | None = None, seed: int = 0) -> Tensor:
-    """The center of each item: its class's; with several labels the bitwise majority of their centers.
+    """Center of each item: that of its class, or with several labels the bitwise majority of their centers.
 
     Args:
         labels: int (n,), or multi-hot (n, c).
         bits: code length.
-        n_classes: how many classes there are; None is the largest label plus one, or c.
-        seed: of random centers, and of the one random word that settles even votes.
+        n_classes: number of classes; None is the largest label plus one, or c.
+        seed: seed of random centers, and of one random word whose bits break even votes.
 
     Returns:
-        int8 (n, bits), -1 and +1, where the labels lie.
+        int8 (n, bits), -1 and +1, on the device of `labels`.
 
     Raises:
-        ValueError: as `hash_centers`; a label below 0 or not below n_classes.
+        ValueError: as `hash_centers`; a label below 0, or not below n_classes.
     """
     if labels.ndim == 1:
         centers = hash_centers(n_classes or int(labels.max()) + 1, bits, seed=seed)
@@ -80,11 +83,11 @@ def csq_loss(embeddings: Tensor, targets: Tensor, *, alpha: float = 1e-4) -> Ten
         \operatorname*{mean}_{ik} \mathrm{BCE}\big(\tfrac12 (h_{ik} + 1), \tfrac12 (c_{ik} + 1)\big)
         + \alpha \operatorname*{mean}_{ik} (|h_{ik}| - 1)^2, \qquad h = \tanh(y)
 
-    The first argument is :math:`\mathrm{sigmoid}(2y)`: the entropy is taken of the logits 2y and cannot overflow.
+    The first argument is :math:`\mathrm{sigmoid}(2y)`: the entropy is computed from the logits 2y, without overflow.
 
     Args:
         embeddings: (n, bits), floating; network outputs before tanh.
-        targets: (n, bits) of -1 and +1, the items' centers.
+        targets: (n, bits) of -1 and +1, the centers of the items.
         alpha: weight of the quantization term; 0.05 in the authors' command for ResNet-50, 0.001 for AlexNet.
 
     Returns:
@@ -102,12 +105,12 @@ def csq_qsmi_loss(
 ) -> Tensor:
     r"""CSQ with QSMI (the QSMI paper's Table 8): :math:`L_{CSQ} + a_{csq} L_{QSMI}(\tanh y)`.
 
-    CSQ takes the place of the quantization penalty. QSMI is the sum over pairs: as a mean, 0.001 of it would weigh
-    nothing. Whether it saw the outputs before or after tanh is not stated; here after.
+    CSQ replaces the quantization penalty. QSMI is the sum over pairs: the mean, times 0.001, would be negligible. The
+    paper does not state whether QSMI takes the outputs before or after tanh; here it is after.
 
     Args:
         embeddings: (n, bits), floating; network outputs before tanh.
-        targets: (n, bits) of -1 and +1, the items' centers.
+        targets: (n, bits) of -1 and +1, the centers of the items.
         relevance: (n, n), bool or floating in [0, 1].
         alpha: weight of CSQ's quantization term.
         a_csq: weight of QSMI (Appendix B).
@@ -122,29 +125,32 @@ def csq_qsmi_loss(
 
 
 def prepare(inputs: Tensor, labels: Tensor, bits: int, seed: int, options: Mapping) -> Tensor:
-    """The targets of a run: the center of each item's class, random centers drawn by the run's seed."""
+    """Targets of a run: the center of each item; random centers are drawn by the seed of the run."""
     return item_centers(labels, bits, seed=seed)
 
 
 def csq_objective(embeddings: Tensor, labels: Tensor, *, targets: Tensor, alpha: float) -> Tensor:
-    """`csq_loss`; the centers say all that the labels do."""
+    """`csq_loss`; the labels entered it through the centers."""
     return csq_loss(embeddings, targets, alpha=alpha)
 
 
-def csq_qsmi_objective(embeddings: Tensor, labels: Tensor, *, targets: Tensor, **options) -> Tensor:
+def csq_qsmi_objective(embeddings: Tensor, labels: Tensor, *, targets: Tensor, **options: float) -> Tensor:
     """`csq_qsmi_loss` of the labels' relevance."""
     return csq_qsmi_loss(embeddings, targets, relevance_matrix(labels), **options)
 
 
 def classifier_objective(scores: Tensor, labels: Tensor) -> Tensor:
-    r"""Cross-entropy of class scores; with several labels each of an item's gets an equal share of its probability.
+    r"""Cross-entropy of class scores; the target of an item with several labels is uniform over its labels.
 
-    So the probabilities that `heads.ClassWords` weighs its words by are those that were trained. An item without a
-    label says nothing.
+    So what is trained are the class probabilities that `models.heads.ClassWords` uses as weights. An item without a
+    label adds 0.
 
     Args:
         scores: (n, c), floating.
         labels: int (n,), or multi-hot (n, c).
+
+    Returns:
+        The loss, a scalar.
     """
     if labels.ndim == 2:
         shares = labels / labels.sum(dim=1, keepdim=True).clamp_min(1)
@@ -153,9 +159,9 @@ def classifier_objective(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def _far_apart(words: np.ndarray, n: int, least: int) -> np.ndarray:
-    """The first n of `words` (bool), each at least `least` bits from those taken before; fewer where there are none."""
-    kept = np.empty((0, words.shape[1]), bool)
+    """Up to n of `words` (bool), in their order, that differ from each other in at least `least` bits."""
+    chosen = np.empty((0, words.shape[1]), bool)
     for word in words:
-        if len(kept) < n and ((kept != word).sum(axis=1) >= least).all():
-            kept = np.concatenate([kept, word[None]])
-    return kept
+        if len(chosen) < n and ((chosen != word).sum(axis=1) >= least).all():
+            chosen = np.concatenate([chosen, word[None]])
+    return chosen

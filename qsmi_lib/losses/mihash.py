@@ -1,6 +1,7 @@
-"""MIHash: mutual information between Hamming distance and relevance, from soft histograms. An unchecked core."""
+"""MIHash: mutual information between Hamming distance and relevance, from soft histograms. No input checks."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,15 +16,15 @@ def mihash_loss(embeddings: Tensor, relevance: Tensor, *, slope: float = 1.0, n_
         -\sum_i H(D_i) - p_i^+ H(D_i \mid +) - p_i^- H(D_i \mid -), \qquad
         D_{ij} = \tfrac12 (n - h_i^T h_j), \quad h = 2 \operatorname{sigmoid}(a y) - 1
 
-    :math:`D_i` is the distance from anchor i to another item of the batch, binned softly: a distance d counts
-    :math:`\max(0, 1 - |d - c_l| / w)` in the bin at :math:`c_l = l w`, :math:`l = 0, \dots, n / w`. Entropies are in
-    bits; self pairs are left out; an anchor without positives, or without negatives, adds nothing.
+    :math:`D_i` is the distance from anchor i to the other items of the batch, in a soft histogram: a distance d adds
+    :math:`\max(0, 1 - |d - c_l| / w)` to the bin at :math:`c_l = l w`, :math:`l = 0, \dots, n / w`. Entropies are in
+    bits. Pairs (i, i) are left out. An anchor without positives, or without negatives, adds 0.
 
     Args:
         embeddings: (n, bits), floating; network outputs before the sigmoid.
         relevance: (n, n), bool or floating in [0, 1].
         slope: a.
-        n_bins: how many bins of equal width there are between distances 0 and n; None is n / 2, the authors' advice.
+        n_bins: number of bins of equal width between distances 0 and n; None is n / 2, as the authors advise.
 
     Returns:
         The loss, a scalar; lower is better.
@@ -41,18 +42,18 @@ def mihash_loss(embeddings: Tensor, relevance: Tensor, *, slope: float = 1.0, n_
     similar, dissimilar = pair_weights(relevance, distance.dtype)
     counts = [torch.einsum("ij,ijl->il", pairs, in_bin) for pairs in (similar, dissimilar)]
     others = max(1, n_item - 1)
-    information = _entropy(sum(counts) / others)
+    information = _entropy((counts[0] + counts[1]) / others)
     for count, pairs in zip(counts, (similar, dissimilar), strict=True):
         total = pairs.sum(dim=1)
         information = information - total / others * _entropy(count / total.clamp_min(1e-6)[:, None])
     return -information.sum()
 
 
-def mihash_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
+def mihash_objective(embeddings: Tensor, labels: Tensor, **options: Any) -> Tensor:
     """`mihash_loss` of the labels' relevance."""
     return mihash_loss(embeddings, relevance_matrix(labels), **options)
 
 
 def _entropy(shares: Tensor) -> Tensor:
-    """Entropy of each row in bits, 0 log 0 being 0; the floor keeps its slope at 0 finite."""
+    """Entropy of each row in bits, 0 log 0 being 0; the floor keeps the gradient at 0 finite."""
     return -(shares * shares.clamp_min(1e-12).log()).sum(dim=1) / math.log(2.0)

@@ -1,8 +1,7 @@
-r"""Losses of pairs: DSH, DPSH, DHN, HashNet, HashGAN and DCH, over all pairs of a batch. Without input checks.
+r"""Losses of pairs: DSH, DPSH, DHN, HashNet, HashGAN and DCH, over all pairs of a batch. No input checks.
 
-Relevance may be soft: a pair then counts :math:`\\Delta` times as similar and :math:`1 - \\Delta` times as dissimilar.
-DSH and DPSH include the pairs (i, i), the others leave them out. Every log(1 + e^x) is a softplus, which does not
-overflow.
+Relevance may be graded: a pair counts :math:`\Delta` times as similar and :math:`1 - \Delta` times as dissimilar. DSH
+and DPSH include the pairs (i, i), the others leave them out. Every log(1 + e^x) is a softplus, which does not overflow.
 """
 
 import math
@@ -24,7 +23,7 @@ def dsh_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 1e-5, marg
         \frac{1}{N^2} \sum_{ij} \Big[ \tfrac12 \Delta_{ij} d_{ij}^2 + \tfrac12 (1 - \Delta_{ij}) \max(m - d_{ij}^2, 0)
         \Big] + \frac{\alpha}{N} \sum_{ik} \big| |y_{ik}| - 1 \big|, \qquad d_{ij} = \|y_i - y_j\|
 
-    Self pairs are among the pairs (they add nothing); the penalty counts once per sample.
+    The pairs (i, i) are included and add 0. The penalty is a mean over items.
 
     Args:
         embeddings: (n, bits), floating; network outputs before the sign.
@@ -56,7 +55,7 @@ def dpsh_loss(embeddings: Tensor, relevance: Tensor, *, eta: float = 5.0) -> Ten
     Args:
         embeddings: (n, bits), floating; network outputs before the sign.
         relevance: (n, n), bool or floating in [0, 1].
-        eta: weight of the distance to the codes, which are constants here.
+        eta: weight of the distance to the codes, which are constants (no gradient).
 
     Returns:
         The loss, a scalar.
@@ -77,7 +76,7 @@ def dhn_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1) -> Te
         \operatorname*{mean}_{i \ne j} \big[ \log(1 + e^{x_{ij}}) - \Delta_{ij} x_{ij} \big]
         + \frac{\alpha}{N} \sum_{ik} \log\cosh(|h_{ik}| - 1), \qquad h = \tanh(y), \quad x_{ij} = h_i^T h_j
 
-    The paper sums over pairs and over items; the means, and with them what alpha weighs, are this library's.
+    The paper sums over pairs and over items. The means, and so the scale of alpha, are a choice of this library.
 
     Args:
         embeddings: (n, bits), floating; network outputs before tanh.
@@ -100,21 +99,21 @@ def dhn_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1) -> Te
 def hashnet_loss(
     embeddings: Tensor, relevance: Tensor, *, class_weight: float = 10.0, sharpness: float = 10.0, beta: float = 1.0
 ) -> Tensor:
-    r"""HashNet (Cao et al., ICCV 2017): likelihood with a class weight, and a tanh that hardens over the training.
+    r"""HashNet (Cao et al., ICCV 2017): weighted likelihood, and a tanh that becomes steeper in training.
 
     .. math::
         \frac{\sum_{i \ne j} C \Delta_{ij} \log(1 + e^{-x_{ij}}) + (1 - \Delta_{ij}) \log(1 + e^{x_{ij}})}
         {\sum_{i \ne j} C \Delta_{ij} + (1 - \Delta_{ij})}, \qquad
         h = \tanh(\beta y), \quad x_{ij} = \tfrac{s}{n} h_i^T h_j
 
-    The authors pair two halves of a batch; here all pairs of a batch take part, as in every other method.
+    The authors pair the two halves of a batch. Here all pairs of a batch count, as in the other methods.
 
     Args:
         embeddings: (n, bits), floating; network outputs before tanh.
         relevance: (n, n), bool or floating in [0, 1].
         class_weight: C, the weight of a similar pair; the authors advise the number of classes.
         sharpness: s; 10 in the authors' code.
-        beta: of the continuation, see `hashnet_beta`.
+        beta: slope of the tanh, see `hashnet_beta`.
 
     Returns:
         The loss, a scalar.
@@ -132,7 +131,9 @@ def hashnet_loss(
 
 
 def hashnet_beta(step: int) -> dict[str, float]:
-    r"""HashNet's continuation :math:`\beta = \sqrt{1 + 0.005\,t}`, t being the step, in whole 200s (authors' code)."""
+    r"""HashNet's continuation :math:`\beta = \sqrt{1 + 0.005\,t}`, t being the step rounded down to a multiple of 200
+    (authors' code).
+    """
     return {"beta": math.sqrt(1.0 + 0.005 * (step // 200 * 200))}
 
 
@@ -143,13 +144,12 @@ def hashgan_loss(embeddings: Tensor, relevance: Tensor, *, sharpness: float = 10
         \operatorname*{mean}_{i \ne j} \, w_{ij} \big[ \log(1 + e^{x_{ij}}) - \Delta_{ij} x_{ij} \big], \qquad
         x_{ij} = s \cos(y_i, y_j), \quad w_{ij} = \tfrac{|S|}{|S_1|} \text{ if similar, else } 1
 
-    with :math:`|S|` pairs in the batch, :math:`|S_1|` of them similar. The pictures that its generator would add are
-    not there.
+    with :math:`|S|` pairs in the batch, :math:`|S_1|` of them similar. There are no generated images.
 
     Args:
         embeddings: (n, bits), floating.
         relevance: (n, n), bool or floating in [0, 1].
-        sharpness: s; the authors' code has 10 for CIFAR-10, 5 for NUS-WIDE.
+        sharpness: s; in the authors' code 10 for CIFAR-10 and 5 for NUS-WIDE.
 
     Returns:
         The loss, a scalar.
@@ -166,7 +166,7 @@ def hashgan_loss(embeddings: Tensor, relevance: Tensor, *, sharpness: float = 10
 
 
 def dch_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1, gamma: float = 20.0) -> Tensor:
-    r"""Deep Cauchy Hashing (Cao et al., CVPR 2018), as the paper states it.
+    r"""Deep Cauchy Hashing (Cao et al., CVPR 2018), as in the paper.
 
     .. math::
         \operatorname*{mean}_{\text{similar}} \log\Big(1 + \frac{d_{ij}}{\gamma}\Big)
@@ -200,7 +200,7 @@ def dch_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.1, gamma
 
 
 def dch_code_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.0, gamma: float = 20.0) -> Tensor:
-    r"""Deep Cauchy Hashing as the authors' code has it, which is another loss than the paper's.
+    r"""Deep Cauchy Hashing as in the authors' code, which differs from the paper.
 
     .. math::
         \operatorname*{mean}_{i \ne j} w_{ij} \Big[ \Delta_{ij} \log\Big(1 + \frac{d_{ij}}{\gamma}\Big)
@@ -229,7 +229,7 @@ def dch_code_loss(embeddings: Tensor, relevance: Tensor, *, alpha: float = 0.0, 
     return weighted_mean((distance / gamma).log1p(), similar) + far + alpha * (hashed.abs() - 1.0).square().mean()
 
 
-def dsh_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options) -> Tensor:
+def dsh_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options: float | None) -> Tensor:
     """`dsh_loss` of the labels' relevance."""
     return dsh_loss(embeddings, relevance_matrix(labels), alpha=alpha, **options)
 
@@ -244,18 +244,18 @@ def dhn_objective(embeddings: Tensor, labels: Tensor, *, alpha: float) -> Tensor
     return dhn_loss(embeddings, relevance_matrix(labels), alpha=alpha)
 
 
-def hashnet_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
+def hashnet_objective(embeddings: Tensor, labels: Tensor, **options: float) -> Tensor:
     """`hashnet_loss` of the labels' relevance."""
     return hashnet_loss(embeddings, relevance_matrix(labels), **options)
 
 
-def hashgan_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
+def hashgan_objective(embeddings: Tensor, labels: Tensor, **options: float) -> Tensor:
     """`hashgan_loss` of the labels' relevance."""
     return hashgan_loss(embeddings, relevance_matrix(labels), **options)
 
 
-def dch_objective(embeddings: Tensor, labels: Tensor, *, form: str = "paper", **options) -> Tensor:
-    """`dch_loss` (`form` "paper") or `dch_code_loss` ("code") of the labels' relevance."""
+def dch_objective(embeddings: Tensor, labels: Tensor, *, form: str = "paper", **options: float) -> Tensor:
+    """`dch_loss` (`form="paper"`) or `dch_code_loss` (`form="code"`) of the labels' relevance."""
     if form not in ("paper", "code"):
         raise ValueError(f"form must be 'paper' or 'code', got {form!r}")
     loss = dch_loss if form == "paper" else dch_code_loss
@@ -263,6 +263,6 @@ def dch_objective(embeddings: Tensor, labels: Tensor, *, form: str = "paper", **
 
 
 def _log_cosh(values: Tensor) -> Tensor:
-    """log cosh x = x + log(1 + exp(-2x)) - log 2, for x of either sign without overflow."""
-    size = values.abs()
-    return size + F.softplus(-2.0 * size) - math.log(2.0)
+    """log cosh x = |x| + log(1 + exp(-2|x|)) - log 2, which does not overflow."""
+    magnitude = values.abs()
+    return magnitude + F.softplus(-2.0 * magnitude) - math.log(2.0)

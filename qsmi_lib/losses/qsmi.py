@@ -1,7 +1,10 @@
-"""Information potentials, QMI and QSMI (Passalis & Tefas, Sections 3.2 to 3.4): unchecked cores.
+"""Information potentials, QMI and QSMI (Passalis & Tefas, Sections 3.2 to 3.4). No input checks.
 
-`qsmi_lib.losses` exports them with input checks; the training loop calls these, so that no step waits for the device.
+`qsmi_lib.losses` exports these functions with input checks. The training loop calls them without: a check would wait
+for the device at every step.
 """
+
+from typing import Any
 
 from torch import Tensor
 
@@ -22,9 +25,9 @@ def information_potentials(
 
     Args:
         embeddings: (n, bits), floating.
-        labels: int (n,), or multi-hot (n, c): there :math:`N_k` counts the items that carry label k.
+        labels: int (n,), or multi-hot (n, c). :math:`N_k` is the number of items with label k.
         similarity: "cosine" or "gaussian".
-        sigma: width of the Gaussian kernel, which has no normaliser here.
+        sigma: width of the Gaussian kernel, which has no normaliser.
 
     Returns:
         The three scalars (V_IN, V_ALL, V_BTW).
@@ -59,9 +62,9 @@ def qsmi_loss(
         \text{clamp:} \quad \sum_{ij} \Delta_{ij} (S_{ij} - 1)^2 + \tfrac1M S_{ij}^2 \qquad
         \text{else:} \quad -\sum_{ij} \big(\Delta_{ij} - \tfrac1M\big) S_{ij}
 
-    i.e. :math:`N^2` times Eq. 19, and minus :math:`N^2` times Eq. 17. The sum is the authors' scale: their alpha weighs
-    a penalty that is a sum too. Their published code has :math:`(\Delta S - 1)^2`, which adds the number of
-    dissimilar pairs, a constant.
+    These are :math:`N^2` times Eq. 19, and minus :math:`N^2` times Eq. 17. Sums are the authors' scale: their alpha is
+    the weight of a penalty that is a sum too. Their published code has :math:`(\Delta S - 1)^2`, which adds a constant,
+    the number of dissimilar pairs.
 
     Args:
         embeddings: (n, bits), floating; network outputs before the sign.
@@ -69,7 +72,7 @@ def qsmi_loss(
         similarity: "cosine" or "gaussian".
         clamp: the square clamp of Section 3.3.
         sigma: width of the Gaussian kernel.
-        information_needs: M; None estimates it from the batch as :math:`N^2 / \sum_{ij} \Delta_{ij}` (Section 3.3).
+        information_needs: M; None is the estimate of the batch, :math:`N^2 / \sum_{ij} \Delta_{ij}` (Section 3.3).
 
     Returns:
         The loss, a scalar; lower is better.
@@ -87,13 +90,15 @@ def qsmi_loss(
 
 
 def quantization_penalty(embeddings: Tensor) -> Tensor:
-    r"""Distance to binary codes, :math:`\sum_{ik} \big| |y_{ik}| - 1 \big|` (Eq. 20 with the absolute value it lacks).
+    r"""Distance to binary codes, :math:`\sum_{ik} \big| |y_{ik}| - 1 \big|`.
+
+    This is Eq. 20 with the absolute value that is missing in print.
 
     Args:
         embeddings: (n, bits), floating.
 
     Returns:
-        The sum over batch and bits, a scalar; 0 at codes.
+        The sum over items and bits, a scalar; 0 for codes.
 
     Raises:
         ValueError: embeddings that are not finite, empty or not (n, bits).
@@ -101,6 +106,6 @@ def quantization_penalty(embeddings: Tensor) -> Tensor:
     return (embeddings.abs() - 1.0).abs().sum()
 
 
-def qsmi_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options) -> Tensor:
+def qsmi_objective(embeddings: Tensor, labels: Tensor, *, alpha: float, **options: Any) -> Tensor:
     r"""The training loss :math:`L_{QSMI} + \alpha L_{hash}` (Eq. 21); `options` go to `qsmi_loss`."""
     return qsmi_loss(embeddings, relevance_matrix(labels), **options) + alpha * quantization_penalty(embeddings)

@@ -1,4 +1,4 @@
-"""Variants of QSMI: true class priors, graded relevance, and QSMI+U for unseen classes. Without input checks."""
+"""Variants of QSMI: true class priors, graded relevance, and QSMI+U for unseen classes. No input checks."""
 
 from collections.abc import Mapping
 
@@ -19,15 +19,15 @@ def qsmi_priors_loss(embeddings: Tensor, labels: Tensor, *, clamp: bool = True) 
         N^2 I = \sum_{ij} (a_{ij} - r_{ij}) S_{ij}, \qquad a_{ij} = \sum_k z_{ik} z_{jk}, \qquad
         r_{ij} = \sum_k p_k (z_{ik} + z_{jk} - p_k)
 
-    not clamped: :math:`-\sum_{ij} (a_{ij} - r_{ij}) S_{ij}`, whose weights are the covariance
-    :math:`\sum_k (z_{ik} - p_k)(z_{jk} - p_k)`. Clamped as the paper clamps its short form, what attracts weighs
-    :math:`(S - 1)^2` and what repels :math:`S^2`:
+    Not clamped, the loss is :math:`-\sum_{ij} (a_{ij} - r_{ij}) S_{ij}`; its weights are the covariance
+    :math:`\sum_k (z_{ik} - p_k)(z_{jk} - p_k)`. Clamped as the paper clamps Eq. 17, attraction is
+    :math:`(S - 1)^2` and repulsion :math:`S^2`:
 
     .. math::
         \sum_{ij} a_{ij} (S_{ij} - 1)^2 + r^+_{ij} S_{ij}^2 + r^-_{ij} (S_{ij} - 1)^2
 
-    Where all labels are equally frequent and each item carries one, r = 1 / M and this is Eq. 19. Two items of rare
-    labels have r < 0: beside the frequent ones they belong together, and attract each other.
+    If all labels are equally frequent and each item has one, r = 1 / M and this is Eq. 19. Two items of rare labels
+    have r < 0 and attract each other: compared with the frequent labels they are alike.
 
     Args:
         embeddings: (n, bits), floating.
@@ -43,8 +43,8 @@ def qsmi_priors_loss(embeddings: Tensor, labels: Tensor, *, clamp: bool = True) 
     pair = cosine_similarity(embeddings)
     member = (labels if labels.ndim == 2 else labels[:, None] == labels.unique()).to(pair.dtype)
     prior = member.mean(dim=0)
-    own = member @ prior
-    attract, repel = member @ member.T, own[:, None] + own[None, :] - prior @ prior
+    frequency = member @ prior
+    attract, repel = member @ member.T, frequency[:, None] + frequency[None, :] - prior @ prior
     if not clamp:
         return ((repel - attract) * pair).sum()
     attract = attract + (-repel).clamp_min(0.0)
@@ -55,10 +55,10 @@ def jaccard_similarity(labels: Tensor) -> Tensor:
     r"""Graded relevance of label sets, :math:`\Delta_{ij} = |L_i \cap L_j| / |L_i \cup L_j|`.
 
     Args:
-        labels: int (n,), where it is equality, or multi-hot (n, c).
+        labels: int (n,), where the relevance is equality, or multi-hot (n, c).
 
     Returns:
-        floating (n, n) in [0, 1]; 0 where neither item carries a label.
+        floating (n, n) in [0, 1]; 0 if neither item has a label.
 
     Raises:
         ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot.
@@ -77,20 +77,20 @@ def qsmi_u_loss(
     beta: float = 0.5,
     information_needs: float | None = None,
 ) -> Tensor:
-    r"""QSMI with further needs, found by clustering (Section 3.4).
+    r"""QSMI+U, the paper's QSMIH+U: QSMI of the labels and QSMI of clusters (Section 3.4).
 
     .. math::
         L_{QSMI}(\Delta) + \alpha L_{hash} + \beta L_{QSMI}(\Delta^U)
 
-    :math:`\Delta^U_{ij}` is 1 where i and j lie in one cluster. Each of the two losses has an M of its own.
+    :math:`\Delta^U_{ij}` is 1 if i and j are in the same cluster. Each of the two losses has its own M.
 
     Args:
         embeddings: (n, bits), floating; network outputs before the sign.
         relevance: (n, n), bool or floating in [0, 1].
-        needs: (n, n), bool; equal clusters.
+        needs: (n, n), bool; whether two items are in the same cluster.
         alpha: weight of the penalty.
-        beta: weight of the clusters' QSMI; 0.5 in the paper.
-        information_needs: M of the labels; None estimates it from the batch. That of the clusters is estimated.
+        beta: weight of the QSMI of the clusters; 0.5 in the paper.
+        information_needs: M of the labels; None is the estimate of the batch. M of the clusters is always estimated.
 
     Returns:
         The loss, a scalar.
@@ -104,17 +104,17 @@ def qsmi_u_loss(
 
 
 def clusters(inputs: Tensor, *, n_clusters: int, seed: int) -> Tensor:
-    """k-means clusters of items (scikit-learn's, one k-means++ start).
+    """k-means clusters of items (scikit-learn, one k-means++ initialisation).
 
     Args:
         inputs: (n, ...), pixels or frozen features.
-        n_clusters: how many; 5 in the paper.
-        seed: of the start.
+        n_clusters: number of clusters; 5 in the paper.
+        seed: seed of the initialisation.
 
     Returns:
-        int64 (n,), the number of each item's cluster, where the inputs lie.
+        int64 (n,), the cluster of each item, on the device of `inputs`.
     """
-    from sklearn.cluster import KMeans
+    from sklearn.cluster import KMeans  # slow to import, and the other losses need no scikit-learn
 
     points = inputs.flatten(1).float().cpu().numpy()
     cluster = KMeans(n_clusters, n_init=1, random_state=seed).fit_predict(points)
@@ -137,11 +137,11 @@ def qsmi_jaccard_objective(
 def qsmi_u_objective(
     embeddings: Tensor, labels: Tensor, *, targets: Tensor, alpha: float, beta: float, information_needs: float | None
 ) -> Tensor:
-    """`qsmi_u_loss`, `targets` (n,) being the items' clusters."""
+    """`qsmi_u_loss`; `targets` (n,) are the clusters of the items."""
     relevance, needs = relevance_matrix(labels), relevance_matrix(targets)
     return qsmi_u_loss(embeddings, relevance, needs, alpha=alpha, beta=beta, information_needs=information_needs)
 
 
 def prepare_qsmi_u(inputs: Tensor, labels: Tensor, bits: int, seed: int, options: Mapping) -> Tensor:
-    """The targets of a run: the clusters of its training items, as many as the option `n_clusters` says."""
+    """Targets of a run of QSMI+U: `clusters` of the training items; the option `n_clusters` is their number."""
     return clusters(inputs, n_clusters=int(options["n_clusters"]), seed=seed)

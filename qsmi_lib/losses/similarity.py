@@ -1,4 +1,4 @@
-r"""Relevance :math:`\Delta` of labels and similarity :math:`S` of embeddings: the two matrices of every loss here."""
+r"""Relevance :math:`\Delta` of labels, similarity :math:`S` of embeddings, and helpers. No input checks."""
 
 import torch
 from torch import Tensor
@@ -11,14 +11,14 @@ def relevance_matrix(labels: Tensor) -> Tensor:
         labels: int (n,), or multi-hot (n, c) of 0 and 1.
 
     Returns:
-        bool (n, n); the diagonal is part of it. An item without any label is not even relevant to itself.
+        bool (n, n), with the diagonal. An item without any label is not relevant to itself either.
 
     Raises:
         ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot.
     """
     if labels.ndim == 1:
         return labels[:, None] == labels[None, :]
-    # float32 holds the counts of shared labels exactly, and its product is the fast one on every device.
+    # float32 holds the counts of shared labels exactly, and its matrix product is fast on every device.
     multi_hot = labels.float()
     return multi_hot @ multi_hot.T > 0
 
@@ -26,7 +26,7 @@ def relevance_matrix(labels: Tensor) -> Tensor:
 def on_sphere(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
     r"""Rows of unit length, :math:`h_i = y_i / \|y_i\|`; a zero row stays zero.
 
-    A norm is max(norm, eps); a zero row is detached, for its direction is undefined and its gradient would be 1 / eps.
+    Norms are max(norm, eps). A zero row gets no gradient: it has no direction, and its gradient would be 1 / eps.
     """
     norm = embeddings.norm(dim=1, keepdim=True)
     return torch.where(norm > 0, embeddings, embeddings.detach()) / norm.clamp_min(eps)
@@ -45,7 +45,7 @@ def pair_weights(relevance: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Sum of weights times values over the sum of the weights; 0 where all weights are 0."""
+    """Weighted mean of all values; 0 if all weights are 0."""
     return (weights * values).sum() / weights.sum().clamp_min(torch.finfo(values.dtype).tiny)
 
 
@@ -69,7 +69,7 @@ def cosine_similarity(embeddings: Tensor, eps: float = 1e-8) -> Tensor:
 def gaussian_similarity(embeddings: Tensor, sigma: float) -> Tensor:
     r"""Gaussian kernel without normaliser, :math:`G_{ij} = \exp(-\|y_i - y_j\|^2 / (2 \sigma^2))`.
 
-    The authors' code has this form; Eqs. 6 and 9 to 11 read literally have :math:`4 \sigma^2` and a normaliser.
+    This is the form of the authors' code. Eqs. 6 and 9 to 11 as printed have :math:`4 \sigma^2` and a normaliser.
 
     Args:
         embeddings: (n, bits), floating.
@@ -85,5 +85,5 @@ def gaussian_similarity(embeddings: Tensor, sigma: float) -> Tensor:
 
 
 def similarity_matrix(embeddings: Tensor, similarity: str, sigma: float) -> Tensor:
-    """The similarity named `similarity`: "cosine" (Eq. 12) or "gaussian" (its `sigma` matters only there)."""
+    """The similarity named `similarity`: "cosine" (Eq. 12) or "gaussian", which alone uses `sigma`."""
     return cosine_similarity(embeddings) if similarity == "cosine" else gaussian_similarity(embeddings, sigma)

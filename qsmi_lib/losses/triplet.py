@@ -1,7 +1,7 @@
-"""Triplet losses: DNNH, and the spring loss of the spherical embedding with its variants. Unchecked cores.
+"""Triplet losses: DNNH, DTSH, and the spring loss of the spherical embedding with its variants. No input checks.
 
-A triplet is an anchor, an item relevant to it (not itself) and one that is not; all of a batch take part, and a batch
-without any costs 0.
+A triplet is an anchor, a positive (another item, relevant to the anchor) and a negative (not relevant to it). A loss is
+the mean over all triplets of a batch, and 0 if there are none.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor
 from qsmi_lib.losses.similarity import on_sphere, relevance_matrix, squared_distance
 
 REST = 2.0 * math.sqrt(2.0)  # rest length of the spring
-EPS = 1e-8  # under roots, whose slope is infinite at 0
+EPS = 1e-8  # added under square roots, whose derivative is infinite at 0
 
 
 def triplet_difference(distance: Tensor, relevance: Tensor) -> tuple[Tensor, Tensor]:
@@ -24,30 +24,31 @@ def triplet_difference(distance: Tensor, relevance: Tensor) -> tuple[Tensor, Ten
         relevance: (n, n), bool or floating in [0, 1]; positives are above 0, negatives 0.
 
     Returns:
-        t (n_pair, n), a row for each anchor and positive; and which of its entries are triplets, as 0 and 1.
+        t (n_pair, n), a row per pair of anchor and positive; and a mask of its shape, 1 for triplets and 0 elsewhere.
     """
-    related = (relevance > 0).fill_diagonal_(True)  # an item without labels is no negative of its own
+    related = (relevance > 0).fill_diagonal_(True)  # an item without labels is not its own negative
     anchor, positive = related.clone().fill_diagonal_(False).nonzero(as_tuple=True)
-    # index_select, for the gradient of distance[anchor, positive] adds up in no fixed order on several threads.
-    own = distance.flatten().index_select(0, anchor * len(distance) + positive)
-    return own[:, None] - distance.index_select(0, anchor), (~related)[anchor].to(distance.dtype)
+    # index_select is deterministic; the gradient of distance[anchor, positive] is summed in any order by threads.
+    to_positive = distance.flatten().index_select(0, anchor * len(distance) + positive)
+    return to_positive[:, None] - distance.index_select(0, anchor), (~related)[anchor].to(distance.dtype)
 
 
 def dnnh_loss(embeddings: Tensor, relevance: Tensor, *, margin: float = 1.0, epsilon: float = 0.5) -> Tensor:
-    r"""Deep Neural Network Hashing (Lai, Pan, Liu, Yan, CVPR 2015), reconstructed: no public working code.
+    r"""Deep Neural Network Hashing (Lai, Pan, Liu, Yan, CVPR 2015), a reconstruction: there is no public code
+    that works.
 
     .. math::
         \operatorname*{mean}_{qpn} \max\big(0, m + \|F_q - F_p\|^2 - \|F_q - F_n\|^2\big), \qquad
         F = g_\epsilon(\operatorname{sigmoid}(y))
 
-    with :math:`g_\epsilon(s)` = s where :math:`|s - \tfrac12| \le \epsilon`, beyond that 0 or 1. The divide-and-encode
-    layer, which gives each bit a slice of the features, is `qsmi_lib.models.heads.DivideAndEncode`.
+    with :math:`g_\epsilon(s)` = s if :math:`|s - \tfrac12| \le \epsilon`, else 0 or 1. The divide-and-encode layer,
+    which computes each bit from its own slice of the features, is `qsmi_lib.models.heads.DivideAndEncode`.
 
     Args:
-        embeddings: (n, bits), floating; network outputs before the sigmoid, so that the code is their sign.
+        embeddings: (n, bits), floating; network outputs before the sigmoid; the code is their sign.
         relevance: (n, n), bool or floating in [0, 1].
         margin: m, in bits.
-        epsilon: half the width in which the threshold is linear; 0.5 leaves the sigmoid as it is.
+        epsilon: half the width of the interval in which the threshold is linear; 0.5 is no threshold.
 
     Returns:
         The loss, a scalar.
@@ -65,7 +66,7 @@ def dnnh_loss(embeddings: Tensor, relevance: Tensor, *, margin: float = 1.0, eps
 
 
 def spring_loss(embeddings: Tensor, relevance: Tensor, *, form: str = "spring") -> Tensor:
-    r"""Spherical embedding (Pidhorskyi et al., ACCV 2018): a spring on the sphere, and the variants beside it.
+    r"""Spherical embedding (Pidhorskyi et al., ACCV 2018): a spring on the sphere, and variants.
 
     .. math::
         \operatorname*{mean}_{qpn} E(t), \qquad t = \|h_q - h_p\|^2 - \|h_q - h_n\|^2 \in [-4, 4], \quad
@@ -74,13 +75,13 @@ def spring_loss(embeddings: Tensor, relevance: Tensor, *, form: str = "spring") 
     ============= ==================================================================================================
     form          E(t), with :math:`\ell = \sqrt{4 - t}`
     ============= ==================================================================================================
-    spring        :math:`(2\sqrt2 - \ell)^2`: 0 only where positives coincide and negatives are antipodal
+    spring        :math:`(2\sqrt2 - \ell)^2`: 0 only if positives coincide and negatives are antipodal
     margin_spring :math:`K' (r - \ell)^2 / r^2 + 6 - K'`, :math:`r = 2\sqrt2 + 1`, :math:`K' = 6 / (1 - r^{-2})`
     margin        :math:`\max(0, t + 2)`
     likelihood    :math:`\frac1n \log(1 + e^{n (t / 4 + 1/2)})`, DTSH's likelihood on the sphere
     ============= ==================================================================================================
 
-    Codes may be turned freely afterwards (`qsmi_lib.models.rotation`): no form depends on the axes.
+    All forms are invariant to rotations of the embeddings, see `qsmi_lib.models.rotation`.
 
     Args:
         embeddings: (n, bits), floating.
@@ -112,7 +113,7 @@ def spring_loss(embeddings: Tensor, relevance: Tensor, *, form: str = "spring") 
 
 
 def negatives_loss(embeddings: Tensor, relevance: Tensor) -> Tensor:
-    r"""The simple spring of the spherical embedding: pushes dissimilar pairs apart, pulls nothing together.
+    r"""The simple spring of the spherical embedding: repels dissimilar pairs, without attraction.
 
     .. math::
         \operatorname*{mean}_{\text{dissimilar } ij} \big(2 - \|h_i - h_j\|\big)^2, \qquad h = y / \|y\|
@@ -142,7 +143,7 @@ def dtsh_loss(embeddings: Tensor, relevance: Tensor, *, eta: float = 0.00888) ->
     Args:
         embeddings: (n, bits), floating.
         relevance: (n, n), bool or floating in [0, 1].
-        eta: weight of the distance to the codes, which are constants here; 200 / 22,500 in the poster's experiments.
+        eta: weight of the distance to the codes, which are constants (no gradient); 200 / 22,500 in the poster.
 
     Returns:
         The loss, a scalar.
@@ -167,11 +168,11 @@ def spring_objective(embeddings: Tensor, labels: Tensor, *, form: str) -> Tensor
     return dtsh_loss(embeddings, relevance) if form == "dtsh" else spring_loss(embeddings, relevance, form=form)
 
 
-def dnnh_objective(embeddings: Tensor, labels: Tensor, **options) -> Tensor:
+def dnnh_objective(embeddings: Tensor, labels: Tensor, **options: float) -> Tensor:
     """`dnnh_loss` of the labels' relevance."""
     return dnnh_loss(embeddings, relevance_matrix(labels), **options)
 
 
 def _mean(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over what is valid; 0 where nothing is."""
+    """Mean of the values where `valid` is 1; 0 if it is 0 everywhere."""
     return (values * valid).sum() / valid.sum().clamp_min(1.0)

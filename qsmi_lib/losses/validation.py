@@ -1,23 +1,25 @@
-"""Input checks of the public losses: one clear error that says what came and what was expected."""
+"""Input checks of the public losses: a ValueError names the expected and the given value."""
 
 import functools
 import inspect
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from qsmi_lib.utils.validation import non_negative_number, positive_number, whole_number
 
-POSITIVE = {"balance", "beta", "class_weight", "epsilon", "eps", "gamma", "information_needs", "margin", "n_bins"} | {
-    "sharpness",
-    "sigma",
-    "slope",
-}
-COUNTS = {"bits", "n_classes", "n_sweeps"}
-WEIGHTS = {"alpha", "eta", "a_csq"}
-HALF = (torch.float16, torch.bfloat16)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# The arguments of the losses, by what they must be.
+POSITIVE = {"balance", "beta", "class_weight", "epsilon", "eps", "gamma", "information_needs", "margin", "n_bins"}
+POSITIVE |= {"sharpness", "sigma", "slope"}
+COUNTS = {"bits", "n_classes", "n_sweeps"}  # whole numbers of at least 1
+WEIGHTS = {"alpha", "eta", "a_csq"}  # finite numbers of at least 0
 PAIRS = {"relevance", "needs"}  # (n, n) for a batch of n
+HALF = (torch.float16, torch.bfloat16)
 
 
 def check_embeddings(embeddings: Tensor) -> None:
@@ -47,12 +49,12 @@ def check_labels(labels: Tensor, n: int | None = None) -> None:
 
 
 def check_classes(labels: Tensor, n_classes: int | None) -> None:
-    """Raise ValueError unless `labels` name classes from 0 on, fewer than `n_classes` where that is given."""
+    """Raise ValueError unless `labels` name classes from 0 on, fewer than `n_classes` where that is arguments."""
     if labels.ndim == 1 and labels.min() < 0:
         raise ValueError(f"labels must be at least 0, got {int(labels.min())}")
-    found = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
-    if n_classes is not None and (found > n_classes or (labels.ndim == 2 and found != n_classes)):
-        raise ValueError(f"labels must be of n_classes classes, got {found} where n_classes is {n_classes}")
+    least = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    if n_classes is not None and (least > n_classes or (labels.ndim == 2 and least != n_classes)):
+        raise ValueError(f"labels must be of n_classes = {n_classes} classes, got {least}")
 
 
 def check_relevance(relevance: Tensor, n: int, name: str = "relevance") -> None:
@@ -76,12 +78,12 @@ def check_signs(name: str, values: Tensor, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must hold -1 and +1 only, got {values[values.abs() != 1][0].item()}")
 
 
-def check_decisions(decisions: Tensor, shape: tuple[int, int]) -> None:
+def check_decisions(decisions: Tensor, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless `decisions` is (t, n, bits) of -1 and +1, t at least 2, `shape` being (n, bits)."""
     if not isinstance(decisions, Tensor) or decisions.ndim != 3 or len(decisions) < 2:
         raise ValueError(
-            f"decisions must have shape (t, {shape[0]}, {shape[1]}) with at least two samples t, for each is compared "
-            f"with the others, got {describe(decisions)}"
+            f"decisions must have shape (t, {shape[0]}, {shape[1]}) with at least two samples t, since the baseline "
+            f"of a sample is the mean of the others, got {describe(decisions)}"
         )
     check_signs("decisions", decisions, (len(decisions), *shape))
 
@@ -97,24 +99,24 @@ def describe(value: object) -> str:
     return f"{value.dtype} of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The public form of `loss`: its arguments are checked by name before it is called.
+def checked(loss: Callable[P, R]) -> Callable[P, R]:
+    """The public form of `loss`: it checks its arguments by their names, then calls `loss`.
 
-    Embeddings of half precision are taken as float32, for float16 has no room for the losses' logarithms.
+    Embeddings of half precision are converted to float32, because the logarithms of the losses overflow in float16.
     """
     signature = inspect.signature(loss)
 
     @functools.wraps(loss)
-    def call(*args, **kwargs):
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
-        given = bound.arguments
-        shape = None
-        if "embeddings" in given:
-            check_embeddings(given["embeddings"])
-            shape = tuple(given["embeddings"].shape)
-        for name, value in given.items():
+        arguments = bound.arguments
+        shape: tuple[int, ...] = ()
+        if "embeddings" in arguments:
+            check_embeddings(arguments["embeddings"])
+            shape = tuple(arguments["embeddings"].shape)
+        for name, value in arguments.items():
             if name == "labels":
-                check_labels(value, shape and shape[0])
+                check_labels(value, shape[0] if shape else None)
             elif name in PAIRS:
                 check_relevance(value, shape[0], name)
             elif name == "targets":
@@ -124,7 +126,7 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             elif name == "similarity":
                 check_similarity(value)
             elif value is None and signature.parameters[name].default is None:
-                pass  # the loss chooses
+                pass  # None is the default of the loss
             elif name in COUNTS:
                 whole_number(name, value, 1)
             elif name in POSITIVE:
@@ -132,9 +134,9 @@ def checked(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
             elif name in WEIGHTS:
                 non_negative_number(name, value)
         if {"labels", "n_classes"} <= signature.parameters.keys():
-            check_classes(given["labels"], given.get("n_classes"))
-        if shape is not None and given["embeddings"].dtype in HALF:
-            given["embeddings"] = given["embeddings"].float()
+            check_classes(arguments["labels"], arguments.get("n_classes"))
+        if shape and arguments["embeddings"].dtype in HALF:
+            arguments["embeddings"] = arguments["embeddings"].float()
         return loss(*bound.args, **bound.kwargs)
 
     return call

@@ -1,1 +1,1 @@
-"""Paths, files, progress, processes, precision, checks: what every room may import, and what imports no room."""
+"""Helpers that every room may import: paths, files, progress bars, processes, precision, input checks."""

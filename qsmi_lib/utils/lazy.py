@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used, so that the package itself is light."""
+"""Names of a package that are imported when they are first used, so that importing the package is fast."""
 
 from collections.abc import Callable, Mapping
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""How numba's compiled loops live with other software in one process: its cache, threads and forks."""
+"""numba in one process with PyTorch: the cache of compiled code, threads, and forks."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from numba import get_num_threads, njit
 
 
 class _Process:
-    """What holds for this process: whether numba's threads have run in it, or ran in the one it was forked from."""
+    """Whether numba's threads ran in this process (`used`), or in the process that it was forked from (`forked`)."""
 
     lock = Lock()
     used = forked = False
@@ -24,19 +24,19 @@ if hasattr(os, "register_at_fork"):
 
 
 def compiled(**options) -> Callable[[Callable], Callable]:
-    """numba's `njit`, its machine code kept for the next process where there is a folder to write to."""
+    """numba's `njit` with a cache on disk, or without one if numba finds no folder that it can write to."""
 
     def decorate(function: Callable) -> Callable:
         try:
             return njit(cache=True, **options)(function)
-        except RuntimeError:  # numba finds no such folder
+        except RuntimeError:  # no folder for the cache
             return njit(**options)(function)
 
     return decorate
 
 
 def n_threads() -> int:
-    """How many threads numba's loops take; asking starts them, which leaves PyTorch's number as it was."""
+    """Number of numba's threads. This starts them; PyTorch's number of threads is restored."""
     threads = torch.get_num_threads()
     try:
         return get_num_threads()
@@ -45,12 +45,12 @@ def n_threads() -> int:
 
 
 def in_turn(function: Callable, *arguments) -> None:
-    """Call a parallel `function`, one at a time: it takes all cores, and some threading layers bear no second call.
+    """Call a parallel `function` under a lock: it uses all cores, and some threading layers allow no second call.
 
-    PyTorch's number of threads is left as it was; numba sets it where both use OpenMP.
+    PyTorch's number of threads is restored, because numba changes it where both use OpenMP.
 
     Raises:
-        RuntimeError: in a process forked from one that has called already; OpenMP would end it without a word.
+        RuntimeError: this process was forked from one that called before; OpenMP would end it without a message.
     """
     if _Process.forked:
         raise RuntimeError(

@@ -1,4 +1,4 @@
-"""Several processes at a time, through joblib."""
+"""Several processes at a time, by joblib."""
 
 import contextlib
 import warnings
@@ -10,17 +10,17 @@ from joblib import Parallel
 
 @contextlib.contextmanager
 def workers(jobs: int, **options) -> Iterator[Parallel]:
-    """joblib's `Parallel` of `jobs` processes, each with its share of the cores; this process alone where it is 1.
+    """joblib's `Parallel` with `jobs` processes, which share the cores; 1 is this process alone.
 
     Raises:
         ChildProcessError: one of the processes was killed.
     """
     with warnings.catch_warnings():
-        # joblib takes the data set that a worker keeps for a leak, and starts another; nothing is lost.
+        # joblib mistakes the data set in a worker for a memory leak and replaces the worker; no result is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         try:
             yield Parallel(n_jobs=jobs, **options)
         except BrokenExecutor as error:
             raise ChildProcessError(
-                "a process was killed, for want of memory perhaps: what is finished is recorded, fewer --jobs need less"
+                "a process was killed, out of memory? Finished runs are recorded; use fewer --jobs"
             ) from error

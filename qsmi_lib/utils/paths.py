@@ -1,4 +1,4 @@
-"""Where things lie; the only module that knows the tree."""
+"""Folders and files of data and results; the only module that knows the layout."""
 
 import os
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED = ROOT / "data" / "paper"  # the published numbers, one CSV a table
-SPLITS = ROOT / "data" / "splits"  # divisions that are committed as indices
+SPLITS = ROOT / "data" / "splits"  # splits that are committed as indices
 WEIGHTS = ROOT / "data" / "weights"  # of the digits' own backbones
-COMMITTED = ROOT / "results" / "paper"  # what the repository carries: records under runs, and artefacts
+COMMITTED = ROOT / "results" / "paper"  # the committed records, under runs, and artefacts
 
 
 def data() -> Path:
@@ -27,7 +27,7 @@ def cache() -> Path:
 
 
 def export() -> None:
-    """Make the two variables absolute, so that kernels, which start elsewhere, see the same folders."""
+    """Make QSMI_DATA and QSMI_RESULTS absolute, so that processes in other folders use the same ones."""
     for name, folder in {"QSMI_DATA": data(), "QSMI_RESULTS": results()}.items():
         if os.environ.get(name):
             os.environ[name] = str(folder)

@@ -1,4 +1,4 @@
-"""In which precision a network computes: bf16 where the device multiplies it in hardware, else float32."""
+"""Precision of a network: bf16 if the device supports it in hardware, else float32."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,7 +14,7 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager:
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """What "auto" comes to: bf16 where the device multiplies it in hardware (CUDA since Ampere; AMX), else float32."""
+    """`precision`; "auto" is bf16 if the device has it in hardware (CUDA since Ampere, AMX), else float32."""
     known("precision", dict.fromkeys(("auto", "float32", "bf16")), precision)
     if precision != "auto":
         return precision

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar where a person looks on; elsewhere, in a file or a pipe, lines with the time left."""
+"""Progress of long computations: a bar in terminals and notebooks; in files and pipes, lines with the time left."""
 
 import os
 import sys
@@ -11,19 +11,19 @@ EVERY = 10.0  # seconds between two lines
 
 
 def watched() -> bool:
-    """Whether a person looks on: a terminal, or a Jupyter kernel that was not started headless (``QSMI_HEADLESS``)."""
+    """Whether this runs interactively: in a terminal, or in a Jupyter kernel without ``QSMI_HEADLESS``."""
     if os.environ.get("QSMI_HEADLESS"):
         return False
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def bar(items: Iterable, title: str, **options) -> Iterable:
-    """`items` with their progress under `title`; nothing is shown where ``QSMI_HEADLESS`` is set.
+    """`items`, with a display of progress; there is none if ``QSMI_HEADLESS`` is set.
 
     Args:
-        items: what is gone through.
-        title: of the bar, or of the lines.
-        options: of tqdm, `total` and `unit` above all.
+        items: the items to iterate over.
+        title: label of the bar or of the lines.
+        options: arguments of tqdm, such as `total` and `unit`.
     """
     if os.environ.get("QSMI_HEADLESS"):
         return items
