@@ -15,21 +15,21 @@ def distance(code, other):
     return sum(a != b for a, b in zip(code, other, strict=True))
 
 
-def gain(own, label, rule):
-    """What an item with `label` is worth to a query with the label `own`; multi-hot labels are lists of 0 and 1."""
-    if not isinstance(own, list):
-        return Fraction(int(own == label))
-    shared = sum(a and b for a, b in zip(own, label, strict=True))
+def gain(query_label, label, rule):
+    """Gain of an item with `label` for a query with `query_label`; multi-hot labels are lists of 0 and 1."""
+    if not isinstance(query_label, list):
+        return Fraction(int(query_label == label))
+    shared = sum(a and b for a, b in zip(query_label, label, strict=True))
     if rule == "share-one":
         return Fraction(int(shared > 0))
-    return Fraction(shared, sum(own)) if any(own) else Fraction(0)
+    return Fraction(shared, sum(query_label)) if any(query_label) else Fraction(0)
 
 
 def rankings(query_codes, database_codes, query_labels, database_labels, rule):
     ranked = []
-    for code, own in zip(query_codes, query_labels, strict=True):
+    for code, query_label in zip(query_codes, query_labels, strict=True):
         items = [
-            (distance(code, other), gain(own, label, rule))
+            (distance(code, other), gain(query_label, label, rule))
             for other, label in zip(database_codes, database_labels, strict=True)
         ]
         ranked.append(sorted(items, key=lambda item: item[0]))  # Python's sort keeps the order of equal items
@@ -76,19 +76,19 @@ def tied_groups(ranking):
 def expected_average_precision(ranking):
     """Mean over all orders of tied items.
 
-    In a group of n behind N items worth P, an item stands t-th with probability 1/n, and each of the others then
-    stands before it with probability (t - 1)/(n - 1).
+    In a group of n items after N items with sum of gains P, an item is t-th with probability 1/n; each other item of
+    the group then precedes it with probability (t - 1)/(n - 1).
     """
-    total, before, worth = Fraction(0), 0, Fraction(0)
+    total, before, gained = Fraction(0), 0, Fraction(0)
     for group in tied_groups(ranking):
         n = len(group)
         for g in group:
             others = sum(group) - g
             for t in range(1, n + 1):
                 ahead = others * Fraction(t - 1, n - 1) if n > 1 else 0
-                total += g * (worth + ahead + g) / (before + t) / n if g else 0
-        before, worth = before + n, worth + sum(group)
-    return total / worth if worth else math.nan
+                total += g * (gained + ahead + g) / (before + t) / n if g else 0
+        before, gained = before + n, gained + sum(group)
+    return total / gained if gained else math.nan
 
 
 def all_orders(ranking):
@@ -166,7 +166,7 @@ def slow_empty_radius2(ranked):
 
 
 def slow_precision_recall_by_radius(ranked, bits):
-    """All pairs of a query and an item within the radius, thrown together."""
+    """Over all pairs of a query and an item within the radius."""
     rows = []
     everything = sum(sum(gains(r)) for r in judged(ranked))
     for radius in range(bits + 1):
@@ -176,7 +176,7 @@ def slow_precision_recall_by_radius(ranked, bits):
 
 
 def slow_share_by_distance(ranked, bits):
-    """A pair counts its gain among the relevant ones, and what is left of 1 among the others."""
+    """A pair with gain g counts g among the relevant pairs, and 1 - g among the others."""
     pairs = [pair for r in judged(ranked) for pair in r]
     relevant, others = sum(g for _, g in pairs), sum(1 - g for _, g in pairs)
     rows = []
