@@ -68,7 +68,7 @@ def small_cases(draw):
     return Case(query_codes, database_codes, query_labels, database_labels), sorted(ks)
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(drawn=small_cases(), rule=st.sampled_from(["share-one", "fraction"]))
 def test_every_field_of_small_cases(drawn, rule):
     case, ks = drawn
@@ -177,12 +177,6 @@ def test_ties_and_the_order_of_the_database(kind, rule):
     assert expected.map_optimistic > max(by_index.map, expected.map)
 
 
-def test_no_ties_leave_nothing_to_chance():
-    result = evaluate(*toy([0, 1, 1, 0, 1]))
-    for name in ("map_expected", "map_optimistic", "map_pessimistic"):
-        close(getattr(result, name), result.map, name)
-
-
 # Cases with a known answer
 
 
@@ -222,13 +216,6 @@ def test_one_query_and_one_item():
     assert (result.precision_radius2, result.empty_radius2) == (0, 1)
     assert result.precision_recall_by_radius.tolist() == [[0, 0], [0, 0], [0, 0], [1, 1]]
     assert result.share_by_distance.tolist() == [[0, 0], [0, 0], [0, 0], [1, 0]]  # there are no other pairs
-
-
-@pytest.mark.parametrize(("kind", "rule"), KINDS)
-def test_shares_by_distance_sum_to_one(kind, rule):
-    shares = evaluate(*random_case(2, 65, kind), relevance=rule).share_by_distance
-    assert shares.shape == (66, 2) and (shares >= 0).all()
-    close(shares.sum(axis=0), [1, 1], "share_by_distance")
 
 
 def test_queries_with_nothing_relevant_are_counted_and_left_out():
@@ -320,24 +307,22 @@ def test_lists_arrays_and_tensors_say_the_same():
     assert_same(evaluate(*codes, *labels, k=[3, 9], device="cpu"), expected)
 
 
-def test_single_labels_may_be_bool_and_large():
-    case = TOY._replace(query_labels=np.array([True]), database_labels=TOY.database_labels.astype(bool))
-    assert evaluate(*case).map == evaluate(*TOY).map
-    near = 2**60 + TOY.database_labels  # as float64 all of these are equal
-    assert evaluate(*TOY[:2], near[:1], near).map == evaluate(*TOY).map
-
-
 def test_arrays_of_any_layout_and_kind():
     case = random_case(1, 12, "single")._replace(query_labels=np.arange(4))
     expected = evaluate(*case, k=3)
     read_only = Case(*(part.astype(np.int8) for part in case))
     for part in read_only:
         part.setflags(write=False)
-    assert_same(evaluate(*read_only, k=3), expected)
-    assert_same(evaluate(*(part[::-1].copy()[::-1] for part in case), k=3), expected)
-    assert_same(evaluate(*(np.asfortranarray(part) for part in case), k=3), expected)
-    for kind in (np.uint16, np.uint64, ">i4"):
-        assert_same(evaluate(*case[:2], *(labels.astype(kind) for labels in case[2:]), k=3), expected)
+    for same in (
+        read_only,
+        [part[::-1].copy()[::-1] for part in case],
+        [np.asfortranarray(part) for part in case],
+        *([*case[:2], *(labels.astype(kind) for labels in case[2:])] for kind in (np.uint16, np.uint64, ">i4")),
+        [*case[:2], *(labels + 2**60 for labels in case[2:])],  # as float64 all of these labels are equal
+    ):
+        assert_same(evaluate(*same, k=3), expected)
+    boolean = TOY._replace(query_labels=np.array([True]), database_labels=TOY.database_labels.astype(bool))
+    assert evaluate(*boolean).map == evaluate(*TOY).map
 
 
 def test_forms_of_k():
