@@ -65,7 +65,7 @@ def read_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
     tensors = load_file(path)
     expected, got = header.pop(CHECKSUM, None), checksum(tensors)
     if got != expected:
-        raise ValueError(f"expected tensors with the checksum {expected}, got {got}")
+        raise ValueError(f"the tensors must have the checksum {expected}, got {got}")
     return tensors, header
 
 
