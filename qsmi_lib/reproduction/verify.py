@@ -68,7 +68,7 @@ def compare(record: dict) -> str:
     split = runs.split_of(config)
     if "search" in record:
         settings = {name: record["search"][name] for name in ("start", "seed")}
-        return disagreement(record["probe"], rotations.probe(config, split, precision, **settings), precision)
+        return disagreement(record["probe"], rotations.probe(config, split, precision, **settings), "rotation")
     return disagreement(record["probe"], replay(config, split, precision), precision)
 
 
