@@ -247,7 +247,7 @@ def check(path: Path) -> None:
     for kind, entries in (("fault", found.faults), ("note", found.notes)):
         for entry in entries:
             click.echo(f"{kind}  {entry}")
-    click.echo(f"{inspection.summary(found.catalogue)}; {len(found.faults)} faults, {len(found.notes)} notes")
+    click.echo(f"{inspection.summary(found.manifest)}; {len(found.faults)} faults, {len(found.notes)} notes")
     sys.exit(1 if found.faults else 0)
 
 

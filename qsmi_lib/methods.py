@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from qsmi_lib.losses import cnnh, csq, mihash, pairwise, pgdh, qsmi_variants, triplet
 from qsmi_lib.losses.qsmi import qsmi_objective
-from qsmi_lib.models import heads, projections
+from qsmi_lib.models import networks, projections
 
 Rule = Callable[[str, int], float | None]  # (data set, bits) -> a hyper-parameter
 Default = float | Rule | tuple[str | None, ...] | None
@@ -205,7 +205,7 @@ METHODS = {
         "Lai et al., CVPR 2015, formula unverified",
         {"margin": 1.0, "epsilon": 0.5},
         {"margin": (1.0, 3.0, 6.0), "epsilon": (0.1, 0.25, 0.5)},
-        head=heads.DivideAndEncode,
+        head=networks.DivideAndEncode,
         note=RECONSTRUCTED,
     ),
     "cnnh": Method(
@@ -246,7 +246,7 @@ METHODS = {
         csq.classifier_objective,
         None,
         "cross-entropy; the class scores are hashed: each class has a word, far from the others",
-        head=heads.ClassWords,
+        head=networks.ClassWords,
         note="a baseline of this project; it has nothing to tune",
     ),
     "lsh": Method("LSH", None, None, "random projections", network=projections.Lsh),

@@ -4,7 +4,7 @@ import torch
 from safetensors.torch import save_file
 
 from qsmi_lib import datasets
-from qsmi_lib.models.backbone_networks import DigitsNetwork
+from qsmi_lib.models.backbones import DigitsNetwork
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import atomic_write
 

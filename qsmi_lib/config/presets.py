@@ -4,7 +4,7 @@ from pathlib import Path
 
 from qsmi_lib.config.profiles import PROFILES, Profile
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import BACKBONE_OF, DATASETS, STANDS_FOR
+from qsmi_lib.datasets import BACKBONE_OF, DATASETS, SUBSTITUTE_FOR
 from qsmi_lib.methods import METHODS, Default
 from qsmi_lib.models.networks import HEADS
 from qsmi_lib.utils.validation import known, whole_number
@@ -36,7 +36,7 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     of_no_use = {"options", "dataset", "method", *(() if entry.loss else OF_TRAINING)}
     of_no_use |= {"alpha"} if entry.alpha is None else set()
     fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in of_no_use}
-    ruling = STANDS_FOR.get(dataset, (dataset,))[0]  # a stand-in gets the numbers of what it stands for
+    ruling = SUBSTITUTE_FOR.get(dataset, (dataset,))[0]  # a stand-in gets the numbers of what it stands for
     options = {k: v(ruling, bits) if callable(v) else v for k, v in options_of(method).items()}
     for name in settings:
         known(f"setting of {method}", fields | options, name)

@@ -1,9 +1,9 @@
-"""Splits: train, query and database, and the checks that nothing leaks between them."""
+"""What every data set offers, and what it gives: a split into training set, queries and database."""
 
-import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +13,7 @@ class Part:
     """Items and their labels, row by row.
 
     Attributes:
-        inputs: (n, channels, height, width) normalised images, or (n, features); floating.
+        inputs: (n, channels, height, width) images, or (n, features).
         labels: int64 (n,), or multi-hot (n, c).
     """
 
@@ -27,8 +27,8 @@ class Part:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitem__(self, which: Tensor | slice) -> "Part":
-        return Part(self.inputs[which], self.labels[which])
+    def __getitem__(self, rows: Tensor | slice) -> "Part":
+        return Part(self.inputs[rows], self.labels[rows])
 
     def to(self, device: torch.device | str) -> "Part":
         """The part on `device`."""
@@ -37,11 +37,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """A data set as a protocol divides it; the database may be the training part itself.
+    """A data set as a protocol divides it; the database may be the training set itself.
 
     Attributes:
         name: registry name of the data set.
-        fingerprint: says which data and which division; part of every run's id.
+        fingerprint: identifies the data and the division; part of the id of every run.
         classes: names of the classes, in the order of the labels.
     """
 
@@ -53,40 +53,51 @@ class Split:
     classes: tuple[str, ...]
 
     def to(self, device: torch.device | str) -> "Split":
-        """The split on `device`; a database that is the training part stays the same tensors."""
+        """The split on `device`; a database that is the training set stays the same tensors."""
         train = self.train.to(device)
         database = train if self.database is self.train else self.database.to(device)
         return Split(self.name, train, self.query.to(device), database, self.fingerprint, self.classes)
 
 
+class Dataset(ABC):
+    """A data set that can be loaded by name.
+
+    Attributes:
+        name: in the registry.
+        classes: names of the classes, in the order of the labels.
+        mean, std: by which the pixels, scaled to [0, 1], are normalised; None where `load` gives uint8 pictures.
+        fetch: how to get the data; empty where they cannot be missing.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    mean: float | None = None
+    std: float | None = None
+    fetch: str = ""
+
+    @abstractmethod
+    def find(self) -> Path | str | None:
+        """Where the data lie, or None if they are not on this machine."""
+
+    @abstractmethod
+    def fingerprint(self, draw: int) -> str:
+        """Identifies the data and the division; computed without the data where possible.
+
+        Raises:
+            ValueError: the data set has no such draw.
+        """
+
+    @abstractmethod
+    def load(self, draw: int) -> Split:
+        """The data set as published, divided by `draw` where it is not divided already.
+
+        Raises:
+            FileNotFoundError: the data are not on this machine; the message says how to get them.
+            ValueError: no such draw, or a damaged file, which is named.
+        """
+
+
 def overlap(part: Part, other: Part) -> int:
-    """How many items of `part` lie in `other` too, compared by their exact values."""
+    """How many items of `part` are also in `other`, compared by their exact values."""
     contents = {item.tobytes() for item in other.inputs.cpu().numpy()}
     return sum(item.tobytes() in contents for item in part.inputs.cpu().numpy())
-
-
-def stratified(labels: np.ndarray, n_query: int, draw: int) -> np.ndarray:
-    """Which items are queries: bool (n,), each class in proportion, drawn by hash and so the same everywhere.
-
-    Largest remainders settle the rounding; inside a class the items with the smallest SHA-256 of draw and index go.
-
-    Args:
-        labels: int (n,).
-        n_query: how many queries, between 0 and n.
-        draw: number of the draw.
-
-    Raises:
-        ValueError: more queries than items.
-    """
-    if not 0 <= n_query <= len(labels):
-        raise ValueError(f"n_query must lie between 0 and {len(labels)}, got {n_query}")
-    classes, counts = np.unique(labels, return_counts=True)
-    share = counts * n_query / len(labels)
-    quota = np.floor(share).astype(int)
-    quota[np.argsort(quota - share, kind="stable")[: n_query - quota.sum()]] += 1
-    key = np.array([hashlib.sha256(f"{draw}:{index}".encode()).hexdigest() for index in range(len(labels))])
-    query = np.zeros(len(labels), bool)
-    for name, n in zip(classes, quota, strict=True):
-        members = np.flatnonzero(labels == name)
-        query[members[np.argsort(key[members])[:n]]] = True
-    return query

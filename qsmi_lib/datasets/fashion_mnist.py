@@ -1,4 +1,4 @@
-"""Fashion-MNIST (Xiao et al., 2017): 60,000 training images, which are the database too, and 10,000 queries."""
+"""Fashion-MNIST (Xiao et al., 2017): 60,000 training images, which are also the database, and 10,000 queries."""
 
 import gzip
 import hashlib
@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qsmi_lib.datasets.base import Part, Split
+from qsmi_lib.datasets.base import Dataset, Part, Split
 from qsmi_lib.utils import paths
 
-CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-MEAN, STD = 0.1307, 0.3081  # MNIST's constants, as the authors' code has them; Fashion-MNIST's own are 0.2860, 0.3530
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 FETCH = "get it with `apt-get install dataset-fashion-mnist`, or go online: torchvision then downloads it"
 FILES = {  # name: shape and SHA-256 of its contents, after gzip: header and all
@@ -26,44 +24,50 @@ FILES = {  # name: shape and SHA-256 of its contents, after gzip: header and all
 }
 
 
-def fingerprint(draw: int) -> str:
-    """The data and the division, which is the official one and has no draws."""
-    if draw != 0:
-        raise ValueError(f"fashion_mnist has one split: draw must be 0, got {draw}")
-    return "-".join(digest[:8] for _, digest in FILES.values())
+class FashionMnist(Dataset):
+    """Fashion-MNIST in its official division."""
 
+    name = "fashion_mnist"
+    classes = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+    mean, std = 0.1307, 0.3081  # MNIST's, as in the authors' code; those of Fashion-MNIST are 0.2860 and 0.3530
+    fetch = FETCH
 
-def find() -> Path | None:
-    """The first folder with all four files, or None: under QSMI_DATA, a download there, Debian's package."""
-    own = paths.data()
-    for folder in (own, own / "fashion-mnist", own / "fashion_mnist", own / "FashionMNIST" / "raw", DEBIAN):
-        if all(_file(folder, name) for name in FILES):
-            return folder
-    return None
+    def find(self) -> Path | None:
+        """The first folder with all four files: under QSMI_DATA, torchvision's download there, Debian's package."""
+        data = paths.data()
+        for folder in (data, data / "fashion-mnist", data / "fashion_mnist", data / "FashionMNIST" / "raw", DEBIAN):
+            if all(_file(folder, name) for name in FILES):
+                return folder
+        return None
 
+    def fingerprint(self, draw: int) -> str:
+        """Identifies the data and their one division."""
+        if draw != 0:
+            raise ValueError(f"fashion_mnist has one split: draw must be 0, got {draw}")
+        return "-".join(digest[:8] for _, digest in FILES.values())
 
-def load(draw: int) -> Split:
-    """Fashion-MNIST from where `find` sees it, else downloaded by torchvision into the data folder.
+    def load(self, draw: int) -> Split:
+        """Fashion-MNIST, float32 (n, 1, 28, 28), from the folder `find`, else downloaded by torchvision.
 
-    Raises:
-        FileNotFoundError: the data are not here and cannot be downloaded; the message says how to get them.
-        ValueError: a file is damaged or truncated; the message names it.
-    """
-    mark = fingerprint(draw)
-    folder = find() or download()
-    arrays = {name: read(_file(folder, name)) for name in FILES}
-    train, query = (
-        Part(
-            torch.from_numpy((arrays[f"{part}-images-idx3-ubyte"][:, None] / 255.0 - MEAN) / STD).float(),
-            torch.from_numpy(arrays[f"{part}-labels-idx1-ubyte"].astype(np.int64)),
+        Raises:
+            FileNotFoundError: the data are not here and cannot be downloaded; the message says how to get them.
+            ValueError: a file is damaged or truncated; the message names it.
+        """
+        fingerprint = self.fingerprint(draw)
+        folder = self.find() or download()
+        arrays = {name: read_idx(_file(folder, name)) for name in FILES}
+        train, query = (
+            Part(
+                torch.from_numpy((arrays[f"{part}-images-idx3-ubyte"][:, None] / 255.0 - self.mean) / self.std).float(),
+                torch.from_numpy(arrays[f"{part}-labels-idx1-ubyte"].astype(np.int64)),
+            )
+            for part in ("train", "t10k")
         )
-        for part in ("train", "t10k")
-    )
-    return Split("fashion_mnist", train, query, train, mark, CLASSES)
+        return Split(self.name, train, query, train, fingerprint, self.classes)
 
 
 def download() -> Path:
-    """torchvision's download into the data folder; FileNotFoundError with the ways to get the data where it fails."""
+    """Download with torchvision into the data folder; a FileNotFoundError says how to get the data otherwise."""
     from torchvision.datasets import FashionMNIST
 
     try:
@@ -74,8 +78,8 @@ def download() -> Path:
     return paths.data() / "FashionMNIST" / "raw"
 
 
-def read(path: Path) -> np.ndarray:
-    """The array of one of the four IDX files, gzipped or not, its count and checksum compared with the known ones."""
+def read_idx(path: Path) -> np.ndarray:
+    """The array of one of the four IDX files, gzipped or not; its length and checksum are verified."""
     shape, digest = FILES[path.name.removesuffix(".gz")]
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -86,8 +90,11 @@ def read(path: Path) -> np.ndarray:
         raise ValueError(
             f"{path} is truncated: expected {expected} bytes unpacked, got {len(raw)}; delete it, then {FETCH}"
         )
-    if (found := hashlib.sha256(raw).hexdigest()) != digest:
-        raise ValueError(f"{path} is damaged: expected SHA-256 {digest} unpacked, got {found}; delete it, then {FETCH}")
+    actual = hashlib.sha256(raw).hexdigest()
+    if actual != digest:
+        raise ValueError(
+            f"{path} is damaged: expected SHA-256 {digest} unpacked, got {actual}; delete it, then {FETCH}"
+        )
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 

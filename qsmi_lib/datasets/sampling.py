@@ -1,7 +1,7 @@
-"""Queries of data sets that no one has divided: so many a label, or so many at random; drawn by hash."""
+"""Random choices of items, drawn by hash and therefore equal on every machine."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class PerLabel:
-    """So many queries a label; all other items train and are the database.
+    """A fixed number of queries for each label; all other items are training set and database.
 
     Attributes:
-        n: queries a label; None: as many as make a tenth of the items, but at most half of those that carry the label.
+        n: queries for each label. None: as many as make a tenth of the items, but at most half of those that carry the
+            label.
     """
 
     n: int | None = None
@@ -21,20 +22,20 @@ class PerLabel:
         return f"{self.n or 'tenth'}-a-label"
 
     def parts(self, labels: np.ndarray, draw: int) -> Mapping[str, np.ndarray]:
-        """Rows of the parts "train", "query" and "database", whose rows are those of "train"."""
+        """Rows of the parts "train", "query" and "database"; those of "train" and "database" are equal."""
         counts = member_of(labels).sum(axis=0)
-        tenth = np.minimum(max(1, len(labels) // (10 * len(counts))), counts // 2)  # a rare label keeps what trains
+        tenth = np.minimum(max(1, len(labels) // (10 * len(counts))), counts // 2)  # half of a rare label is trained on
         query = per_label(labels, self.n or tenth, draw)
         return {"train": np.flatnonzero(~query), "query": np.flatnonzero(query), "database": np.flatnonzero(~query)}
 
 
 @dataclass(frozen=True)
 class AtRandom:
-    """So many queries; all other items are the database, and so many of them train.
+    """A fixed number of queries; all other items are the database, and a fixed number of these are the training set.
 
     Attributes:
-        n_query: queries.
-        n_train: training items.
+        n_query: number of queries.
+        n_train: number of training items.
     """
 
     n_query: int
@@ -52,9 +53,14 @@ class AtRandom:
         return {"train": np.sort(database[: self.n_train]), "query": query, "database": np.sort(database)}
 
 
+def hash_order(names: Iterable[str]) -> np.ndarray:
+    """Indices of `names` in the order of the SHA-256 of each name."""
+    return np.argsort([hashlib.sha256(name.encode()).hexdigest() for name in names])
+
+
 def by_hash(n: int, draw: int) -> np.ndarray:
-    """Rows 0 to n - 1 in the order of the SHA-256 of draw and row: a random order, the same everywhere."""
-    return np.argsort([hashlib.sha256(f"{draw}:{row}".encode()).hexdigest() for row in range(n)])
+    """Rows 0 to n - 1 in the order of the SHA-256 of draw and row: a random order that is equal on every machine."""
+    return hash_order(f"{draw}:{row}" for row in range(n))
 
 
 def member_of(labels: np.ndarray) -> np.ndarray:
@@ -62,30 +68,56 @@ def member_of(labels: np.ndarray) -> np.ndarray:
     return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.unique(labels)
 
 
-def per_label(labels: np.ndarray, n: int | np.ndarray, draw: int) -> np.ndarray:
-    """Which items are queries, n a label: bool.
+def stratified(labels: np.ndarray, n_query: int, draw: int) -> np.ndarray:
+    """A stratified choice of queries: bool (n,), each class in proportion.
 
-    Items come in a random order; each becomes a query of the first of its labels that still wants one. A query with
-    several labels counts for that one alone.
+    The rounding follows the method of largest remainders. Within a class, items are taken in the order `by_hash`.
 
     Args:
-        labels: int (n_items,), or multi-hot (n_items, c).
-        n: how many queries each label, one number or (c,).
+        labels: int (n,).
+        n_query: how many queries, between 0 and n.
         draw: number of the draw.
 
     Raises:
-        ValueError: a label with fewer than n items left; it is named by its column.
+        ValueError: more queries than items.
+    """
+    if not 0 <= n_query <= len(labels):
+        raise ValueError(f"n_query must lie between 0 and {len(labels)}, got {n_query}")
+    classes, counts = np.unique(labels, return_counts=True)
+    share = counts * n_query / len(labels)
+    quota = np.floor(share).astype(int)
+    quota[np.argsort(quota - share, kind="stable")[: n_query - quota.sum()]] += 1
+    order = by_hash(len(labels), draw)
+    query = np.zeros(len(labels), bool)
+    for name, n in zip(classes, quota, strict=True):
+        query[order[labels[order] == name][:n]] = True
+    return query
+
+
+def per_label(labels: np.ndarray, n: int | np.ndarray, draw: int) -> np.ndarray:
+    """A choice of n queries for each label: bool (n_items,).
+
+    Items are visited in a random order. Each becomes a query of the first of its labels that has too few queries so
+    far. A query with several labels counts for that one alone.
+
+    Args:
+        labels: int (n_items,), or multi-hot (n_items, c).
+        n: how many queries for each label, one number or (c,).
+        draw: number of the draw.
+
+    Raises:
+        ValueError: a label with too few items; it is named by its column.
     """
     member, query = member_of(labels), np.zeros(len(labels), bool)
-    asked = np.broadcast_to(n, member.shape[1])
-    wanting = asked.copy()
+    quota = np.broadcast_to(n, member.shape[1])
+    missing = quota.copy()
     for row in by_hash(len(labels), draw):
-        open_labels = np.flatnonzero(member[row] & (wanting > 0))
+        open_labels = np.flatnonzero(member[row] & (missing > 0))
         if len(open_labels):
-            query[row], wanting[open_labels[0]] = True, wanting[open_labels[0]] - 1
-    if wanting.any():
-        short = int(wanting.argmax())
+            query[row], missing[open_labels[0]] = True, missing[open_labels[0]] - 1
+    if missing.any():
+        label = int(missing.argmax())
         raise ValueError(
-            f"expected {asked[short]} queries for each label, got {asked[short] - wanting[short]} for label {short}"
+            f"expected {quota[label]} queries for each label, got {quota[label] - missing[label]} for label {label}"
         )
     return query

@@ -42,7 +42,7 @@ def dnnh_loss(embeddings: Tensor, relevance: Tensor, *, margin: float = 1.0, eps
         F = g_\epsilon(\operatorname{sigmoid}(y))
 
     with :math:`g_\epsilon(s)` = s if :math:`|s - \tfrac12| \le \epsilon`, else 0 or 1. The divide-and-encode layer,
-    which computes each bit from its own slice of the features, is `qsmi_lib.models.heads.DivideAndEncode`.
+    which computes each bit from its own slice of the features, is `qsmi_lib.models.networks.DivideAndEncode`.
 
     Args:
         embeddings: (n, bits), floating; network outputs before the sigmoid; the code is their sign.

@@ -1,4 +1,4 @@
-"""Networks that hash, backbones whose features are hashed, projections that no label has touched, rotations."""
+"""Networks that hash, backbones whose features are hashed, unsupervised projections, rotations."""
 
 from qsmi_lib.utils.lazy import lazy_names
 

@@ -1,4 +1,4 @@
-"""Frozen networks whose features are hashed: name -> network, its published weights, and what they have seen."""
+"""Backbones, the frozen networks whose features are hashed: their weights, and the labels that these have seen."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from qsmi_lib.models.backbone_networks import CifarResNet, DigitsNetwork, Pixels
 from qsmi_lib.models.weights import checksum, load_weights
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.progress import watched
 from qsmi_lib.utils.validation import known
+
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of its pixels, scaled to [0, 1]
 
 
 @dataclass(frozen=True)
@@ -20,16 +21,16 @@ class Backbone:
     """A network that turns pictures into features.
 
     Attributes:
-        title: as tables and figures print it.
-        network: () -> the network as its weights name it, not trained.
-        features: network -> the module whose output are the features (n, n_features).
-        n_features: how many.
-        side: pixels of each side that the pictures are scaled to; None: they are taken as they come.
-        files: name of a file of weights -> the start of its SHA-256; the first one is what `url` brings.
-        url: where the weights are published; empty: they are not to be downloaded.
-        source: what was trained on what, by whom.
-        tensors: the start of `weights.checksum` of the features' network; empty where it is not known.
-        knows: the data set whose training labels the weights have seen, all of them; empty: none.
+        title: for tables and figures.
+        network: () -> the untrained network, its layers named as in the file of weights.
+        features: network -> the module that computes the features (n, n_features).
+        n_features: number of features.
+        side: pixels of each side of the input; None: images are not preprocessed.
+        files: name of a file of weights -> the start of its SHA-256; the first one is the file at `url`.
+        url: where the weights are published; empty: they cannot be downloaded.
+        source: who trained it, and on which data.
+        tensors: the start of `weights.checksum` of the assembled network; empty: unknown.
+        labels_of: the data set on whose training labels, all of them, it was trained; empty: none.
     """
 
     title: str
@@ -41,11 +42,11 @@ class Backbone:
     url: str
     source: str
     tensors: str = ""
-    knows: str = ""
+    labels_of: str = ""
 
     @property
-    def mark(self) -> str:
-        """What identifies the weights, without having them."""
+    def fingerprint(self) -> str:
+        """Identifies the weights; it needs no file."""
         return self.tensors or next(iter(self.files.values()))
 
 
@@ -67,32 +68,32 @@ def load(name: str) -> nn.Module:
             f"{entry.files[path.name]}, got {digest}; delete it"
         )
     load_weights(network, path)
-    whole = assembled(name, network)
-    if entry.tensors and not (found := checksum(whole)).startswith(entry.tensors):
-        raise ValueError(f"{path} does not hold the weights of {entry.title}: expected {entry.tensors}, got {found}")
-    return whole.eval()
+    backbone = assembled(name, network)
+    if entry.tensors and not (actual := checksum(backbone)).startswith(entry.tensors):
+        raise ValueError(f"{path} does not hold the weights of {entry.title}: expected {entry.tensors}, got {actual}")
+    return backbone.eval()
 
 
 def assembled(name: str, network: nn.Module | None = None) -> nn.Module:
-    """Pictures -> features: `network`, or an untrained one, without its last layer, behind what pictures need."""
+    """Pictures -> features: preprocessing, and `network`, or an untrained one, without its last layer."""
     entry = known("backbone", BACKBONES, name)
     cut = entry.features(entry.network() if network is None else network)
     return cut if entry.side is None else nn.Sequential(Pixels(entry.side), cut)
 
 
 def find(name: str) -> Path | None:
-    """The file of weights of the backbone `name`: under QSMI_DATA, where torch.hub keeps them, or None."""
+    """The file of weights of the backbone `name`, or None: under QSMI_DATA, in torch.hub's folder or the repository."""
     folders = (paths.data(), Path(torch.hub.get_dir()) / "checkpoints", paths.WEIGHTS)
     files = [folder / file for folder in folders for file in known("backbone", BACKBONES, name).files]
     return next((path for path in files if path.is_file()), None)
 
 
 def download(name: str) -> Path:
-    """The published file of the backbone `name`, brought into the data folder."""
+    """Download the published file of the backbone `name` into the data folder."""
     entry = known("backbone", BACKBONES, name)
-    wanted = " or ".join(entry.files)
+    files = " or ".join(entry.files)
     if not entry.url:
-        raise FileNotFoundError(f"the weights of {entry.title} are not on this machine: put {wanted} under QSMI_DATA")
+        raise FileNotFoundError(f"the weights of {entry.title} are not on this machine: put {files} under QSMI_DATA")
     file, digest = next(iter(entry.files.items()))
     path = paths.data() / file
     try:
@@ -101,25 +102,124 @@ def download(name: str) -> Path:
     except (OSError, RuntimeError) as error:
         raise FileNotFoundError(
             f"the weights of {entry.title} are not on this machine and their download from {entry.url} failed "
-            f"({error}): put {wanted} under QSMI_DATA"
+            f"({error}): put {files} under QSMI_DATA"
         ) from error
     return path
 
 
 def refuse_leak(name: str, dataset: str, protocol: str) -> None:
-    """A ValueError where the backbone `name` has seen labels of `dataset` that `protocol` does not give."""
+    """A ValueError if the backbone `name` was trained on labels of `dataset` that `protocol` must not use."""
     entry = known("backbone", BACKBONES, name)
-    if entry.knows == dataset:
-        like = [other for other, backbone in BACKBONES.items() if (backbone.side is None) == (entry.side is None)]
-        clean = ", ".join(other for other in like if BACKBONES[other].knows != dataset)
+    if entry.labels_of == dataset:
+        same_input = [other for other, backbone in BACKBONES.items() if (backbone.side is None) == (entry.side is None)]
+        clean = ", ".join(other for other in same_input if BACKBONES[other].labels_of != dataset)
         raise ValueError(
-            f"{name} has seen every training label of {dataset} ({entry.source}), but the protocol {protocol!r} gives "
-            f"only those of its own training items; take one of {clean}"
+            f"the backbone {name} was trained on all training labels of {dataset} ({entry.source}), but the protocol "
+            f"{protocol!r} allows only the labels of its training items; use one of {clean}"
         )
 
 
+class Pixels(nn.Module):
+    """Preprocessing of pictures uint8 (n, 3, height, width): scaled to a square, normalised with ImageNet's statistics.
+
+    The shorter side is scaled, bilinear and antialiased; then the centre is cropped.
+
+    Args:
+        side: pixels of each side.
+    """
+
+    def __init__(self, side: int):
+        super().__init__()
+        self.side = side
+        for name, values in zip(("mean", "std"), IMAGENET, strict=True):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
+
+    def extra_repr(self) -> str:
+        """The setting that no weight shows; features are cached by the `repr` of their network."""
+        return f"side={self.side}"
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images (n, 3, side, side); a ValueError where the pictures are of another kind."""
+        from torchvision.transforms.v2 import functional
+
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"pictures must be uint8 (n, 3, height, width), got {images.dtype} {tuple(images.shape)}")
+        if images.shape[2:] != (self.side, self.side):
+            images = functional.center_crop(functional.resize(images, [self.side], antialias=True), [self.side])
+        scaled = images.to(memory_format=torch.channels_last).float() / 255.0
+        return (scaled - self.mean) / self.std
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions and a shortcut without weights (option A of He et al.: stride 2, zero padding)."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.stride, self.padding = n_out // n_in, (n_out - n_in) // 2
+        self.conv1 = nn.Conv2d(n_in, n_out, 3, self.stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(n_out)
+        self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(n_out)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, n_in, side, side) -> (n, n_out, side / stride, side / stride)."""
+        hidden = self.bn2(self.conv2(self.bn1(self.conv1(images)).relu()))
+        shortcut = images[:, :, :: self.stride, :: self.stride]
+        return (hidden + nn.functional.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding))).relu()
+
+
+class CifarResNet(nn.Module):
+    """The ResNet for 32 x 32 pictures (He et al., CVPR 2016): three stages of 16, 32 and 64 channels.
+
+    Args:
+        n_blocks: blocks a stage; 9 make ResNet-56.
+        n_classes: width of the last layer, which is not part of the features.
+    """
+
+    def __init__(self, n_blocks: int = 9, n_classes: int = 10):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        for stage, (n_in, n_out) in enumerate([(16, 16), (16, 32), (32, 64)], start=1):
+            blocks = [BasicBlock(n_in if index == 0 else n_out, n_out) for index in range(n_blocks)]
+            setattr(self, f"layer{stage}", nn.Sequential(*blocks))
+        self.linear = nn.Linear(64, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores (n, n_classes) of normalised images (n, 3, 32, 32)."""
+        hidden = self.bn1(self.conv1(images)).relu()
+        return self.linear(self.layer3(self.layer2(self.layer1(hidden))).mean((2, 3)))
+
+
+class Digits(nn.Module):
+    """Normalised images (n, 1, 8, 8) -> their pixels (n, 64); a ValueError for any other input."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pixels (n, 64)."""
+        if not images.is_floating_point() or images.shape[1:] != (1, 8, 8):
+            raise ValueError(f"images must be floating (n, 1, 8, 8), got {images.dtype} {tuple(images.shape)}")
+        return images.flatten(1)
+
+
+class DigitsNetwork(nn.Module):
+    """A small network for the 8 x 8 digits: 64 pixels -> 64 -> 32 features -> an output layer.
+
+    Args:
+        n_out: ten class scores, or 64 pixels.
+    """
+
+    def __init__(self, n_out: int):
+        super().__init__()
+        self.body = nn.Sequential(Digits(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
+        self.linear = nn.Linear(32, n_out)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, n_out) of normalised images (n, 1, 8, 8)."""
+        return self.linear(self.body(images))
+
+
 def _torchvision(name: str, without: str = "") -> nn.Module:
-    """torchvision's network, its weights at random; `without` names a part that the weights' file does not hold."""
+    """torchvision's network, untrained; `without` names a part that the file of weights does not contain."""
     from torchvision import models
 
     network = models.get_model(name)
@@ -129,7 +229,7 @@ def _torchvision(name: str, without: str = "") -> nn.Module:
 
 
 def _without(layer: str) -> Callable[[nn.Module], nn.Module]:
-    """The network with `layer`, its last, replaced by the identity."""
+    """A function that replaces `layer`, the last one of a network, by the identity."""
 
     def cut(network: nn.Module) -> nn.Module:
         parent, _, name = layer.rpartition(".")
@@ -158,7 +258,7 @@ BACKBONES = {
         "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/resnet56-4bfd9763.th",
         "trained on all 50,000 training labels of CIFAR-10 by akamaster/pytorch_resnet_cifar10 (BSD-2)",
         "afabd0006da2390f",
-        knows="cifar10",
+        labels_of="cifar10",
     ),
     "squeezenet1_1_keras": Backbone(
         "SqueezeNet 1.1",
@@ -170,7 +270,7 @@ BACKBONES = {
         "",
         "trained on ImageNet's 1,000 classes; DeepCognition/keras-squeezenet (MIT), ported",
         "cb721446b97462e2",
-        knows="ilsvrc",
+        labels_of="ilsvrc",
     ),
     "squeezenet1_1": Backbone(
         "SqueezeNet 1.1 (torchvision)",
@@ -181,7 +281,7 @@ BACKBONES = {
         {"squeezenet1_1-b8a52dc0.pth": "b8a52dc0"},
         f"{_HUB}squeezenet1_1-b8a52dc0.pth",
         _BY_TORCHVISION,
-        knows="ilsvrc",
+        labels_of="ilsvrc",
     ),
     "alexnet": Backbone(
         "AlexNet",
@@ -192,7 +292,7 @@ BACKBONES = {
         {"alexnet-owt-7be5be79.pth": "7be5be79"},
         f"{_HUB}alexnet-owt-7be5be79.pth",
         _BY_TORCHVISION,
-        knows="ilsvrc",
+        labels_of="ilsvrc",
     ),
     "resnet50": Backbone(
         "ResNet-50",
@@ -203,7 +303,7 @@ BACKBONES = {
         {"resnet50-11ad3fa6.pth": "11ad3fa6"},
         f"{_HUB}resnet50-11ad3fa6.pth",
         _BY_TORCHVISION,
-        knows="ilsvrc",
+        labels_of="ilsvrc",
     ),
     "densenet201": Backbone(
         "DenseNet-201",
@@ -214,7 +314,7 @@ BACKBONES = {
         {"densenet201-c1103571.pth": "c1103571"},
         f"{_HUB}densenet201-c1103571.pth",
         _BY_TORCHVISION,
-        knows="ilsvrc",
+        labels_of="ilsvrc",
     ),
     "digits_labels": Backbone(
         "digits network (labels)",
@@ -226,7 +326,7 @@ BACKBONES = {
         "",
         "trained on all 1,297 training labels of the digits (data/weights/make_digits_backbones.py)",
         "00ec8d918fac356f",
-        knows="digits",
+        labels_of="digits",
     ),
     "digits_pixels": Backbone(
         "digits network (pixels)",
@@ -236,7 +336,7 @@ BACKBONES = {
         None,
         {"digits_pixels.safetensors": "89c481a7b989882e"},
         "",
-        "trained to give back the 1,297 training digits, without labels (data/weights/make_digits_backbones.py)",
+        "trained to reconstruct the 1,297 training digits, without labels (data/weights/make_digits_backbones.py)",
         "f6efd10c6f1ffa09",
     ),
 }

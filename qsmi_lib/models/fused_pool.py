@@ -1,7 +1,7 @@
-"""ReLU of 2 x 2 max pooling, and its gradient, as one loop each over what a convolution wrote to a CPU's memory.
+"""ReLU of 2 x 2 max pooling, and its gradient, each as one loop over the output of a convolution on a CPU.
 
-PyTorch's operators take six passes over the same numbers, the places of the maxima 64 bits each; where convolutions
-are fast (bf16 by AMX) that was a third of a training step.
+PyTorch's operators take six passes over the same numbers, and store positions of maxima in 64 bits. Where convolutions
+are fast (bf16 by AMX) this took a third of a training step.
 """
 
 import numpy as np
@@ -13,18 +13,24 @@ from torch.nn.functional import max_pool2d
 
 from qsmi_lib.utils.numba import compiled, in_turn
 
-BITS_OF = {torch.bfloat16: torch.int16, torch.float32: torch.int32}  # as which whole number a float's bits are read
-MINUS_INFINITY = {np.int16: np.int16(-0x80), np.int32: np.int32(-0x800000)}  # so read; between it and 0 there is NaN
+BITS_OF = {
+    torch.bfloat16: torch.int16,
+    torch.float32: torch.int32,
+}  # a float -> the integer of its bits
+MINUS_INFINITY = {
+    np.int16: np.int16(-0x80),
+    np.int32: np.int32(-0x800000),
+}  # its bits; between them and 0 lie NaN
 
 
 def pooled_relu(x: Tensor) -> Tensor:
     """max(0, max over each 2 x 2 square): ``max_pool2d(x, 2).relu()`` and its gradient, the same numbers.
 
-    Where a square has its maximum twice, the first in reading order gets the gradient; NaN stays NaN. (Only the sign of
-    a zero, and which of several NaN has the gradient, may be others.)
+    If a square has its maximum twice, the first in reading order gets the gradient; NaN stays NaN. (Only the sign of a
+    zero, and which of several NaN gets the gradient, may differ.)
 
     Args:
-        x: (n, c, h, w), h and w even. bf16 and float32 on a CPU in channels_last take the short way.
+        x: (n, c, h, w), h and w even. bf16 and float32 on a CPU in channels_last use the fused loops.
 
     Returns:
         (n, c, h / 2, w / 2), of the same dtype.
@@ -34,8 +40,8 @@ def pooled_relu(x: Tensor) -> Tensor:
     """
     if x.shape[2] % 2 or x.shape[3] % 2:
         raise ValueError(f"height and width must be even, got {x.shape[2]} x {x.shape[3]}")
-    short = x.device.type == "cpu" and x.dtype in BITS_OF and x.is_contiguous(memory_format=torch.channels_last)
-    return _PooledRelu.apply(x) if short else max_pool2d(x, 2).relu()
+    fused = x.device.type == "cpu" and x.dtype in BITS_OF and x.is_contiguous(memory_format=torch.channels_last)
+    return _PooledRelu.apply(x) if fused else max_pool2d(x, 2).relu()
 
 
 class _PooledRelu(torch.autograd.Function):
@@ -65,13 +71,13 @@ def _empty(x: Tensor, *shape: int) -> Tensor:
 
 
 def _bits(x: Tensor) -> np.ndarray:
-    """(n, h, w, c) view of `x` in channels_last; positive floats are in the order of the whole numbers so read."""
+    """(n, h, w, c) view of `x` in channels_last, its bits as integers, which have the order of positive floats."""
     return x.detach().permute(0, 2, 3, 1).view(BITS_OF[x.dtype]).numpy()
 
 
 @compiled(parallel=True)
 def _pool(x, pooled, winner, minus_infinity, nan):
-    """Maximum of each square and 0, and where it was: 0 to 3 in reading order, -1 where nothing is above 0."""
+    """Maximum of each square and 0, and its position: 0 to 3 in reading order, -1 if nothing is above 0."""
     zero = pooled.dtype.type(0)
     for n in prange(pooled.shape[0]):
         for i in range(pooled.shape[1]):
@@ -81,7 +87,7 @@ def _pool(x, pooled, winner, minus_infinity, nan):
                     for place in range(4):
                         value = x[n, 2 * i + place // 2, 2 * j + place % 2, c]
                         if minus_infinity < value < zero:
-                            value = nan  # it had a sign
+                            value = nan  # a negative NaN
                         if value > best:
                             best, at = value, np.int8(place)
                     pooled[n, i, j, c], winner[n, i, j, c] = best, at
@@ -89,11 +95,11 @@ def _pool(x, pooled, winner, minus_infinity, nan):
 
 @compiled(parallel=True)
 def _spread(gradient, winner, spread):
-    """The gradient of each square to where its maximum was, 0 elsewhere."""
+    """The gradient of each square at the position of its maximum, 0 elsewhere."""
     for n in prange(gradient.shape[0]):
         for i in range(gradient.shape[1]):
             for j in range(gradient.shape[2]):
-                for place in range(4):  # one row of channels at a time, or LLVM finds no vectors
+                for place in range(4):  # one row of channels at a time, so that LLVM vectorises it
                     for c in range(gradient.shape[3]):
-                        mine = winner[n, i, j, c] == place
-                        spread[n, 2 * i + place // 2, 2 * j + place % 2, c] = gradient[n, i, j, c] if mine else 0
+                        is_maximum = winner[n, i, j, c] == place
+                        spread[n, 2 * i + place // 2, 2 * j + place % 2, c] = gradient[n, i, j, c] if is_maximum else 0

@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients of small grey pictures, by the two libraries that people take them from."""
+"""Histograms of oriented gradients (HOG) of small grey pictures, by scikit-image and by OpenCV."""
 
 import importlib
 from importlib.metadata import version
@@ -16,7 +16,7 @@ N_FEATURES = (CELLS - 1) ** 2 * 4 * 9
 def hog(images: np.ndarray) -> np.ndarray:
     """scikit-image's HOG over the whole picture: 4 x 4 cells, blocks of 2 x 2, 9 orientations, L2-Hys.
 
-    What was computed once is kept under the folder of results: 10 s for Fashion-MNIST.
+    The features are cached under the folder of results; Fashion-MNIST takes 10 s.
 
     Args:
         images: uint8 (n, side, side), the side a multiple of 4.
@@ -25,17 +25,17 @@ def hog(images: np.ndarray) -> np.ndarray:
         float32 (n, 324).
 
     Raises:
-        ValueError: images of another shape or kind.
+        ValueError: images of another shape or dtype.
         ImportError: scikit-image is not installed.
     """
     _check(images)
     _library("skimage.feature")
-    kept = paths.cache() / f"scikit-image-{version('scikit-image')}"  # another version may count otherwise
-    return Memory(kept, verbose=0).cache(_hog)(images)
+    cache = paths.cache() / f"scikit-image-{version('scikit-image')}"  # versions may differ in the numbers
+    return Memory(cache, verbose=0).cache(_hog)(images)
 
 
 def hog_opencv(images: np.ndarray) -> np.ndarray:
-    """OpenCV's HOG as the published LSH figures had it: its first 24 x 24 window, cells of 8, blocks of 2 x 2 cells.
+    """OpenCV's HOG as in the published LSH figures: its first 24 x 24 window, cells of 8, blocks of 2 x 2 cells.
 
     Args:
         images: uint8 (n, 28, 28).
@@ -44,7 +44,7 @@ def hog_opencv(images: np.ndarray) -> np.ndarray:
         float32 (n, 144).
 
     Raises:
-        ValueError: images of another shape or kind.
+        ValueError: images of another shape or dtype.
         ImportError: OpenCV is not installed.
     """
     _check(images)
@@ -62,8 +62,8 @@ def _hog(images: np.ndarray) -> np.ndarray:
 
 
 def _check(images: np.ndarray) -> None:
-    shaped = images.ndim == 3 and images.shape[1] == images.shape[2] and images.shape[1] % CELLS == 0
-    if images.dtype != np.uint8 or not shaped or not len(images):
+    square = images.ndim == 3 and images.shape[1] == images.shape[2] and images.shape[1] % CELLS == 0
+    if images.dtype != np.uint8 or not square or not len(images):
         raise ValueError(
             f"images must be uint8 (n, side, side), the side a multiple of {CELLS}, got {images.dtype} {images.shape}"
         )

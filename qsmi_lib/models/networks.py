@@ -1,18 +1,20 @@
-"""Networks: images or frozen features -> embeddings (n, bits), without an output activation unless said."""
+"""Networks: images or frozen features -> embeddings (n, bits), without an output activation unless stated."""
 
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from qsmi_lib.losses.csq import hash_centers
 from qsmi_lib.models.fused_pool import pooled_relu
 
 
 class FashionCNN(nn.Module):
     """The network of Table 11 for 1 x 28 x 28 images: two 5 x 5 convolutions, each max-pooled, and one dense layer.
 
-    Without padding: 28 -> 24 -> 12 -> 8 -> 4, so the dense layer sees 64 * 4 * 4 = 1,024 numbers. ReLU after the
-    pooling equals the table's order, for the maximum and a monotone function commute, and is a quarter of the work.
+    Without padding: 28 -> 24 -> 12 -> 8 -> 4, so the dense layer has 64 * 4 * 4 = 1,024 inputs. The table has ReLU
+    before the pooling. ReLU after it gives the same numbers, because the maximum and a monotone function commute, at a
+    quarter of the cost.
 
     Args:
         bits: code length, at least 1.
@@ -32,7 +34,7 @@ class FashionCNN(nn.Module):
 
 
 class DigitsMLP(nn.Module):
-    """The smallest network that learns the embedded digits: 8 x 8 pixels -> 64 ReLU -> bits.
+    """The smallest network that learns scikit-learn's digits: 8 x 8 pixels -> 64 ReLU -> bits.
 
     Args:
         bits: code length, at least 1.
@@ -48,8 +50,20 @@ class DigitsMLP(nn.Module):
         return self.dense(self.hidden(images.flatten(1)).relu())
 
 
+class DigitPairsMLP(DigitsMLP):
+    """`DigitsMLP` for pairs of digits, 8 x 16 pixels.
+
+    Args:
+        bits: code length, at least 1.
+    """
+
+    def __init__(self, bits: int):
+        super().__init__(bits)
+        self.hidden = nn.Linear(128, 64)
+
+
 class HashHead(nn.Module):
-    """What hashes frozen features (Appendix B): a hidden layer with ReLU, and one dense layer.
+    """Head that hashes frozen features (Appendix B): a hidden layer with ReLU, and one dense layer.
 
     Args:
         n_features: width of the features.
@@ -68,12 +82,12 @@ class HashHead(nn.Module):
 
 
 class CsqHead(nn.Module):
-    """CSQ's own head (Yuan et al., CVPR 2020): two hidden layers with ReLU, half of the first dropped in training.
+    """CSQ's head (Yuan et al., CVPR 2020): two hidden layers with ReLU, dropout of 0.5 after the first.
 
     Args:
         n_features: width of the features.
         bits: code length.
-        n_hidden: width of both hidden layers; the features' own, 2,048, in the authors' code for ResNet-50.
+        n_hidden: width of both hidden layers; in the authors' code the width of ResNet-50's features, 2,048.
     """
 
     def __init__(self, n_features: int, bits: int, n_hidden: int = 2048):
@@ -86,6 +100,53 @@ class CsqHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Embeddings (n, bits) of features (n, n_features)."""
         return self.dense(self.further(self.dropout(self.hidden(features).relu())).relu())
+
+
+class DivideAndEncode(nn.Module):
+    """DNNH's last layer (Lai et al., CVPR 2015): each bit depends on a separate slice of the features.
+
+    Args:
+        in_features: number of features, at least `bits`.
+        bits: code length.
+        n_classes: not used.
+    """
+
+    def __init__(self, in_features: int, bits: int, n_classes: int):
+        super().__init__()
+        if in_features < bits:
+            raise ValueError(f"{bits} bits need at least as many features to divide among them, got {in_features}")
+        self.weight = nn.Parameter(nn.Linear(in_features, 1).weight.detach()[0] * (bits**0.5))
+        self.bias = nn.Parameter(torch.zeros(bits))
+        bit_of = torch.arange(in_features) * bits // in_features
+        self.register_buffer("mask", (bit_of[:, None] == torch.arange(bits)).float(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Embeddings (n, bits) of features (n, in_features)."""
+        return (features * self.weight) @ self.mask + self.bias
+
+
+class ClassWords(nn.Module):
+    """A classifier whose classes have fixed codes (words); an item is hashed to the expected word.
+
+    In training mode it gives class scores (n, n_classes). In evaluation mode it gives embeddings (n, bits): the mean of
+    the words, weighted by the probabilities of the classes. If one class has a probability above 1/2, the code is its
+    word.
+
+    Args:
+        in_features: number of features.
+        bits: code length; there must be enough words for all classes.
+        n_classes: number of classes.
+    """
+
+    def __init__(self, in_features: int, bits: int, n_classes: int):
+        super().__init__()
+        self.scores = nn.Linear(in_features, n_classes)
+        self.register_buffer("words", hash_centers(n_classes, bits).float())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Scores or embeddings of features (n, in_features)."""
+        scores = self.scores(features)
+        return scores if self.training else scores.float().softmax(dim=1) @ self.words
 
 
 class EndToEnd(nn.Module):
@@ -101,24 +162,12 @@ class EndToEnd(nn.Module):
         self.backbone, self.head = backbone.train(), head  # loaded in evaluation mode
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embeddings (n, bits) of pictures, as the backbone takes them."""
+        """Embeddings (n, bits) of pictures in the form that the backbone takes."""
         return self.head(self.backbone(images))
 
 
-class DigitPairsMLP(DigitsMLP):
-    """`DigitsMLP` for pairs of digits, 8 x 16 pixels.
-
-    Args:
-        bits: code length, at least 1.
-    """
-
-    def __init__(self, bits: int):
-        super().__init__(bits)
-        self.hidden = nn.Linear(128, 64)
-
-
 NETWORKS = {"digit_pairs": DigitPairsMLP, "digits": DigitsMLP, "fashion_mnist": FashionCNN}
-# What hashes a backbone's features: N_H of Appendix B, 64 on CIFAR-10 and 2,048 on NUS-WIDE; or what CSQ brings.
+# Heads for the features of a backbone: N_H of Appendix B is 64 on CIFAR-10 and 2,048 on NUS-WIDE; or CSQ's head.
 HEADS = {"narrow": HashHead, "wide": partial(HashHead, n_hidden=2048), "csq": CsqHead}
 
 

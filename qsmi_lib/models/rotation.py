@@ -13,13 +13,13 @@ STARTS = ("itq", "identity")
 
 
 class Search(NamedTuple):
-    """What `search` found.
+    """Result of `search`.
 
     Attributes:
         rotation: float64 (bits, bits), orthogonal, determinant +1; codes are sign(embeddings @ rotation).
-        before: mAP of the embeddings as they came.
+        before: mAP of the embeddings without rotation.
         history: float64 (n_steps + 1,), the best mAP at the start and after each step, never falling; (1,) with one
-            bit, where there is nothing to turn.
+            bit, which cannot be rotated.
     """
 
     rotation: np.ndarray
@@ -28,18 +28,19 @@ class Search(NamedTuple):
 
 
 def itq(points: np.ndarray, *, n_iter: int = 50, seed: int = 0) -> np.ndarray:
-    r"""Iterative Quantization (Gong & Lazebnik, CVPR 2011): the rotation that brings points nearest to codes.
+    r"""Iterative Quantization (Gong & Lazebnik, CVPR 2011): the rotation with the lowest quantization error.
 
-    It minimises :math:`\| B - X R \|_F^2`: B = sign(X R) and R = U V^T of the singular vectors of X^T B take turns.
+    It minimises :math:`\| B - X R \|_F^2`: B = sign(X R) and R = U V^T, of the singular vectors of X^T B,
+    are computed alternately.
 
     Args:
-        points: (n, bits), floating; centred for a start, as PCA leaves them.
-        n_iter: turns.
+        points: (n, bits), floating; centred, as PCA gives them.
+        n_iter: iterations.
         seed: of the first R.
 
     Returns:
-        float64 (bits, bits), orthogonal, determinant +1: a column is negated where it would be -1, which flips a bit of
-        all codes alike.
+        float64 (bits, bits), orthogonal, determinant +1: if it would be -1, one column is negated, which flips the same
+        bit of all codes.
     """
     points = np.asarray(points, np.float64)
     rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(points.shape[1],) * 2))[0]
@@ -63,17 +64,17 @@ def search(
 ) -> Search:
     r"""The rotation R of SO(n) with the highest mAP of the codes sgn(R h), by random search (Pidhorskyi et al., 2018).
 
-    Each step turns the best R so far in a random plane, by an angle of random sign that falls linearly from 1 rad to
-    0, and keeps the outcome where `map_expected` rises: the mean over all orders of ties, so that nothing hangs on
-    the order of the database. The items must be neither queries nor database of what is reported later.
+    Each step rotates the best R so far in a random plane, by an angle of random sign that falls linearly from 1 rad to
+    0. The result is accepted if `map_expected` rises: the mean over all orders of ties, which does not depend on the
+    order of the database. The items must be neither queries nor database of results that are reported later.
 
     Args:
         query: (n_query, bits), floating: embeddings.
         database: (n_database, bits), floating.
         query_labels: int (n_query,), or multi-hot.
         database_labels: as the queries'.
-        start: "itq" (of the database), "identity", or a rotation (bits, bits). Where the embeddings as they came
-            score higher, the search starts from them.
+        start: "itq" (of the database), "identity", or a rotation (bits, bits). If the embeddings without rotation
+            have a higher mAP, the search starts from the identity.
         n_steps: proposals; 800 in the authors' script.
         seed: of ITQ, planes and signs.
 
@@ -81,8 +82,8 @@ def search(
         `Search`.
 
     Raises:
-        ValueError: embeddings that are not finite, a start that is no rotation, a negative n_steps, or what `evaluate`
-            refuses.
+        ValueError: embeddings that are not finite, a start that is no rotation, a negative n_steps, or an error of
+            `evaluate`.
     """
     query, database = np.asarray(query, np.float64), np.asarray(database, np.float64)
     if query.ndim != 2 or database.ndim != 2 or query.shape[1] != database.shape[1]:
@@ -93,8 +94,8 @@ def search(
         raise ValueError("embeddings must be finite, got NaN or infinite values")
     whole_number("n_steps", n_steps, 0)
 
-    def score(asked: np.ndarray, searched: np.ndarray) -> float:
-        codes = (np.where(part >= 0, 1, -1).astype(np.int8) for part in (asked, searched))
+    def score(query: np.ndarray, database: np.ndarray) -> float:
+        codes = (np.where(part >= 0, 1, -1).astype(np.int8) for part in (query, database))
         return evaluate(*codes, query_labels, database_labels).map_expected
 
     rng = np.random.default_rng(seed)
@@ -109,17 +110,17 @@ def search(
     for step in bar(range(n_steps if bits > 1 else 0), "rotation", unit="step"):
         plane = np.linalg.qr(rng.normal(size=(bits, 2)))[0]
         turn = turn_in_plane(plane, rng.choice((-1.0, 1.0)) * (n_steps - step) / n_steps)
-        turned = query + query @ plane @ turn, database + database @ plane @ turn
-        found = score(*turned)
-        if found > best:
-            best, (query, database) = found, turned
+        rotated = query + query @ plane @ turn, database + database @ plane @ turn
+        new = score(*rotated)
+        if new > best:
+            best, (query, database) = new, rotated
             rotation = rotation + rotation @ plane @ turn
         history.append(best)
     return Search(rotation, before, np.array(history))
 
 
 def turn_in_plane(plane: np.ndarray, angle: float) -> np.ndarray:
-    r"""What a rotation by `angle` in a plane adds: :math:`X G = X + X P\,(G_2 - I) P^T`, here :math:`(G_2 - I) P^T`.
+    r"""The change by a rotation in a plane, :math:`(G_2 - I) P^T`, so that :math:`X G = X + X P\,(G_2 - I) P^T`.
 
     Args:
         plane: P, (bits, 2) with orthonormal columns.
@@ -133,7 +134,7 @@ def turn_in_plane(plane: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _start(start: str | np.ndarray, database: np.ndarray, seed: int) -> np.ndarray:
-    """The rotation that `start` names or is."""
+    """The rotation that `start` gives."""
     bits = database.shape[1]
     if isinstance(start, np.ndarray):
         orthogonal = start.shape == (bits, bits) and np.allclose(start @ start.T, np.eye(bits), atol=1e-8)

@@ -1,4 +1,4 @@
-"""Weights of any network: read without executing anything, compared with what the network needs, checksummed."""
+"""Files of weights: read without executing anything, compared with the shapes that a network expects, checksummed."""
 
 import re
 from collections.abc import Container
@@ -12,10 +12,10 @@ from qsmi_lib.utils import io
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Put the weights of a file, safetensors or a PyTorch checkpoint, into `network`; no pickle is executed.
+    """Load the weights of a file, safetensors or a PyTorch checkpoint, into `network`; no pickle is executed.
 
     Raises:
-        ValueError: the file is damaged, would execute something, or holds the weights of another network.
+        ValueError: the file is damaged, would execute code, or holds the weights of another network.
     """
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     try:
@@ -28,7 +28,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
-        raise ValueError(f"{path} is damaged, or holds other things than weights: {error}") from error
+        raise ValueError(f"{path} is damaged, or does not contain weights alone: {error}") from error
     wrong = [name for name in expected if got.get(name) != expected[name] and not name.endswith("num_batches_tracked")]
     if wrong or (extra := sorted(got.keys() - expected.keys())):
         name = wrong[0] if wrong else extra[0]
@@ -40,12 +40,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 
 def _renamed(name: str, expected: Container[str]) -> str:
-    """Without a parallel wrapper's name, and the older form that torchvision's DenseNets have of their layers' names.
-
-    What the network itself calls so stays.
-    """
-    bare = name if name in expected else name.removeprefix("module.")
-    return bare if bare in expected else re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", bare)
+    """`name` as the network has it: without the prefix of DataParallel, and in the current form of DenseNet's names."""
+    short = name if name in expected else name.removeprefix("module.")
+    return short if short in expected else re.sub(r"\.(norm|conv)\.([12])\.", r".\1\2.", short)
 
 
 def checksum(network: nn.Module) -> str:

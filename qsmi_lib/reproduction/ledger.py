@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from qsmi_lib.datasets import STANDS_FOR, TITLES
+from qsmi_lib.datasets import SUBSTITUTE_FOR, TITLES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction import tables
@@ -64,7 +64,7 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
         name = next((name for name, entry in EXPERIMENTS.items() if entry.published == file.name), None)
         if name is not None:
             rows["metric"] = rows["metric"].replace(tables.NEAREST)
-        if name is not None and results.grid(name)[0].dataset not in STANDS_FOR:
+        if name is not None and results.grid(name)[0].dataset not in SUBSTITUTE_FOR:
             rows = rows.merge(_ours(name, results)[[*keys, "reading", *numbers]], on=keys, how="left")
         parts.append(rows.reindex(columns=["table", "dataset", *keys, "reading", "paper", "paper_std", *numbers]))
     return _judged(pd.concat(parts, ignore_index=True), results).drop(columns=inputs)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import STANDS_FOR, TITLES
+from qsmi_lib.datasets import SUBSTITUTE_FOR, TITLES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction.experiments import experiment
@@ -146,7 +146,7 @@ def caption(name: str, results: Results) -> str:
 def shown_data(name: str, dataset: str) -> str:
     """The data set of an experiment as captions name it, with those of the paper that it is a substitute for."""
     paper = committed().grid(name)[0].dataset
-    originals = STANDS_FOR.get(paper, (paper,))
+    originals = SUBSTITUTE_FOR.get(paper, (paper,))
     wanted = set(published(name)["dataset"]) or experiment(name).substitute_for
     originals = [original for original in originals if not wanted or original in wanted]
     if dataset in originals:
@@ -157,8 +157,8 @@ def shown_data(name: str, dataset: str) -> str:
 def seen_through(backbone: str, dataset: str) -> str:
     """A backbone as captions name it, with what its weights have seen of the data."""
     entry = BACKBONES[backbone]
-    seen = entry.knows in (dataset, *STANDS_FOR.get(dataset, ()))
-    labels = f"all training labels of {TITLES[entry.knows]}" if seen else "no label of these data"
+    seen = entry.labels_of in (dataset, *SUBSTITUTE_FOR.get(dataset, ()))
+    labels = f"all training labels of {TITLES[entry.labels_of]}" if seen else "no label of these data"
     return f"{entry.title} (has seen {labels})"
 
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from qsmi_lib import datasets
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import digits, fashion_mnist
+from qsmi_lib.datasets import DATASETS
 from qsmi_lib.models import backbones
 from qsmi_lib.models.weights import checksum
 from qsmi_lib.search.indexes import CodeIndex
@@ -26,7 +26,10 @@ from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_arrays
 from qsmi_lib.utils.progress import bar
 
-GREY = {"digits": (8, digits), "fashion_mnist": (28, fashion_mnist)}  # light on dark; side in pixels, MEAN and STD
+GREY = {
+    "digits": (8, DATASETS["digits"]),
+    "fashion_mnist": (28, DATASETS["fashion_mnist"]),
+}  # side in pixels
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
@@ -91,7 +94,7 @@ class Hasher:
         pixels = np.stack([np.asarray(self.fitted(image)) for image in images])
         if not self.config.backbone:
             _, own = GREY[self.config.dataset]
-            return torch.from_numpy((pixels[:, None] / 255.0 - own.MEAN) / own.STD).float()
+            return torch.from_numpy((pixels[:, None] / 255.0 - own.mean) / own.std).float()
         with torch.no_grad():
             return self._backbone(torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous())
 
@@ -160,7 +163,7 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
         if config.backbone:
             return Image.fromarray(own.inputs[item].permute(1, 2, 0).numpy())
         _, form = GREY[config.dataset]
-        grey = (own.inputs[item, 0].numpy() * form.STD + form.MEAN) * 255.0
+        grey = (own.inputs[item, 0].numpy() * form.std + form.mean) * 255.0
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
 
     return Collection(split.name, hasher, getattr(codes_of(config, store), part), names, picture, kind)

@@ -199,8 +199,8 @@ def test_reproduce_skips_by_name_what_is_neither_here_nor_to_be_had(monkeypatch)
 
     ran = []
     monkeypatch.setattr(module, "execute", lambda notebook, *_args, **_kwargs: ran.append(notebook.stem))
-    monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
-    monkeypatch.setattr(datasets.cifar10, "find", lambda: None)
+    monkeypatch.setattr(datasets.FashionMnist, "find", lambda self: None)
+    monkeypatch.setattr(datasets.Cifar10, "find", lambda self: None)
     monkeypatch.setattr(datasets.PictureSet, "find", lambda self: None)
     for name in ("FashionMNIST", "CIFAR10"):
         monkeypatch.setattr(f"torchvision.datasets.{name}", offline)
@@ -297,7 +297,7 @@ def test_folders_are_absolute_for_the_kernels(tmp_path, monkeypatch):
 
 
 def test_datasets_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr(datasets.fashion_mnist, "find", lambda: None)
+    monkeypatch.setattr(datasets.FashionMnist, "find", lambda self: None)
     output = call("datasets").output
     assert "digits               here: inside scikit-learn" in output
     assert "fashion_mnist        not here: get it with" in output

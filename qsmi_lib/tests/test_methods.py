@@ -11,7 +11,7 @@ import torch
 from qsmi_lib.config.presets import configure, epochs_of, options_of
 from qsmi_lib.config.profiles import PROFILES, profile
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import DATASETS, STANDS_FOR
+from qsmi_lib.datasets import DATASETS, SUBSTITUTE_FOR
 from qsmi_lib.methods import METHODS, by_dataset
 from qsmi_lib.training.loop import settings_of_loss, train
 from qsmi_lib.utils.paths import PUBLISHED
@@ -144,7 +144,7 @@ def test_backbones_and_the_width_of_heads_are_those_of_the_data(dataset, backbon
 
 @pytest.mark.parametrize("method", LEARNT)
 def test_a_stand_in_has_the_numbers_of_what_it_stands_for(method):
-    for dataset, names in STANDS_FOR.items():
+    for dataset, names in SUBSTITUTE_FOR.items():
         own, theirs = (configure(name, method, 48) for name in (dataset, names[0]))
         assert (own.alpha, own.options, own.epochs) == (theirs.alpha, theirs.options, theirs.epochs)
 

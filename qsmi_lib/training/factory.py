@@ -55,7 +55,7 @@ def build(
     hashing = known("head", HEADS, head)
     model = hashing(n_features, bits) if backbone else NETWORKS[dataset](bits)
     if entry.head is not None:
-        model.dense = entry.head(model.dense.in_features, bits, len(data.CLASSES))
+        model.dense = entry.head(model.dense.in_features, bits, len(data.classes))
     if not end_to_end:
         return model
     return EndToEnd(backbones.load(backbone) if weights else backbones.assembled(backbone), model)

@@ -70,7 +70,7 @@ def _finish(config: RunConfig, trained: loop.Trained, made_by: dict, split: data
     made_by = made_by | {"seconds_evaluate": round(time.perf_counter() - start, 3)}
     record = {
         "config": config.to_dict(),
-        **({"data": datasets.title(config.dataset)} if config.dataset in datasets.STANDS_FOR else {}),
+        **({"data": datasets.title(config.dataset)} if config.dataset in datasets.SUBSTITUTE_FOR else {}),
         **metrics,
         "codes": {name: rounded(value) for name, value in code_statistics(database.cpu().numpy()).items()},
         # Six digits draw a curve; records stay small.

@@ -44,12 +44,12 @@ def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = 
         return mark
     if protocol in FEW_LABELS:
         backbones.refuse_leak(backbone, name, protocol)
-    return f"{mark}-{known('backbone', BACKBONES, backbone).mark}"
+    return f"{mark}-{known('backbone', BACKBONES, backbone).fingerprint}"
 
 
 def inventory() -> list[tuple[str, Path | str | None, str]]:
     """Every data set and every backbone's weights: its name, where it lies or None, and how to get it."""
-    places = [(name, module.find(), getattr(module, "FETCH", "")) for name, module in DATASETS.items()]
+    places = [(name, module.find(), module.fetch) for name, module in DATASETS.items()]
     for name, entry in BACKBONES.items():
         file = next(iter(entry.files))
         fetch = f"downloaded when first needed, or put {file} where QSMI_DATA points"

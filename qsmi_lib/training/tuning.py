@@ -104,7 +104,7 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
         return 10, "held_out"
     if dataset in STAND_IN_EPOCHS:
         return STAND_IN_EPOCHS[dataset], "held_out"
-    return (5, "held_out") if known("backbone", BACKBONES, backbone).knows == dataset else (50, "reduced_held_out")
+    return (5, "held_out") if known("backbone", BACKBONES, backbone).labels_of == dataset else (50, "reduced_held_out")
 
 
 def load_search(path: Path) -> dict:

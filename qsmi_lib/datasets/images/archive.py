@@ -1,4 +1,4 @@
-"""A folder of files, or a zip of one: read alike."""
+"""A folder of files and a zip of one, read by the same functions."""
 
 import os
 import zipfile
@@ -7,14 +7,14 @@ from pathlib import Path, PurePosixPath
 
 
 class Tree:
-    """The files below a folder, or in a zip, there below the folder that holds all; hidden ones are passed over.
+    """The files of a folder or a zip. Hidden files are skipped; so is a single folder around all files of a zip.
 
     Args:
         source: the folder or the zip.
 
     Raises:
-        FileNotFoundError: there is nothing of that name.
-        ValueError: a file that is no zip, or a damaged one; the message names it.
+        FileNotFoundError: there is no such file or folder.
+        ValueError: a file that is not a zip, or is damaged; the message names it.
     """
 
     def __init__(self, source: Path):
@@ -28,9 +28,9 @@ class Tree:
                 f"{source} is damaged or truncated: expected a zip of pictures, but {str(error).lower()}"
             ) from error
         files = {PurePosixPath(info.filename): info for info in self.zip.infolist() if not info.is_dir()}
-        shown = {path: info for path, info in files.items() if not _hidden(path)}
-        wrapped = len({path.parts[0] for path in shown}) == 1 and all(len(path.parts) > 1 for path in shown)
-        self._infos = {"/".join(path.parts[wrapped:]): info for path, info in shown.items()}
+        visible = {path: info for path, info in files.items() if not _hidden(path)}
+        wrapped = len({path.parts[0] for path in visible}) == 1 and all(len(path.parts) > 1 for path in visible)
+        self._infos = {"/".join(path.parts[wrapped:]): info for path, info in visible.items()}
 
     def __enter__(self) -> "Tree":
         return self
@@ -40,7 +40,7 @@ class Tree:
             self.zip.close()
 
     def names(self) -> Iterator[str]:
-        """Every file below the folder, its path with slashes."""
+        """Path of every file below the source, with slashes."""
         if self.zip is not None:
             yield from self._infos
             return
@@ -48,16 +48,16 @@ class Tree:
             if os.path.realpath(folder) in map(os.path.realpath, Path(folder).parents):  # a link to a folder above
                 folders.clear()
                 continue
-            own = PurePosixPath(Path(folder).relative_to(self.source).as_posix())
+            below = PurePosixPath(Path(folder).relative_to(self.source).as_posix())
             folders[:] = sorted(name for name in folders if not _hidden(PurePosixPath(name)))
-            yield from (str(own / name) for name in sorted(files) if not _hidden(PurePosixPath(name)))
+            yield from (str(below / name) for name in sorted(files) if not _hidden(PurePosixPath(name)))
 
     def holds(self, name: str) -> bool:
         """Whether there is a file of that path."""
         return name in self._infos if self.zip is not None else (self.source / name).is_file()
 
     def bytes_of(self, name: str) -> bytes:
-        """What is in a file; a ValueError names a zip whose checksum of it does not hold."""
+        """Content of a file; a ValueError names the zip if the file's checksum is wrong."""
         if self.zip is None:
             return (self.source / name).read_bytes()
         try:
@@ -69,8 +69,8 @@ class Tree:
         """Bytes of a file."""
         return self._infos[name].file_size if self.zip is not None else (self.source / name).stat().st_size
 
-    def mark(self, name: str) -> str:
-        """What stands for the content of a file without reading it: a zip's checksum, else size and time of change."""
+    def fingerprint(self, name: str) -> str:
+        """Identifies the content of a file without reading it: the checksum in a zip, else size and time of change."""
         if self.zip is not None:
             return f"{self._infos[name].CRC:08x}-{self._infos[name].file_size}"
         state = (self.source / name).stat()

@@ -1,4 +1,4 @@
-"""All that is wrong with a data set of picture files, found at once: what its lists say, and what its files hold."""
+"""A check of a data set of picture files: all faults of its lists and of its pictures at once."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,85 +12,82 @@ import torch
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.dataset import PictureSet
-from qsmi_lib.datasets.images.lazy import UNREADABLE, decoded
-from qsmi_lib.datasets.images.manifest import Catalogue, Fault
+from qsmi_lib.datasets.images.lazy import UNREADABLE, decode
+from qsmi_lib.datasets.images.manifest import Fault, Manifest
 from qsmi_lib.utils.progress import bar
 
 
 class Report(NamedTuple):
-    """What `inspect` found.
+    """Result of `inspect`.
 
     Attributes:
-        catalogue: the items.
-        faults: what must not be.
-        notes: what may be, and should be known: items without a label, equal pictures.
+        manifest: the items.
+        faults: errors in the data set.
+        notes: what is allowed but worth knowing: items without a label, equal pictures.
     """
 
-    catalogue: Catalogue
+    manifest: Manifest
     faults: tuple[Fault, ...]
     notes: tuple[Fault, ...]
 
 
 def inspect(source: Path) -> Report:
-    """Read every list and decode every picture below `source`; nothing is raised for what is wrong with an item.
+    """Read every list and decode every picture below `source`; faults of items are reported, not raised.
 
     Faults are a line of another length, a label other than 0 or 1, a path outside the root, a missing or unreadable
-    picture, an item twice in a part, a query that trains or is searched, be it under another name, and where there are
-    none of these, a division that cannot be made. Notes are items
-    without a label, and pictures that are there twice under two names elsewhere.
+    picture, an item twice in a part, and a query that is also in the training set or the database, under the same name
+    or another. If there are none of these, a division that cannot be made is a fault. Notes are items without a label,
+    and other pictures that occur under two names.
 
     Raises:
-        FileNotFoundError, ValueError: as `catalogue.read`.
+        FileNotFoundError, ValueError: as `manifest.read`.
     """
-    found = manifest.read(source)
-    faults, notes = list(found.faults), []
-    bare, queries = found.unlabelled(), found.parts.get("query", np.empty(0, np.int64))
-    if len(bare):
-        asking = len(np.intersect1d(bare, queries))
-        what = f"{len(bare)} of {len(found)} items carry no label, this one first; {asking} of them are queries"
-        notes.append(Fault(found.where[bare[0]], what))
-
-    def named(row: int) -> str:
-        return (
-            f"{found.paths[row]} " if found.where[row] != found.paths[row] else ""
-        )  # a folder's items list themselves
-
-    first_of, asking = {}, np.isin(np.arange(len(found)), queries)
-    for row, digest, error in _contents(found):
-        first = first_of.setdefault(digest, row)
+    items = manifest.read(source)
+    faults, notes = list(items.faults), []
+    queries, unlabelled = items.parts.get("query", np.empty(0, np.int64)), items.unlabelled()
+    if len(unlabelled):
+        n_query = len(np.intersect1d(unlabelled, queries))
+        what = f"{len(unlabelled)} of {len(items)} items carry no label, this one first; {n_query} of them are queries"
+        notes.append(Fault(items.where[unlabelled[0]], what))
+    is_query = np.isin(np.arange(len(items)), queries)
+    first_row = {}
+    for row, digest, error in _contents(items):
+        where, path = items.where[row], items.paths[row]
+        prefix = f"{path} " if where != path else ""  # of folders `where` is the path
+        first = first_row.setdefault(digest, row)
         if error:
-            faults.append(Fault(found.where[row], f"{named(row)}cannot be read as a picture ({error})"))
+            faults.append(Fault(where, f"{prefix}cannot be read as a picture ({error})"))
         elif first != row:
-            leaks = asking[row] != asking[first]
-            same = f"{named(row)}holds the same picture as {found.where[first]}"
-            what = f"{same}: a query that trains or is searched" if leaks else same
-            (faults if leaks else notes).append(Fault(found.where[row], what))
+            leaks = is_query[row] != is_query[first]
+            what = f"{prefix}holds the same picture as {items.where[first]}"
+            what += ": a query that is also in the training set or the database" if leaks else ""
+            (faults if leaks else notes).append(Fault(where, what))
     if not faults:
         try:
             PictureSet(str(source), at=source).parts(0)
         except ValueError as error:
             faults.append(Fault(str(source), str(error).removeprefix(f"{source} ")))
-    return Report(found, tuple(faults), tuple(notes))
+    return Report(items, tuple(faults), tuple(notes))
 
 
-def summary(found: Catalogue) -> str:
-    """What a data set holds, in a line."""
-    several = found.labels.ndim == 2 and len(found)
-    mean = f", {found.labels.sum(axis=1).mean():.2f} a picture" if several else ""
-    parts = [f"{len(found.parts[part]):,} {part}" for part in ("train", "query", "database") if part in found.parts]
-    return f"{len(found):,} pictures, {len(found.classes)} labels{mean}; {', '.join(parts) or 'not divided'}"
+def summary(items: Manifest) -> str:
+    """Numbers of pictures and labels, and the sizes of the parts, in one line."""
+    multi_label = items.labels.ndim == 2 and len(items)
+    mean = f", {items.labels.sum(axis=1).mean():.2f} a picture" if multi_label else ""
+    parts = [f"{len(items.parts[part]):,} {part}" for part in ("train", "query", "database") if part in items.parts]
+    return f"{len(items):,} pictures, {len(items.classes)} labels{mean}; {', '.join(parts) or 'not divided'}"
 
 
-def _contents(found: Catalogue) -> Iterator[tuple[int, str, str]]:
-    """Row, digest of the file, and what is wrong with it, of every picture."""
-    with Tree(found.root) as tree, ThreadPoolExecutor(torch.get_num_threads()) as pool:
+def _contents(items: Manifest) -> Iterator[tuple[int, str, str]]:
+    """Row, digest of the file, and error message, of every picture."""
+    with Tree(items.root) as tree, ThreadPoolExecutor(torch.get_num_threads()) as pool:
 
         def content(row: int) -> tuple[int, str, str]:
             try:
-                held = tree.bytes_of(found.paths[row])
-                decoded(held, 1)
+                raw = tree.bytes_of(items.paths[row])
+                decode(raw, 1)
             except UNREADABLE as error:
                 return row, f"unreadable {row}", str(error)
-            return row, hashlib.sha256(held).hexdigest(), ""
+            return row, hashlib.sha256(raw).hexdigest(), ""
 
-        yield from bar(pool.map(content, range(len(found))), "decoding", total=len(found), unit="picture")
+        yield from bar(pool.map(content, range(len(items))), "decoding", total=len(items), unit="picture")

@@ -1,4 +1,4 @@
-"""Data sets of picture files: NUS-WIDE, MS COCO, ILSVRC, what stands in for them here, and any folder or list."""
+"""Data sets of picture files: NUS-WIDE, MS COCO, ILSVRC, their substitutes, and any folder, zip or list."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from qsmi_lib.datasets.base import Part, Split
+from qsmi_lib.datasets.base import Dataset, Part, Split
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.lazy import Pictures
-from qsmi_lib.datasets.images.manifest import Catalogue
-from qsmi_lib.datasets.listed import check_leaks
+from qsmi_lib.datasets.images.manifest import Manifest
+from qsmi_lib.datasets.protocols import check_leaks
 from qsmi_lib.datasets.sampling import AtRandom, PerLabel
 from qsmi_lib.utils import paths
 
@@ -23,32 +23,32 @@ TENTH = PerLabel()
 
 @dataclass(frozen=True)
 class Version:
-    """What is known of a data set as published.
+    """A version of a data set as published.
 
     Attributes:
-        n_labels: how many there are; None: any number.
-        n_items: how many pictures; None: any number.
-        division: how it is divided where its files do not say.
-        n_query: how many queries its files must give where they divide it; None: any number.
-        mark: the start of the SHA-256 of labels and pictures (see `PictureSet.load`); empty: it is not known.
+        n_labels: number of labels; None: any.
+        n_items: number of pictures; None: any.
+        division: how the items are divided if the files do not divide them; None: the files must.
+        n_query: number of queries if the files divide the items; None: any.
+        checksum: start of the SHA-256 of labels and pictures (see `PictureSet.load`); empty: unknown.
     """
 
     n_labels: int | None = None
     n_items: int | None = None
     division: PerLabel | AtRandom | None = TENTH
     n_query: int | None = None
-    mark: str = ""
+    checksum: str = ""
 
 
 @dataclass(frozen=True)
-class PictureSet:
-    """A data set of picture files, in one of the forms of `catalogue.read`.
+class PictureSet(Dataset):
+    """A data set of picture files, in one of the forms of `manifest.read`.
 
     Attributes:
-        name: of the registry, and of the folder or zip under QSMI_DATA; or the path of any.
-        versions: of the published ones, told apart by their numbers of labels and pictures.
-        side: pixels of each side that the pictures are decoded to.
-        at: where it lies, for a path.
+        name: in the registry, and of the folder or zip under QSMI_DATA; or any path.
+        versions: the published versions, distinguished by their numbers of labels and pictures.
+        side: pixels of each side of the decoded pictures.
+        at: where the files lie, for a path.
     """
 
     name: str
@@ -57,17 +57,15 @@ class PictureSet:
     at: Path | None = None
 
     @property
-    def FETCH(self) -> str:  # noqa: N802, as the modules of other data sets have it
+    def fetch(self) -> str:
         """How to get the data."""
         stem = self.name.replace("_", "-")
-        return (
-            f"put a folder {self.name} or {stem}.zip where QSMI_DATA points; `datasets check PATH` says what it lacks"
-        )
+        return f"put a folder {self.name} or {stem}.zip where QSMI_DATA points; `datasets check PATH` lists its faults"
 
     @property
-    def CLASSES(self) -> tuple[str, ...]:  # noqa: N802
-        """Names of the classes, as the data have them."""
-        return self.catalogue().classes
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, as the files give them."""
+        return self.manifest().classes
 
     def find(self) -> Path | None:
         """The folder, zip or list, or None."""
@@ -76,77 +74,79 @@ class PictureSet:
         return next((place for place in places if place.exists()), None)
 
     def fingerprint(self, draw: int) -> str:
-        """The data and the division; only where one version alone is known, the data need not be here.
+        """Identifies the data and the division; needs no data if the checksum of the only version is known.
 
         Raises:
-            FileNotFoundError: the data are needed, and not here; the message says how to get them.
+            FileNotFoundError: the data are needed and not on this machine; the message says how to get them.
             ValueError: as `load`.
         """
-        known = [version for version in self.versions.values() if version.mark]
+        known = [version for version in self.versions.values() if version.checksum]
         if len(known) == len(self.versions) == 1:
-            return f"{known[0].mark}-{self._divided(known[0], known[0].division, draw)}"
-        found = self.catalogue()
+            return f"{known[0].checksum}-{self._division_name(known[0].division, draw)}"
+        items = self.manifest()
         version = self.versions[self.version()]
-        with Tree(found.root) as tree:  # sizes stand for the pictures, and are the same on every machine
-            sizes = [tree.size(path) for path in found.paths]
-        mark = hashlib.sha256(f"{found.mark} {sizes}".encode()).hexdigest()
-        return f"{mark[:16]}-{self._divided(version, None if found.parts else version.division, draw)}"
+        with Tree(items.root) as tree:  # file sizes represent the pictures: they are equal on every machine
+            sizes = [tree.size(path) for path in items.paths]
+        digest = hashlib.sha256(f"{items.fingerprint} {sizes}".encode()).hexdigest()
+        return f"{digest[:16]}-{self._division_name(None if items.parts else version.division, draw)}"
 
     def load(self, draw: int) -> Split:
-        """The data set as `Pictures` that are decoded when they are asked for; the fingerprint says which division.
+        """The data set as `Pictures`, which are decoded when they are needed.
 
         Raises:
-            FileNotFoundError: the data are not here; the message says how to get them.
+            FileNotFoundError: the data are not on this machine; the message says how to get them.
             ValueError: a fault of the data (file and line are named), numbers of no known version, items without a
-                label where the protocol has none, or a query that trains or is searched.
+                label where the files do not divide the items, or a query that is also in the training set or the
+                database.
         """
-        found, mark, parts = self.catalogue(), self.fingerprint(draw), self.parts(draw)
+        items, fingerprint, parts = self.manifest(), self.fingerprint(draw), self.parts(draw)
         version = self.versions[self.version()]
-        pictures = Pictures(found.root, found.paths, found.where, self.side)
-        content = hashlib.sha256(f"{found.mark} {pictures.content}".encode()).hexdigest() if version.mark else ""
-        if not content.startswith(version.mark):
-            raise ValueError(
-                f"{found.source} does not hold the known pictures and labels of {self.name}: expected a SHA-256 that "
-                f"starts with {version.mark}, got {content}"
-            )
-        labels = torch.from_numpy(found.labels)
+        pictures = Pictures(items.root, items.paths, items.where, self.side)
+        if version.checksum:
+            digest = hashlib.sha256(f"{items.fingerprint} {pictures.checksum}".encode()).hexdigest()
+            if not digest.startswith(version.checksum):
+                raise ValueError(
+                    f"{items.source} does not hold the published pictures and labels of {self.name}: expected a "
+                    f"SHA-256 that starts with {version.checksum}, got {digest}"
+                )
+        labels = torch.from_numpy(items.labels)
 
         def part(name: str) -> Part:
-            chosen = torch.zeros(len(found), dtype=torch.bool)
+            chosen = torch.zeros(len(items), dtype=torch.bool)
             chosen[torch.from_numpy(parts[name])] = True
             return Part(pictures[chosen], labels[chosen])
 
         train = part("train")
         database = train if np.array_equal(np.sort(parts["train"]), np.sort(parts["database"])) else part("database")
-        return Split(self.name, train, part("query"), database, mark, found.classes)
+        return Split(self.name, train, part("query"), database, fingerprint, items.classes)
 
     def parts(self, draw: int) -> dict[str, np.ndarray]:
-        """Rows of "train", "query" and "database", as the data or the protocol divide them; errors as of `load`."""
-        found, version = self.catalogue(), self.versions[self.version()]
-        parts = dict(found.parts) or version.division.parts(found.labels, draw)
+        """Rows of "train", "query" and "database", as the files or the version divide them; errors as of `load`."""
+        items, version = self.manifest(), self.versions[self.version()]
+        parts = dict(items.parts) or version.division.parts(items.labels, draw)
         parts.setdefault("database", parts.get("train"))
         parts.setdefault("train", parts["database"])
         for part in ("train", "query"):
             if parts.get(part) is None or not len(parts[part]):
-                raise ValueError(f"{found.source} has no part {part!r}: expected {manifest.FORMS}")
-        check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(found))
+                raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}")
+        check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(items))
         return parts
 
-    def catalogue(self) -> Catalogue:
-        """What the data hold; a FileNotFoundError says how to get them, a ValueError names the first fault."""
+    def manifest(self) -> Manifest:
+        """The items; a FileNotFoundError says how to get the data, a ValueError names the first fault."""
         if (place := self.find()) is None:
-            raise FileNotFoundError(f"{self.name} is not on this machine: {self.FETCH}")
+            raise FileNotFoundError(f"{self.name} is not on this machine: {self.fetch}")
         files = [place, *(place.iterdir() if place.is_dir() else ())]
-        return _read(place, tuple(sorted((file.name, file.stat().st_mtime_ns) for file in files))).require()
+        return _read(place, tuple(sorted((file.name, file.stat().st_mtime_ns) for file in files))).checked()
 
     def version(self) -> str:
-        """The name of the version that the data are, by their numbers of labels and pictures.
+        """The name of the version that the files hold, by their numbers of labels and pictures.
 
         Raises:
-            ValueError: they are none of them, or carry what its protocol forbids.
+            ValueError: they hold no known version, are divided in another way, or have items without a label.
         """
-        found = self.catalogue()
-        n_labels, n_items = len(found.classes), len(found)
+        items = self.manifest()
+        n_labels, n_items = len(items.classes), len(items)
         fits = [
             name
             for name, version in self.versions.items()
@@ -157,29 +157,32 @@ class PictureSet:
                 f"{v.n_items or 'any'} pictures with {v.n_labels} labels" for v in self.versions.values()
             )
             raise ValueError(
-                f"{found.source} holds {n_items} pictures with {n_labels} labels, {self.name} has {known}: name its "
-                "path instead, to use it as a data set of its own"
+                f"{items.source} holds {n_items} pictures with {n_labels} labels, {self.name} has {known}: pass the "
+                "path as the data set instead"
             )
         version = self.versions[fits[0]]
-        n_query = len(found.parts.get("query", ()))
-        if found.parts and version.n_query not in (None, n_query):
-            raise ValueError(f"{found.source} lists {n_query} queries, expected {version.n_query}, as {self.name} has")
-        if not found.parts and version.division is None:
-            raise ValueError(f"{found.source} is one list: expected train.txt, test.txt and database.txt")
-        if not found.parts and len(bare := found.unlabelled()):
-            raise ValueError(f"{len(bare)} of {n_items} pictures carry no label, the first at {found.where[bare[0]]}: "
-                             "expected at least one label each")  # fmt: skip
+        n_query = len(items.parts.get("query", ()))
+        if items.parts and version.n_query not in (None, n_query):
+            raise ValueError(f"{items.source} lists {n_query} queries, expected {version.n_query}, as {self.name} has")
+        if not items.parts and version.division is None:
+            raise ValueError(f"{items.source} is one list: expected train.txt, test.txt and database.txt")
+        if not items.parts and len(unlabelled := items.unlabelled()):
+            raise ValueError(
+                f"{len(unlabelled)} of {n_items} pictures carry no label, the first at "
+                f"{items.where[unlabelled[0]]}: expected at least one label each"
+            )
         return fits[0]
 
-    def _divided(self, version: Version, division: PerLabel | AtRandom | None, draw: int) -> str:
+    def _division_name(self, division: PerLabel | AtRandom | None, draw: int) -> str:
+        """The part of the fingerprint that names the division."""
         if division is None and draw != 0:
-            raise ValueError(f"{self.name} has one split, its own: draw must be 0, got {draw}")
+            raise ValueError(f"{self.name} is divided by its files: draw must be 0, got {draw}")
         return f"{division or 'own'}-{self.side}px" + (f"-draw-{draw}" if division else "")
 
 
 @lru_cache(maxsize=4)
-def _read(place: Path, state: tuple) -> Catalogue:
-    """The catalogue of `place`, read once for each `state` of its files."""
+def _read(place: Path, state: tuple) -> Manifest:
+    """The manifest of `place`, read once for each `state` of its files."""
     return manifest.read(place)
 
 
@@ -196,8 +199,8 @@ PICTURE_SETS = {
         PictureSet("ms_coco", {"80 labels": Version(80, None, AtRandom(5000, 10_000))}),
         PictureSet("ilsvrc", {"1,000 classes": Version(1000, None, None)}),
         PictureSet(
-            "miml_scenes", {"2,000 pictures, 5 labels": Version(5, 2000, PerLabel(100), mark="112ae62bcc33bd1a")}
+            "miml_scenes", {"2,000 pictures, 5 labels": Version(5, 2000, PerLabel(100), checksum="112ae62bcc33bd1a")}
         ),
-        PictureSet("tiny_imagenet_32", {"32 classes": Version(32, 17_600, None, mark="5ab29608dab26ac6")}, side=64),
+        PictureSet("tiny_imagenet_32", {"32 classes": Version(32, 17_600, None, checksum="5ab29608dab26ac6")}, side=64),
     )
 }

@@ -1,4 +1,4 @@
-"""Pictures in files, decoded when they are asked for: as many as a disk holds, of any size."""
+"""Pictures in files, decoded when they are needed: as many as a disk holds, of any size."""
 
 import hashlib
 import io
@@ -18,19 +18,19 @@ UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 class Pictures:
-    """Pictures of a folder or zip, to be taken like a tensor uint8 (n, 3, side, side).
+    """Pictures of a folder or zip, indexed like a tensor uint8 (n, 3, side, side).
 
-    ``pictures[rows]`` with indices or a slice decodes those rows, on several threads; with a boolean mask it gives the
-    `Pictures` of those rows, and decodes nothing. A picture is scaled, bilinear and antialiased, until its shorter side
-    has `side` pixels, and cut to its centre; grey ones and others become RGB,
-    but for those of more than 8 bits a channel, which are refused. An orientation that a camera noted is not applied.
+    ``pictures[rows]`` with indices or a slice decodes those rows, on several threads. With a boolean mask it returns
+    the `Pictures` of those rows and decodes nothing. A picture is scaled, bilinear and antialiased, until its shorter
+    side has `side` pixels, and cropped to its centre. All modes are converted to RGB, but more than 8 bits a channel
+    are an error. The orientation in EXIF data is ignored.
 
     Args:
         root: the folder or zip.
-        paths: of the pictures, below it.
-        where: what lists each; errors name it.
+        paths: of the pictures, below `root`.
+        where: the line that lists each picture; errors name it.
         side: pixels of each side.
-        device: where the decoded pictures go.
+        device: of the decoded pictures.
     """
 
     dtype, ndim = torch.uint8, 4
@@ -61,7 +61,7 @@ class Pictures:
             if rows.dtype == bool:
                 return Pictures(self.root, self.paths[rows], self.where[rows], self.side, self.device)
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            decoded = list(pool.map(self._decoded, self.paths[rows], self.where[rows]))
+            decoded = list(pool.map(self._decode, self.paths[rows], self.where[rows]))
         images = np.stack(decoded) if decoded else np.empty((0, self.side, self.side, 3), np.uint8)
         return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(self.device)
 
@@ -70,16 +70,16 @@ class Pictures:
         return (self[start : start + size] for start in range(0, len(self), size))
 
     @property
-    def mark(self) -> str:
-        """SHA-256 of what the pictures are, file by file, and of how they are scaled; none is decoded."""
+    def fingerprint(self) -> str:
+        """SHA-256 of paths, of `Tree.fingerprint` of each file, and of `side`; nothing is decoded."""
         digest = hashlib.sha256(f"{self.side}".encode())
         for path in self.paths:
-            digest.update(f"\n{path} {self._tree.mark(path)}".encode())
+            digest.update(f"\n{path} {self._tree.fingerprint(path)}".encode())
         return digest.hexdigest()
 
     @property
-    def content(self) -> str:
-        """SHA-256 of the files, their paths and bytes, in the order of the paths: the same from folder and zip."""
+    def checksum(self) -> str:
+        """SHA-256 of the paths and bytes of the files, in the order of the paths: equal for folder and zip."""
         digest = hashlib.sha256()
         for path in sorted(self.paths):
             digest.update(path.encode() + self._tree.bytes_of(path))
@@ -87,24 +87,24 @@ class Pictures:
 
     @cached_property
     def _tree(self) -> Tree:
-        """The files, opened once: a zip's directory is long."""
+        """The files, opened once: reading the directory of a zip takes long."""
         return Tree(self.root)
 
-    def _decoded(self, path: str, where: str) -> np.ndarray:
+    def _decode(self, path: str, where: str) -> np.ndarray:
         try:
-            return decoded(self._tree.bytes_of(path), self.side)
+            return decode(self._tree.bytes_of(path), self.side)
         except UNREADABLE as error:
             raise ValueError(f"{where}: {path} of {self.root} cannot be read as a picture ({error})") from error
 
 
-def decoded(content: bytes, side: int) -> np.ndarray:
-    """The picture in a file's `content`, RGB uint8 (side, side, 3); one of `UNREADABLE` where there is none."""
+def decode(content: bytes, side: int) -> np.ndarray:
+    """The picture in the bytes of a file, RGB uint8 (side, side, 3); raises one of `UNREADABLE` if there is none."""
     try:
         opened = Image.open(io.BytesIO(content))
     except UnidentifiedImageError as error:
-        raise ValueError("of no known format") from error  # its own text names but an address in memory
+        raise ValueError("unknown format") from error  # the original text names an address in memory
     with opened as image:
         if image.mode.startswith(("I", "F")):
-            raise ValueError(f"more than 8 bits a channel, mode {image.mode}: expected 8")
+            raise ValueError(f"mode {image.mode} has more than 8 bits a channel: expected 8")
         fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
         return np.asarray(fitted)

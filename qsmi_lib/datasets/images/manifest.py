@@ -1,4 +1,4 @@
-"""What a data set of picture files holds, read from lists, a table of labels or folders; and every fault of it."""
+"""The items and labels of a data set of picture files, read from lists, a table or folders; and all faults in them."""
 
 import csv
 import hashlib
@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from qsmi_lib.datasets.images.archive import Tree
+from qsmi_lib.datasets.sampling import hash_order
 
-TABLE, NAMES = "labels.csv", "classes.txt"
+TABLE = "labels.csv"
 PARTS = {"train": "train", "test": "query", "val": "query", "query": "query", "database": "database"}
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff"}
 FORMS = (
@@ -23,7 +24,7 @@ FORMS = (
 
 
 class Fault(NamedTuple):
-    """Something that a data set must not have: where, and what."""
+    """An error in a data set: where, and what."""
 
     where: str
     what: str
@@ -39,12 +40,12 @@ class Classes(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A picture as it is listed.
+    """A picture in a list.
 
     Attributes:
-        where: the line that lists it, ``<file>:<line>``; of folders its own path.
+        where: the line that lists it, ``<file>:<line>``; in folders its path.
         path: below the root, with slashes.
-        labels: 0 and 1, a value a class; of folders the class's name.
+        labels: 0 or 1 for each class; in folders the name of the class.
     """
 
     where: str
@@ -53,17 +54,18 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """The items of a data set, each once, in the order of the SHA-256 of their paths: by no class, in every form alike.
+class Manifest:
+    """The items of a data set, each once, in the order of the SHA-256 of their paths: equal for every form.
 
     Attributes:
-        source: the folder, zip or list that it was read from.
-        root: the folder or zip that the paths lie below.
-        paths, where: of the pictures, below the root; what lists each.
+        source: the folder, zip or list file.
+        root: the folder or zip that contains the paths.
+        paths: of the pictures, below the root.
+        where: the line that lists each picture.
         labels: int64, (n,) where every item carries one label, else multi-hot (n, c).
-        classes: names of the labels; where nothing names them, their numbers.
-        parts: "train", "query" and "database" -> rows, those that the source tells apart; none: it does not.
-        faults: what is wrong, in the order of the files.
+        classes: names of the labels; their numbers, if the files give no names.
+        parts: "train", "query" and "database" -> rows, as the source divides the items; empty if it does not.
+        faults: errors, in the order of the files.
     """
 
     source: Path
@@ -79,8 +81,8 @@ class Catalogue:
         return len(self.paths)
 
     @property
-    def mark(self) -> str:
-        """SHA-256 of paths, labels and parts: which items these are, not what their pictures show."""
+    def fingerprint(self) -> str:
+        """SHA-256 of paths, labels and parts, not of the pictures."""
         digest = hashlib.sha256("\n".join(self.paths).encode())
         digest.update(self.labels.tobytes())
         for name, rows in sorted(self.parts.items()):
@@ -88,44 +90,48 @@ class Catalogue:
         return digest.hexdigest()
 
     def unlabelled(self) -> np.ndarray:
-        """Rows of the items without any label."""
+        """Rows of the items without a label."""
         return np.flatnonzero(~self.labels.any(axis=1)) if self.labels.ndim == 2 else np.empty(0, np.int64)
 
-    def require(self) -> "Catalogue":
-        """The catalogue itself; a ValueError with the first fault, and how to see the others, where it has any."""
+    def checked(self) -> "Manifest":
+        """The manifest itself; if it has faults, a ValueError with the first one and the command that lists all."""
         if self.faults:
             more = f" (the first of {len(self.faults)} faults)" if len(self.faults) > 1 else ""
             raise ValueError(f"{self.faults[0]}{more}; `python -m qsmi_lib datasets check {self.source}` lists all")
         return self
 
 
-def read(source: Path) -> Catalogue:
-    """The catalogue of a list file, or of a folder or zip in one of `FORMS`; nothing of a picture is read.
+def read(source: Path) -> Manifest:
+    """The manifest of a list file, or of a folder or zip in one of `FORMS`; no picture is opened.
 
     Raises:
-        FileNotFoundError: there is nothing of that name.
+        FileNotFoundError: there is no such file or folder.
         ValueError: it is in none of these forms.
     """
     if not source.exists():
         raise FileNotFoundError(f"there is no {source}: expected a folder, a zip or a list file")
     if source.is_file() and source.suffix == ".txt":
         with Tree(source.parent) as tree:
-            return _catalogue(source, tree, [("", entry) for entry in _listed(source.read_bytes(), source.name)])
+            return _manifest(source, tree, [("", entry) for entry in _parse_list(source.read_bytes(), source.name)])
     with Tree(source) as tree:
         top = sorted(name for name in (tree.names() if tree.zip else _files(source)) if "/" not in name)
         lists = [name for name in top if name.endswith(".txt") and name.removesuffix(".txt") in PARTS]
-        if not lists:  # one list of any name; other texts, such as a README, are none
+        if not lists:  # one list of any name; other text files, such as a README, are ignored
             lists = [name for name in top if name.endswith(".txt") and _is_list(tree.bytes_of(name))]
             if len(lists) > 1:
                 known = ", ".join(f"{part}.txt" for part in PARTS)
                 raise ValueError(f"{source} holds several lists, {lists[0]} among them: expected {known}, or one alone")
         if lists:
-            found = [(PARTS.get(n.removesuffix(".txt"), ""), e) for n in lists for e in _listed(tree.bytes_of(n), n)]
+            entries = [
+                (PARTS.get(name.removesuffix(".txt"), ""), entry)
+                for name in lists
+                for entry in _parse_list(tree.bytes_of(name), name)
+            ]
         elif TABLE in top:
-            found = [("", entry) for entry in _tabled(tree.bytes_of(TABLE))]
+            entries = [("", entry) for entry in _parse_table(tree.bytes_of(TABLE))]
         else:
-            found = _foldered(source, tree)
-        return _catalogue(source, tree, found)
+            entries = _walk_folders(source, tree)
+        return _manifest(source, tree, entries)
 
 
 def _files(folder: Path) -> list[str]:
@@ -133,12 +139,12 @@ def _files(folder: Path) -> list[str]:
 
 
 def _is_list(content: bytes) -> bool:
-    """Whether any line ends in a label."""
+    """Whether some line ends with a label."""
     return any(line.split()[-1:] in ([b"0"], [b"1"]) and len(line.split()) > 1 for line in content.split(b"\n"))
 
 
-def _listed(content: bytes, name: str) -> Iterator[Item | Fault]:
-    """The lines ``path 0 1 0 ...`` of a list; a path has no blanks."""
+def _parse_list(content: bytes, name: str) -> Iterator[Item | Fault]:
+    """The lines ``path 0 1 0 ...`` of a list; a path contains no spaces."""
     lines = content.decode("utf-8-sig", errors="replace").split("\n")
     if not any(line.strip() for line in lines):
         yield Fault(name, "it lists no picture: expected lines `path 0 1 0 ...`")
@@ -148,8 +154,8 @@ def _listed(content: bytes, name: str) -> Iterator[Item | Fault]:
             yield _item(f"{name}:{number}", path, values)
 
 
-def _tabled(content: bytes) -> Iterator[Item | Fault | Classes]:
-    """The rows of a table of labels, after the names of the classes; the first column names the pictures."""
+def _parse_table(content: bytes) -> Iterator[Item | Fault | Classes]:
+    """The names of the classes, then the rows of a table of labels; the first column is the path of the picture."""
     rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""), strict=True)
     start, names = 1, None
     try:
@@ -166,7 +172,7 @@ def _tabled(content: bytes) -> Iterator[Item | Fault | Classes]:
                 yield _item(f"{TABLE}:{rows.line_num}", path, values)
             start = rows.line_num + 1
     except csv.Error as error:
-        yield Fault(f"{TABLE}:{start}", f"this row and what follows cannot be read ({error})")
+        yield Fault(f"{TABLE}:{start}", f"this row and the following ones cannot be read ({error})")
 
 
 def _item(where: str, path: str, values: Sequence[str]) -> Item | Fault:
@@ -180,16 +186,16 @@ def _item(where: str, path: str, values: Sequence[str]) -> Item | Fault:
     return Item(where, str(pure), [int(value) for value in values])
 
 
-def _foldered(source: Path, tree: Tree) -> Iterator[tuple[str, Item | Fault]]:
-    """Pictures in folders of classes, below folders of parts or not, as most of them are."""
+def _walk_folders(source: Path, tree: Tree) -> Iterator[tuple[str, Item | Fault]]:
+    """Pictures in folders of classes, with or without folders of parts above them, as in the majority of paths."""
     names = [name for name in tree.names() if PurePosixPath(name).suffix.lower() in SUFFIXES]
     depths = [name.count("/") for name in names]
     depth = max((1, 2), key=depths.count)
     if depth not in depths:
         raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}")
-    for name, own in zip(names, depths, strict=True):
-        part, kind = ([""] * (2 - own) + name.split("/"))[:2]
-        if own != depth:
+    for name, own_depth in zip(names, depths, strict=True):
+        part, kind = ([""] * (2 - own_depth) + name.split("/"))[:2]
+        if own_depth != depth:
             yield "", Fault(name, f"lies at another depth than most: expected {'<part>/' * (depth - 1)}<class>/<name>")
         elif part and part not in PARTS:
             yield "", Fault(name, f"unknown part {part!r}: expected {', '.join(PARTS)}")
@@ -197,9 +203,9 @@ def _foldered(source: Path, tree: Tree) -> Iterator[tuple[str, Item | Fault]]:
             yield PARTS.get(part, ""), Item(name, name, kind)
 
 
-def _catalogue(source: Path, tree: Tree, found: Iterable[tuple[str, Item | Fault | Classes]]) -> Catalogue:
-    """Items of all parts put together: each once, compared, and looked for."""
-    entries = list(found)
+def _manifest(source: Path, tree: Tree, entries: Iterable[tuple[str, Item | Fault | Classes]]) -> Manifest:
+    """The manifest of all (part, entry): each item once, its file present, its labels the same in all parts."""
+    entries = list(entries)
     classes = next((entry.names for _, entry in entries if isinstance(entry, Classes)), ())
     widths = Counter(len(entry.labels) for _, entry in entries if isinstance(entry, Item))
     width = len(classes) or max(widths, key=widths.get, default=0)
@@ -216,35 +222,36 @@ def _catalogue(source: Path, tree: Tree, found: Iterable[tuple[str, Item | Fault
         if path is None:
             faults.append(Fault(entry.where, f"{entry.path} is not there: expected it below {tree.source}"))
             continue
-        own = parts.setdefault(part, {})
+        in_part = parts.setdefault(part, {})  # row -> where
         row = rows.setdefault(path, len(rows))
         if row == len(first):
             first.append(entry.where)
             labels.append(entry.labels)
-        elif row in own:
-            faults.append(Fault(entry.where, f"{path} is there twice, first at {own[row]}"))
+        elif row in in_part:
+            faults.append(Fault(entry.where, f"{path} is there twice, first at {in_part[row]}"))
         elif labels[row] != entry.labels:
             faults.append(Fault(entry.where, f"{path} carries other labels than at {first[row]}"))
-        own.setdefault(row, entry.where)
+        in_part.setdefault(row, entry.where)
     paths = tuple(rows)
     for part in ("train", "database"):
         for row in parts.get("query", {}).keys() & parts.get(part, {}).keys():
-            faults.append(Fault(parts["query"][row], f"the query {paths[row]} lies in the part {part!r} too"))
+            faults.append(Fault(parts["query"][row], f"the query {paths[row]} is also in the part {part!r}"))
     if not paths and not faults:
         faults.append(Fault(str(source), f"it lists no picture: expected {FORMS}"))
-    coded, names = _coded(labels, classes)
-    order = np.argsort([hashlib.sha256(path.encode()).hexdigest() for path in paths])
+    array, names = _encode_labels(labels, classes)
+    order = hash_order(paths)
     place = np.argsort(order)
-    known = {part: np.sort(place[np.fromiter(own, np.int64, len(own))]) for part, own in parts.items() if part}
-    paths, where = (tuple(own[row] for row in order) for own in (paths, first))
-    return Catalogue(source, tree.source, paths, where, coded[order], names, known, tuple(faults))
+    rows_of = {part: np.sort(place[np.fromiter(rows, np.int64, len(rows))]) for part, rows in parts.items() if part}
+    paths, where = (tuple(texts[row] for row in order) for texts in (paths, first))
+    return Manifest(source, tree.source, paths, where, array[order], names, rows_of, tuple(faults))
 
 
-def _coded(labels: list, classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels as arrays, and the names of the classes."""
+def _encode_labels(labels: list, classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels as an array, (n,) or multi-hot (n, c), and the names of the classes."""
     if labels and isinstance(labels[0], str):
-        names, coded = np.unique(labels, return_inverse=True)
-        return coded.astype(np.int64), tuple(names.tolist())
-    coded = np.array(labels, np.int64).reshape(len(labels), len(labels[0]) if labels else len(classes))
-    names = tuple(classes) or tuple(map(str, range(coded.shape[1])))
-    return (coded.argmax(axis=1) if (coded.sum(axis=1) == 1).all() and len(coded) else coded), names
+        names, array = np.unique(labels, return_inverse=True)
+        return array.astype(np.int64), tuple(names.tolist())
+    array = np.array(labels, np.int64).reshape(len(labels), len(labels[0]) if labels else len(classes))
+    names = tuple(classes) or tuple(map(str, range(array.shape[1])))
+    single = len(array) and (array.sum(axis=1) == 1).all()
+    return (array.argmax(axis=1) if single else array), names

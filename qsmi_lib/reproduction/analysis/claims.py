@@ -145,7 +145,7 @@ def astray_by_step(results: Results) -> pd.DataFrame:
         query, database = astray(codes)
         shares = [database[codes.database_labels == name].mean() for name in np.unique(codes.database_labels)]
         row = {"step": step_title(vars(config), results.profile), "query": query.mean(), "database": database.mean()}
-        rows.append(row | {"worst": named(config.dataset).CLASSES[int(np.argmax(shares))], "worst_share": max(shares)})
+        rows.append(row | {"worst": named(config.dataset).classes[int(np.argmax(shares))], "worst_share": max(shares)})
     table = pd.DataFrame(rows).round(4)
     save_artefact(results.store, ASTRAY, table, astray_made_by(results))
     return table

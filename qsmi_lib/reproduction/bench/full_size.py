@@ -17,7 +17,7 @@ import torch
 
 from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import BACKBONE_OF
-from qsmi_lib.datasets.subsets import n_way
+from qsmi_lib.datasets.protocols import n_way
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.models import backbones, features
 from qsmi_lib.reproduction.bench.full_size_tables import (

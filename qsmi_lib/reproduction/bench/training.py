@@ -25,9 +25,9 @@ class Pictures(Dataset):
 
     def __init__(self, split: Split):
         module = datasets.DATASETS[split.name]
-        pixels = (split.train.inputs.cpu() * module.STD + module.MEAN).clamp(0.0, 1.0) * 255.0
+        pixels = (split.train.inputs.cpu() * module.std + module.mean).clamp(0.0, 1.0) * 255.0
         self.pixels, self.labels = pixels.round().to(torch.uint8).numpy(), split.train.labels.cpu()
-        steps = [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((module.MEAN,), (module.STD,))]
+        steps = [transforms.ToPILImage(), transforms.ToTensor(), transforms.Normalize((module.mean,), (module.std,))]
         self.transform = transforms.Compose(steps)
 
     def __len__(self) -> int:

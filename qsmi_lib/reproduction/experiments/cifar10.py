@@ -59,7 +59,7 @@ def drawn_maps(shown: Shown):
         return None
     titles = {space: METHODS[space].title if space in METHODS else space for space in tsne.SPACES}
     drawn = {f"{title}, perplexity 2": tsne.load_map(shown.store, space, 2) for space, title in titles.items()}
-    return frozen.maps(drawn, DATASETS[shown.runs["dataset"].iloc[0]].CLASSES)
+    return frozen.maps(drawn, DATASETS[shown.runs["dataset"].iloc[0]].classes)
 
 
 EXPERIMENTS = {

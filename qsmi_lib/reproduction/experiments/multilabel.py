@@ -73,7 +73,7 @@ def by_class(shown: Shown):
     for run in shown.runs.itertuples():
         scores.setdefault(f"{METHODS[run.method].title}, alpha {run.alpha:g}", []).append(run.ap_by_label)
     first = shown.runs.iloc[0]
-    return several.by_label(scores, DATASETS[first["dataset"]].CLASSES, first["n_by_label"])
+    return several.by_label(scores, DATASETS[first["dataset"]].classes, first["n_by_label"])
 
 
 EXPERIMENTS = {

@@ -440,8 +440,8 @@ def test_titles_say_what_stands_in_for_what():
     assert datasets.title("tiny_imagenet_32") == "Tiny ImageNet, 32 classes in place of ILSVRC"
     assert datasets.title("nus_wide") == "NUS-WIDE" and datasets.title("some/folder") == "some/folder"
     assert datasets.TITLES.keys() == datasets.DATASETS.keys()
-    assert datasets.STANDS_FOR.keys() <= PICTURE_SETS.keys()
-    assert {of for own in datasets.STANDS_FOR.values() for of in own} <= PICTURE_SETS.keys()
+    assert datasets.SUBSTITUTE_FOR.keys() <= PICTURE_SETS.keys()
+    assert {of for own in datasets.SUBSTITUTE_FOR.values() for of in own} <= PICTURE_SETS.keys()
 
 
 def test_the_inventory_has_all_of_them(data):

@@ -151,7 +151,7 @@ def test_the_address_of_weights_ends_in_their_file_whose_name_holds_its_digest(n
 def test_an_entry_says_what_identifies_it_and_what_it_has_seen(name):
     entry = BACKBONES[name]
     assert re.fullmatch("[0-9a-f]{8,16}", entry.mark) and entry.source
-    assert entry.knows in {"", *datasets.DATASETS}
+    assert entry.labels_of in {"", *datasets.DATASETS}
 
 
 def test_marks_differ():

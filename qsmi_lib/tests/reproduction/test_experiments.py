@@ -8,7 +8,7 @@ import pytest
 
 from qsmi_lib.config.presets import configure, epochs_of
 from qsmi_lib.config.profiles import PROFILES
-from qsmi_lib.datasets import FEW_LABELS, STANDS_FOR
+from qsmi_lib.datasets import FEW_LABELS, SUBSTITUTE_FOR
 from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
@@ -323,8 +323,8 @@ def test_what_is_hashed_from_frozen_features():
 
 def has_seen_the_labels(config):
     """Whether the backbone knows the labels of the data, or of what they stand in for."""
-    known = {config.dataset, *STANDS_FOR.get(config.dataset, ())}
-    return bool(config.backbone) and BACKBONES[config.backbone].knows in known
+    known = {config.dataset, *SUBSTITUTE_FOR.get(config.dataset, ())}
+    return bool(config.backbone) and BACKBONES[config.backbone].labels_of in known
 
 
 @each_profile

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from qsmi_lib.config.presets import configure
-from qsmi_lib.datasets import fashion_mnist
+from qsmi_lib.datasets import DATASETS
 from qsmi_lib.reproduction.analysis import lsh_scores, uit, uit_tables
 from qsmi_lib.reproduction.experiments import grid
 from qsmi_lib.reproduction.plotting import lsh as plots
@@ -49,7 +49,8 @@ def test_sizes_of_hog():
     pytest.importorskip("skimage")
     pytest.importorskip("cv2")
     pixels = np.random.default_rng(0).integers(256, size=(3, 28, 28)).astype(np.uint8)
-    images = (torch.from_numpy(pixels)[:, None] / 255.0 - fashion_mnist.MEAN) / fashion_mnist.STD
+    dataset = DATASETS["fashion_mnist"]
+    images = (torch.from_numpy(pixels)[:, None] / 255.0 - dataset.mean) / dataset.std
     assert uit.features("fashion_mnist", images).shape == (3, 324)
     opencv = uit.features("fashion_mnist", images, "opencv")
     assert opencv.shape == (3, 144)

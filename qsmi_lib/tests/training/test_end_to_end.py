@@ -328,7 +328,7 @@ def test_the_networks_of_table_5_train_end_to_end(name, monkeypatch):
     monkeypatch.setattr(backbones, "load", lambda name: backbones.assembled(name).eval())
     pictures = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     part = datasets.Part(pictures, torch.tensor([0, 0, 1, 1]))
-    split = datasets.Split("cifar10", part, part, part, "four pictures", datasets.DATASETS["cifar10"].CLASSES)
+    split = datasets.Split("cifar10", part, part, part, "four pictures", datasets.DATASETS["cifar10"].classes)
     config = configure("cifar10", "qsmi", 8, backbone=name, backbone_learning_rate=1e-4, epochs=1, batch_size=4)
     before = checksum(seeded(factory.of, config).backbone)
     trained = train(config, split)

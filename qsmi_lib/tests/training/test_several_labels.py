@@ -15,13 +15,12 @@ from qsmi_lib.codes import binarize
 from qsmi_lib.config.presets import configure
 from qsmi_lib.config.profiles import PROFILES, profile
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import PICTURE_SETS, digit_pairs
+from qsmi_lib.datasets import DATASETS, PICTURE_SETS
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.losses.csq import classifier_objective
 from qsmi_lib.models import backbones, networks
 from qsmi_lib.models.backbones import BACKBONES
-from qsmi_lib.models.heads import ClassWords
-from qsmi_lib.models.networks import HEADS, CsqHead, EndToEnd, HashHead
+from qsmi_lib.models.networks import HEADS, ClassWords, CsqHead, EndToEnd, HashHead
 from qsmi_lib.reproduction import grids, large_grids
 from qsmi_lib.tests.datasets.small_pictures import listing, picture, write_folder
 from qsmi_lib.training import factory, records, runs
@@ -301,7 +300,7 @@ def test_cutoffs_reach_as_far_as_the_database(n, cutoffs):
 def test_pairs_show_two_digits_and_carry_both_labels(digits):
     split = datasets.load("digit_pairs")
     assert split.database is split.train and split.classes == digits.classes
-    empty = -digit_pairs.MEAN / digit_pairs.STD
+    empty = -DATASETS["digits"].mean / DATASETS["digits"].std
     for name in ("train", "query"):
         own, single = getattr(split, name), getattr(digits, name)
         left, right = own.inputs.split(8, dim=3)
@@ -319,7 +318,7 @@ def test_draws_of_pairs_differ_and_one_draw_does_not():
     drawn = [datasets.load("digit_pairs", draw=draw) for draw in (0, 1, 0)]
     assert torch.equal(drawn[0].train.inputs, drawn[2].train.inputs) and drawn[0].fingerprint == drawn[2].fingerprint
     assert not torch.equal(drawn[0].query.labels, drawn[1].query.labels)
-    assert drawn[0].fingerprint != drawn[1].fingerprint == digit_pairs.fingerprint(1)
+    assert drawn[0].fingerprint != drawn[1].fingerprint == DATASETS["digit_pairs"].fingerprint(1)
 
 
 @pytest.mark.parametrize("method", ["qsmi_jaccard", "qsmi_priors", "csq", "classifier"])
@@ -336,7 +335,7 @@ def test_the_smallest_profile_needs_nothing_but_the_digits():
     own = profile("digits")
     assert (own.scenes, own.objects, own.large_backbone) == ("digit_pairs", "digits", "")
     for other in ("quick", "paper", "gpu"):
-        assert (PROFILES[other].scenes, PROFILES[other].objects) == tuple(datasets.STANDS_FOR)
+        assert (PROFILES[other].scenes, PROFILES[other].objects) == tuple(datasets.SUBSTITUTE_FOR)
 
 
 # Table 8 as published
