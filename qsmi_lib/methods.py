@@ -1,4 +1,4 @@
-"""The methods: name -> loss and hyper-parameters by data set, each with its source."""
+"""The registry of methods: name -> loss, and hyper-parameters by data set with their source."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,26 +16,26 @@ Default = float | Rule | tuple[str | None, ...] | None
 
 @dataclass(frozen=True)
 class Method:
-    """One way to make codes.
+    """A hashing method.
 
     Attributes:
-        title: as tables and figures print it.
-        loss: (embeddings (n, bits), labels, **settings) -> scalar; unchecked, for the training loop. The settings are
-            the options, `alpha` unless that is None, `targets` where there is a `prepare`, what `on_step` gives. None:
-            nothing is trained.
-        alpha: weight of the quantization term, or a rule for it; None: it has no such term.
-        source: where the formula and the numbers come from.
-        options: further settings of a run with their defaults, or rules for them; a tuple lists the names to choose
-            from, the first being the default.
+        title: for tables and figures.
+        loss: (embeddings (n, bits), labels, **settings) -> scalar, without input checks, for the training loop. The
+            settings are the options; `alpha`, unless that is None; `targets`, if there is a `prepare`; and the result of
+            `on_step`. None: the method is not trained but fitted, see `network`.
+        alpha: weight of the quantization term, or a rule for it; None: there is no such term.
+        source: of the formula and of the hyper-parameters.
+        options: further settings of a run with their defaults, or rules for them. A tuple lists the allowed values; the
+            first one is the default.
         search: setting -> the values that `tune` tries, in the order of the line search.
-        prepare: (inputs, labels, bits, seed, options) of the training items -> a row for each of them, which the loss
-            gets as `targets`; called before the first epoch.
-        prepare_options: options that `prepare` reads and the loss does not.
+        prepare: (inputs, labels, bits, seed, options) of the training set -> `targets` of the loss, a row for each item;
+            called before the first epoch.
+        prepare_options: options of `prepare` that the loss does not take.
         on_step: step, from 0 -> settings of the loss at that step.
-        head: (features, bits, classes) -> the network's last layer; None: a dense one.
+        head: (features, bits, classes) -> the network's last layer; None: a dense layer.
         network: (data set, bits, width of a backbone's features or None) -> a module with `fit(inputs, seed)`, for a
             method without a loss.
-        note: what must stand beside its numbers.
+        note: a remark that captions print with its results.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Method:
 
 
 def by_dataset(usual: float | None, **special: float) -> Rule:
-    """A rule (data set, bits) -> number: `usual`, but for the data sets named in `special`."""
+    """A rule (data set, bits) -> number: the one in `special` for a data set named there, else `usual`."""
     return lambda dataset, bits: special.get(dataset, usual)
 
 
@@ -128,11 +128,8 @@ METHODS = {
         _INFORMATION | {"beta": 0.5},
         {"beta": (0.25, 0.5, 1.0)},
         prepare=qsmi_variants.prepare_qsmi_u,
-        prepare_options={
-            "n_clusters": 5.0,
-            "space": ("inputs",),
-            "refresh": (None,),
-        },  # as recorded
+        # space and refresh have one value each; they stay because records contain them.
+        prepare_options={"n_clusters": 5.0, "space": ("inputs",), "refresh": (None,)},
     ),
     "dsh": Method(
         "DSH",

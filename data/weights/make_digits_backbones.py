@@ -1,4 +1,4 @@
-"""Makes the digits' two small backbones anew: `python data/weights/make_digits_backbones.py`."""
+"""Trains the two small backbones of the digits again: `python data/weights/make_digits_backbones.py`."""
 
 import torch
 from safetensors.torch import save_file
@@ -12,7 +12,7 @@ EPOCHS, BATCH = 100, 128
 
 
 def train(*, labels: bool, seed: int = 0) -> DigitsNetwork:
-    """A network trained on the digits' training items, to name their class or, without labels, to give them back."""
+    """A network trained on the digits' training set, to classify them or, without labels, to reconstruct them."""
     part = datasets.load("digits").train
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -32,7 +32,7 @@ def train(*, labels: bool, seed: int = 0) -> DigitsNetwork:
 
 
 def write_both() -> None:
-    """Train both and write their weights where `backbones.load` finds them."""
+    """Train both and write their weights to the folder that `backbones.load` reads."""
     for name, labels in {"digits_labels": True, "digits_pixels": False}.items():
         with atomic_write(paths.WEIGHTS / f"{name}.safetensors") as partial:
             save_file(train(labels=labels).state_dict(), partial)
