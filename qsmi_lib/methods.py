@@ -21,14 +21,14 @@ class Method:
     Attributes:
         title: for tables and figures.
         loss: (embeddings (n, bits), labels, **settings) -> scalar, without input checks, for the training loop. The
-            settings are the options; `alpha`, unless that is None; `targets`, if there is a `prepare`; and the result of
-            `on_step`. None: the method is not trained but fitted, see `network`.
+            settings are the options; `alpha`, unless that is None; `targets`, if there is a `prepare`; and the result
+            of `on_step`. None: the method is not trained but fitted, see `network`.
         alpha: weight of the quantization term, or a rule for it; None: there is no such term.
         source: of the formula and of the hyper-parameters.
         options: further settings of a run with their defaults, or rules for them. A tuple lists the allowed values; the
             first one is the default.
         search: setting -> the values that `tune` tries, in the order of the line search.
-        prepare: (inputs, labels, bits, seed, options) of the training set -> `targets` of the loss, a row for each item;
+        prepare: (inputs, labels, bits, seed, options) of the training set -> `targets` of the loss, a row an item;
             called before the first epoch.
         prepare_options: options of `prepare` that the loss does not take.
         on_step: step, from 0 -> settings of the loss at that step.

@@ -1,4 +1,4 @@
-"""A folder and a zip of it are read alike: names, bytes, hidden files, damage."""
+"""A folder and a zip of it are read alike: names, bytes, sizes, hidden files, damage."""
 
 import os
 import re
@@ -15,73 +15,13 @@ each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 
 
 @each_source
-def test_names_and_bytes_are_those_of_the_files_below(tmp_path, write):
-    with Tree(write(tmp_path / "own", FILES)) as tree:
-        assert sorted(tree.names()) == sorted(FILES)
-        assert {name: tree.bytes_of(name) for name in tree.names()} == FILES
-        assert all(tree.holds(name) for name in FILES)
-        assert not any(tree.holds(name) for name in ("images", "images/", "", "a.png", "pictures/b.png", "B.png"))
-
-
-def test_the_names_of_a_folder_come_in_an_order_that_the_file_system_does_not_decide(tmp_path, monkeypatch):
-    source, walk = write_folder(tmp_path / "own", FILES | {"another/d.png": b""}), os.walk
-    found = []
-    for step in (1, -1):
-
-        def ordered(*arguments, step=step, **options):
-            for folder, folders, names in walk(*arguments, **options):
-                folders[:] = sorted(folders)[::step]
-                yield folder, folders, sorted(names)[::step]
-
-        monkeypatch.setattr(os, "walk", ordered)
-        found.append(list(Tree(source).names()))
-    assert found[0] == found[1] and len(found[0]) == 6
-
-
-def test_a_link_to_a_folder_above_ends(tmp_path):
-    source = write_folder(tmp_path / "own", FILES)
-    (source / "images/again").symlink_to(source, target_is_directory=True)
-    assert sorted(Tree(source).names()) == sorted(FILES)
-
-
-@each_source
-def test_sizes_are_those_of_the_files(tmp_path, write):
-    with Tree(write(tmp_path / "own", FILES)) as tree:
-        assert {name: tree.size(name) for name in FILES} == {name: len(raw) for name, raw in FILES.items()}
-
-
-@each_source
-def test_hidden_files_are_passed_over(tmp_path, write):
+def test_names_bytes_and_sizes_are_those_of_the_visible_files(tmp_path, write):
     with Tree(write(tmp_path / "own", FILES | HIDDEN)) as tree:
         assert sorted(tree.names()) == sorted(FILES)
-
-
-@pytest.mark.parametrize("beside", [".DS_Store", "__MACOSX/._pictures", "__MACOSX/pictures/images/._a.png"])
-def test_what_a_packer_leaves_beside_the_folder_of_a_zip_is_passed_over(tmp_path, beside):
-    source = write_zip(tmp_path / "own", FILES)
-    with zipfile.ZipFile(source, "a") as file:
-        file.writestr(beside, b"no")
-        file.mkdir("pictures/empty")
-        file.mkdir("another")
-    with Tree(source) as tree:
-        assert sorted(tree.names()) == sorted(FILES)
-
-
-UNWRAPPED = {
-    "parts": ("train/cat/1.png", "test/cat/1.png"),
-    "classes": ("cat/1.png", "dog/1.png"),
-    "a table beside a folder": ("labels.csv", "images/1.png"),
-    "files alone": ("list.txt", "1.png"),
-    "one file": ("1.png",),
-}
-
-
-@pytest.mark.parametrize("names", UNWRAPPED.values(), ids=UNWRAPPED)
-def test_a_zip_without_one_folder_around_all_is_taken_as_it_is(tmp_path, names):
-    """Two pictures of one name in two folders are two."""
-    files = {name: name.encode() for name in names}
-    with Tree(write_zip(tmp_path / "own", files, top="")) as tree:
-        assert {name: tree.bytes_of(name) for name in tree.names()} == files
+        assert {name: tree.bytes_of(name) for name in tree.names()} == FILES
+        assert {name: tree.size(name) for name in FILES} == {name: len(raw) for name, raw in FILES.items()}
+        assert all(tree.holds(name) for name in FILES)
+        assert not any(tree.holds(name) for name in ("images", "images/", "", "a.png", "pictures/b.png", "B.png"))
 
 
 @each_source
@@ -90,24 +30,58 @@ def test_an_empty_source_has_no_names(tmp_path, write):
         assert list(tree.names()) == [] and not tree.holds("a.png")
 
 
+def test_the_order_of_names_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
+    source, walk, names = write_folder(tmp_path / "own", FILES | {"another/d.png": b""}), os.walk, []
+    for step in (1, -1):
+
+        def ordered(*arguments, step=step, **options):
+            for folder, folders, files in walk(*arguments, **options):
+                folders[:] = sorted(folders)[::step]
+                yield folder, folders, sorted(files)[::step]
+
+        monkeypatch.setattr(os, "walk", ordered)
+        names.append(list(Tree(source).names()))
+    assert names[0] == names[1] and len(names[0]) == 6
+
+
+def test_a_link_to_a_folder_above_is_not_followed(tmp_path):
+    source = write_folder(tmp_path / "own", FILES)
+    (source / "images/again").symlink_to(source, target_is_directory=True)
+    assert sorted(Tree(source).names()) == sorted(FILES)
+
+
+def test_files_that_a_packer_adds_beside_the_folder_of_a_zip_are_skipped(tmp_path):
+    source = write_zip(tmp_path / "own", FILES)
+    with zipfile.ZipFile(source, "a") as file:
+        for name in (".DS_Store", "__MACOSX/._pictures", "__MACOSX/pictures/images/._a.png"):
+            file.writestr(name, b"no")
+        file.mkdir("pictures/empty")
+        file.mkdir("another")
+    with Tree(source) as tree:
+        assert sorted(tree.names()) == sorted(FILES)
+
+
+@pytest.mark.parametrize("names", [("cat/1.png", "dog/1.png"), ("labels.csv", "images/1.png"), ("1.png",)])
+def test_paths_of_a_zip_without_one_folder_around_all_are_kept(tmp_path, names):
+    files = {name: name.encode() for name in names}
+    with Tree(write_zip(tmp_path / "own", files, top="")) as tree:
+        assert {name: tree.bytes_of(name) for name in tree.names()} == files
+
+
 @each_source
-def test_a_mark_changes_with_the_file_and_with_no_other(tmp_path, write):
+def test_a_fingerprint_changes_with_the_content_of_that_file_alone(tmp_path, write):
     source = write(tmp_path / "own", FILES)
     with Tree(source) as tree:
-        before = {name: tree.mark(name) for name in FILES}
+        before = {name: tree.fingerprint(name) for name in FILES}
     again = write(tmp_path / "own", FILES | {"b.png": b"three"} if source.suffix else {"b.png": b"three"})
     with Tree(again) as tree:
-        assert [name for name in FILES if tree.mark(name) != before[name]] == ["b.png"]
+        assert [name for name in FILES if tree.fingerprint(name) != before[name]] == ["b.png"]
 
 
-def test_the_mark_in_a_zip_is_of_the_bytes_and_not_of_the_time(tmp_path):
-    """A folder has no checksum at hand: there a new time is a new mark."""
-    with Tree(write_zip(tmp_path / "one", FILES)) as one, Tree(write_zip(tmp_path / "two", FILES, top="x/")) as two:
-        assert all(one.mark(name) == two.mark(name) for name in FILES)
-        assert len({one.mark(name) for name in FILES}) == len(FILES)
+# Damage
 
 
-def test_a_source_that_is_not_there(tmp_path):
+def test_a_missing_source_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
         Tree(tmp_path / "nothing")
 
@@ -129,8 +103,12 @@ def test_a_flipped_byte_in_a_zip_is_named(tmp_path):
             tree.bytes_of("images/a.png")
 
 
-def test_a_zip_is_closed_after_use(tmp_path):
-    with Tree(write_zip(tmp_path / "own", FILES)) as tree:
-        pass
-    with pytest.raises(ValueError, match="closed"):
-        tree.bytes_of("b.png")
+@pytest.mark.parametrize(("offset", "message"), [(8, "is encrypted"), (10, "compression method is not supported")])
+def test_a_zip_that_cannot_be_unpacked_is_named(tmp_path, offset, message):
+    """The flags and the method of the first entry of the directory are changed."""
+    source = write_zip(tmp_path / "own", {"a.png": b"one"})
+    raw = bytearray(source.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + offset] ^= 1
+    source.write_bytes(raw)
+    with Tree(source) as tree, pytest.raises(ValueError, match=rf"own\.zip is damaged at a\.png: .*{message}"):
+        tree.bytes_of("a.png")
