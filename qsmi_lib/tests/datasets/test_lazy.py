@@ -131,9 +131,17 @@ def test_a_picture_of_the_right_size_keeps_its_pixels_as_rgb(content, expected):
     assert np.array_equal(decode(content, SIDE), expected)
 
 
+def test_grey_and_cmyk_jpegs_have_three_channels(tmp_path):
+    for mode in ("L", "CMYK"):
+        Image.fromarray(pixels(2)).convert(mode).save(tmp_path / "a.jpg")
+        assert decode((tmp_path / "a.jpg").read_bytes(), SIDE).shape == (SIDE, SIDE, 3)
+
+
 def test_more_than_8_bits_a_channel_are_refused():
-    for values in (GREY.astype(np.int32) * 256, GREY.astype(np.float32)):
-        with pytest.raises(ValueError, match="mode [IF] has more than 8 bits a channel: expected 8"):
+    """Their values would be clipped at 255."""
+    for dtype in (np.uint16, np.int32, np.float32):
+        values = (GREY * 200).astype(dtype)
+        with pytest.raises(ValueError, match=r"mode (I;16|I|F) has more than 8 bits a channel: expected 8"):
             decode(encoded(values, "tiff"), SIDE)
 
 
