@@ -1,245 +1,169 @@
-"""The networks layer by layer, and models on disk: whole, with their configuration, or not at all."""
+"""Networks layer by layer: the one of Table 11, those of the digits, heads and last layers."""
 
 import csv
-import json
 
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
 
-from qsmi_lib.config.presets import configure
-from qsmi_lib.methods import METHODS
-from qsmi_lib.models import heads, networks, projections
-from qsmi_lib.training import factory
+import qsmi_lib.models
+from qsmi_lib.models import networks
+from qsmi_lib.models.networks import HEADS, NETWORKS, ClassWords, CsqHead, DivideAndEncode, EndToEnd, HashHead
 from qsmi_lib.utils.paths import PUBLISHED
 
-BITS = 12
-CONFIG = configure("digits", "qsmi", BITS, seed=3, alpha=0.1)
+BITS, CLASSES, FEATURES = 12, 10, 50
+SIDES = {"fashion_mnist": (28, 28), "digits": (8, 8), "digit_pairs": (8, 16)}
 
 
-def images(side, width=None, n=50):
-    return torch.randn(n, 1, side, width or side, generator=torch.Generator().manual_seed(0))
+def images(height, width, n=50):
+    return torch.randn(n, 1, height, width, generator=torch.Generator().manual_seed(0))
 
 
-def seeded(dataset, bits=BITS, method="qsmi"):
+def features(n=20, width=FEATURES):
+    return torch.randn(n, width, generator=torch.Generator().manual_seed(0))
+
+
+def seeded(module, *sizes, **options):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return factory.build(dataset, bits, method)
+        return module(*sizes, **options)
 
 
-@pytest.fixture
-def network():
-    return seeded("digits")
+def shapes(network):
+    return {name: tuple(value.shape) for name, value in network.named_parameters()}
 
 
-# Networks
+# Networks of the data sets
 
 
 def test_fashion_cnn_has_the_layers_of_table_11():
     with open(PUBLISHED / "table_11.csv", newline="", encoding="utf-8") as file:
         layers = list(csv.DictReader(file))
-    network = seeded("fashion_mnist")
+    network = seeded(networks.FashionCNN, BITS)
     convolutions = [network.convolution_1, network.convolution_2]
     published = [row for row in layers if row["layer"] == "Convolution"]
     assert [f"{c.kernel_size[0]}x{c.kernel_size[1]}" for c in convolutions] == [row["kernel"] for row in published]
     assert [str(c.out_channels) for c in convolutions] == [row["units"] for row in published]
     assert all(c.padding == (0, 0) and c.stride == (1, 1) for c in convolutions)
     assert (network.dense.in_features, network.dense.out_features) == (1024, BITS)
-    pooling, ins, outs = [row["kernel"] for row in layers if row["layer"] == "Max Pooling"], [], []
-    for layer in (*convolutions, network.dense):
-        layer.register_forward_hook(lambda _, given, output: (ins.append(given[0]), outs.append(output))[0])
-    network(images(28))
-    for kernel, before, after in zip(pooling, outs[:2], ins[1:], strict=True):
-        pooled = F.max_pool2d(before, tuple(map(int, kernel.split("x")))).relu()
-        assert torch.equal(pooled.reshape(after.shape), after)
+    assert [row["kernel"] for row in layers if row["layer"] == "Max Pooling"] == ["2x2", "2x2"]
+    hidden = images(28, 28)
+    for convolution in convolutions:  # ReLU before the pooling, as in the table
+        hidden = F.max_pool2d(F.relu(convolution(hidden)), 2)
+    assert torch.equal(network(images(28, 28)), network.dense(hidden.flatten(1)))
 
 
-SHAPES = {
-    "fashion_mnist": {
-        "convolution_1.weight": (32, 1, 5, 5),
-        "convolution_1.bias": (32,),
-        "convolution_2.weight": (64, 32, 5, 5),
-        "convolution_2.bias": (64,),
-        "dense.weight": (BITS, 1024),
-        "dense.bias": (BITS,),
-    },
-    "digits": {
-        "hidden.weight": (64, 64),
-        "hidden.bias": (64,),
-        "dense.weight": (BITS, 64),
-        "dense.bias": (BITS,),
-    },
-    "digit_pairs": {
-        "hidden.weight": (64, 128),
-        "hidden.bias": (64,),
-        "dense.weight": (BITS, 64),
-        "dense.bias": (BITS,),
-    },
-}
-SIDES = {"fashion_mnist": (28, 28), "digits": (8, 8), "digit_pairs": (8, 16)}
+def test_the_network_of_the_digits_is_two_layers():
+    network, pixels = seeded(networks.DigitsMLP, BITS), images(8, 8)
+    hidden = F.relu(pixels.flatten(1) @ network.hidden.weight.T + network.hidden.bias)
+    torch.testing.assert_close(network(pixels), hidden @ network.dense.weight.T + network.dense.bias)
+    assert shapes(network)["hidden.weight"] == (64, 64)
+    assert shapes(seeded(networks.DigitPairsMLP, BITS))["hidden.weight"] == (64, 128)
 
 
-@pytest.mark.parametrize("dataset", networks.NETWORKS)
-def test_a_network_has_these_parameters_and_no_other(dataset):
-    parameters = seeded(dataset).named_parameters()
-    assert {name: tuple(value.shape) for name, value in parameters} == SHAPES[dataset]
+@pytest.mark.parametrize("dataset", NETWORKS)
+def test_embeddings_have_no_output_activation(dataset):
+    assert seeded(NETWORKS[dataset], 1)(images(*SIDES[dataset])).shape == (50, 1)
+    embeddings = seeded(NETWORKS[dataset], 48)(10 * images(*SIDES[dataset]))
+    assert embeddings.shape == (50, 48) and embeddings.min() < -1 and embeddings.max() > 1
 
 
-@pytest.mark.parametrize(("dataset", "sides"), SIDES.items())
-def test_embeddings_have_no_output_activation(dataset, sides):
-    assert seeded(dataset, bits=1)(images(*sides)).shape == (50, 1)
-    embeddings = seeded(dataset, bits=48)(10 * images(*sides))
-    assert embeddings.shape == (50, 48)
-    assert embeddings.min() < -1 and embeddings.max() > 1
-
-
-def test_pooling_before_relu_is_relu_before_pooling():
-    network = seeded("fashion_mnist")
-    hidden = F.max_pool2d(F.relu(network.convolution_1(images(28))), 2)
-    hidden = F.max_pool2d(F.relu(network.convolution_2(hidden)), 2)
-    torch.testing.assert_close(network(images(28)), network.dense(hidden.flatten(1)), rtol=0, atol=0)
-
-
-def test_digits_mlp_is_two_layers(network):
-    pixels = images(8)
-    expected = F.relu(pixels.flatten(1) @ network.hidden.weight.T + network.hidden.bias)
-    expected = expected @ network.dense.weight.T + network.dense.bias
-    torch.testing.assert_close(network(pixels), expected)
-
-
-def test_the_layout_on_a_device_does_not_change_embeddings():
-    network = seeded("fashion_mnist")
-    before = network(images(28))
-    after = networks.to_device(network, torch.device("cpu"))(images(28))
+def test_the_memory_layout_does_not_change_embeddings():
+    network = seeded(networks.FashionCNN, BITS)
+    before = network(images(28, 28))
+    after = networks.to_device(network, torch.device("cpu"))(images(28, 28))
     assert network.convolution_2.weight.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
 
-OWN = {"dnnh": heads.DivideAndEncode, "classifier": heads.ClassWords}
+# Heads of frozen features
 
 
-@pytest.mark.parametrize("dataset", networks.NETWORKS)
-@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is not None])
-def test_methods_share_the_network_but_for_the_last_layer_of_some(dataset, method):
-    network, usual = seeded(dataset, method=method), seeded(dataset)
-    assert type(network) is type(usual)
-    assert type(network.dense) is OWN.get(method, torch.nn.Linear)
-    for name, value in usual.state_dict().items():
-        assert name.startswith("dense") or torch.equal(network.state_dict()[name], value)
-    assert network.eval()(images(*SIDES[dataset], n=3)).shape == (3, BITS)
+def test_hash_head_is_a_public_name():
+    assert qsmi_lib.models.HashHead is HashHead and dir(qsmi_lib.models) == ["HashHead"]
+    with pytest.raises(AttributeError, match=r"'qsmi_lib\.models' has no attribute 'Head'"):
+        _ = qsmi_lib.models.Head
 
 
-@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
-def test_a_method_that_nothing_trains_is_a_module_of_its_own(method):
-    network = factory.build("digits", BITS, method)
-    assert isinstance(network, projections.Projection)
-    assert not list(network.parameters())
+@pytest.mark.parametrize(("name", "n_hidden"), [("narrow", 64), ("wide", 2048), ("csq", 2048)])
+def test_heads_have_hidden_layers_with_relu(name, n_hidden):
+    head, inputs = seeded(HEADS[name], FEATURES, BITS).eval(), features()
+    hidden = head.hidden(inputs).relu()
+    if name == "csq":
+        hidden = head.further(hidden).relu()
+    assert hidden.shape == (20, n_hidden)
+    torch.testing.assert_close(head(inputs), head.dense(hidden))
 
 
-@pytest.mark.parametrize(
-    ("bits", "method", "message"),
-    [
-        (65, "dnnh", "65 bits need at least as many features to divide among them, got 64"),
-        (3, "classifier", "10 classes need at least 4 bits for distinct centers, got 3"),
-        (325, "lsh", "bits must be at most 324, the width of the features, got 325"),
-        (12, "lda", r"unknown method 'lda'; known: classifier, .*spring"),
-    ],
-)
-def test_a_code_length_that_a_method_cannot_give_is_refused(bits, method, message):
-    with pytest.raises(ValueError, match=message):
-        factory.build("digits", bits, method)
+def test_csqs_head_drops_half_of_its_first_layer_in_training():
+    head, dropped = seeded(CsqHead, FEATURES, BITS).train(), []
+    head.further.register_forward_hook(lambda layer, inputs, output: dropped.append(inputs[0] == 0))
+    with torch.random.fork_rng():
+        head(torch.ones(1, FEATURES))
+        head.eval()(torch.ones(1, FEATURES))
+    n_zero, n_zero_without = (zeros.double().mean().item() for zeros in dropped)
+    assert n_zero == pytest.approx(1 - (1 - n_zero_without) / 2, abs=0.05)
 
 
-def test_an_unknown_data_set_lists_the_known():
-    with pytest.raises(ValueError, match=r"unknown data set 'mnist'; known: .*digits.*fashion_mnist.*; or the path of"):
-        factory.build("mnist", BITS)
+def test_a_backbone_and_its_head_are_trained_together():
+    backbone = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, FEATURES)).eval()
+    network = EndToEnd(backbone, seeded(HashHead, FEATURES, BITS))
+    assert network.backbone.training
+    torch.testing.assert_close(network(images(8, 8)), network.head(backbone(images(8, 8))))
 
 
-@pytest.mark.parametrize("bits", [0, -1, True, 1.5, "12", None])
-def test_bits_are_a_whole_number_of_at_least_1(bits):
-    with pytest.raises(ValueError, match=f"bits must be a whole number of at least 1, got {bits!r}"):
-        factory.build("digits", bits)
+# Divide and encode
 
 
-# Models on disk
+@pytest.mark.parametrize("bits", [1, 7, 12, 25, 48, FEATURES])
+def test_each_bit_depends_on_a_separate_slice_of_the_features(bits):
+    head, inputs = seeded(DivideAndEncode, FEATURES, bits, CLASSES), features(1).requires_grad_()
+    outputs = head(inputs)[0]
+    used = torch.stack([torch.autograd.grad(outputs[k], inputs, retain_graph=True)[0][0] != 0 for k in range(bits)])
+    assert (used.sum(dim=0) == 1).all()  # every feature is in one slice
+    sizes = used.sum(dim=1)
+    assert sizes.max() - sizes.min() <= 1
+    for row in used:
+        positions = row.nonzero()[:, 0]
+        assert torch.equal(positions, torch.arange(positions[0], positions[-1] + 1))
 
 
-@pytest.mark.parametrize(
-    ("dataset", "method"),
-    [
-        ("fashion_mnist", "qsmi"),
-        ("digits", "qsmi"),
-        ("digits", "dnnh"),
-        ("digits", "classifier"),
-        ("digit_pairs", "qsmi"),
-    ],
-)
-def test_a_model_comes_back_with_its_configuration(tmp_path, dataset, method):
-    path = tmp_path / "new" / "folder" / "model.safetensors"
-    config = configure(dataset, method, BITS, seed=3, protocol="held_out")
-    network = networks.to_device(seeded(dataset, method=method), torch.device("cpu")).eval()
-    factory.save(network, config, path)
-    loaded, loaded_config = factory.load(path)
-    assert loaded_config == config
-    assert not loaded.training
-    pictures = images(*SIDES[dataset])
-    torch.testing.assert_close(loaded(pictures), network(pictures), rtol=1e-5, atol=1e-5)
-    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in network.state_dict().items())
+def test_a_slice_is_encoded_linearly_and_initialised_as_a_dense_layer():
+    head, inputs = seeded(DivideAndEncode, FEATURES, 12, CLASSES), features()
+    once, twice, nothing = head(inputs), head(2 * inputs), head(torch.zeros_like(inputs))
+    torch.testing.assert_close(twice - nothing, 2 * (once - nothing))
+    head = seeded(DivideAndEncode, 6400, 64, CLASSES)
+    assert 0.09 < head.weight.abs().max().item() <= 0.1  # 1 / sqrt(features of a slice)
+    with pytest.raises(ValueError, match="13 bits need at least as many features to divide among them, got 12"):
+        DivideAndEncode(12, 13, CLASSES)
 
 
-def write_pickle(path):
-    torch.save({"dense.weight": torch.zeros(2, 2)}, path)
+# Words of classes
 
 
-def write_header(path, **changed):
-    """A file as `save` writes it, whose configuration differs from its weights."""
-    save_file(load_file(path), path, {"config": json.dumps(CONFIG.to_dict() | changed)})
+@pytest.mark.parametrize("bits", [4, 5, 12, 16, 48])
+def test_words_are_distinct_codes(bits):
+    words = seeded(ClassWords, FEATURES, bits, CLASSES).words
+    assert words.shape == (CLASSES, bits) and (words.abs() == 1).all() and len(words.unique(dim=0)) == CLASSES
+    with pytest.raises(ValueError, match=r"10 classes need at least 4 bits .*, got 3"):
+        ClassWords(FEATURES, 3, CLASSES)
 
 
-DAMAGES = {
-    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
-    "cut off in the header": lambda path: path.write_bytes(path.read_bytes()[:20]),
-    "empty": lambda path: path.write_bytes(b""),
-    "a pickle": write_pickle,
-    "weights alone": lambda path: save_file(load_file(path), path),
-    "no JSON": lambda path: save_file(load_file(path), path, {"config": "digits"}),
-    "no configuration": lambda path: save_file(load_file(path), path, {"config": "3"}),
-    "an unknown setting": lambda path: write_header(path, depth=3),
-    "an unknown data set": lambda path: write_header(path, dataset="mnist"),
-    "another length": lambda path: write_header(path, bits=BITS + 1),
-    "another network": lambda path: write_header(path, dataset="fashion_mnist"),
-    "another last layer": lambda path: write_header(path, method="classifier"),
-    "an unknown method": lambda path: write_header(path, method="lda"),
-}
+def test_a_classifier_gives_scores_in_training_and_expected_words_in_evaluation():
+    head, inputs = seeded(ClassWords, FEATURES, 12, CLASSES), features()
+    scores = head(inputs)
+    assert scores.shape == (20, CLASSES)
+    torch.testing.assert_close(head.eval()(inputs), scores.softmax(dim=1) @ head.words)
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_file_that_is_no_model_is_named(tmp_path, network, damage):
-    path = tmp_path / "model.safetensors"
-    factory.save(network, CONFIG, path)
-    damage(path)
-    with pytest.raises(ValueError, match=f"{path} is damaged, or not a model that qsmi_lib saved: ."):
-        factory.load(path)
-
-
-def test_a_missing_model_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing"):
-        factory.load(tmp_path / "nothing.safetensors")
-
-
-@pytest.mark.parametrize("interruption", [OSError("No space left on device"), KeyboardInterrupt()])
-def test_a_failing_save_leaves_the_old_model_and_nothing_else(tmp_path, network, monkeypatch, interruption):
-    def write_a_part(model, path, metadata):
-        with open(path, "wb") as file:
-            file.write(b"half")
-        raise interruption
-
-    path = tmp_path / "models" / "model.safetensors"
-    factory.save(network, CONFIG, path)
-    before = path.read_bytes()
-    monkeypatch.setattr(factory, "save_weights", write_a_part)
-    with pytest.raises(type(interruption)):
-        factory.save(network, CONFIG, path)
-    assert list(path.parent.iterdir()) == [path]
-    assert path.read_bytes() == before
+@pytest.mark.parametrize("bits", [4, 12, 16])
+def test_the_code_is_the_word_of_a_class_with_more_than_half_of_the_probability(bits):
+    head = seeded(ClassWords, CLASSES, bits, CLASSES).eval()
+    with torch.no_grad():
+        head.scores.weight.copy_(torch.eye(CLASSES))
+        head.scores.bias.zero_()
+    labels, scores = torch.arange(1000) % CLASSES, features(1000, CLASSES)
+    others = scores.scatter(1, labels[:, None], -torch.inf).logsumexp(dim=1)
+    scores[torch.arange(1000), labels] = others + 0.01  # slightly above 1/2
+    assert (scores.softmax(dim=1).max(dim=1).values < 0.51).all()
+    assert torch.equal(head(scores).sign(), head.words[labels])
