@@ -114,7 +114,7 @@ def refuse_leak(name: str, dataset: str, protocol: str) -> None:
         same_input = [other for other, backbone in BACKBONES.items() if (backbone.side is None) == (entry.side is None)]
         clean = ", ".join(other for other in same_input if BACKBONES[other].labels_of != dataset)
         raise ValueError(
-            f"the backbone {name} was trained on all training labels of {dataset} ({entry.source}), but the protocol "
+            f"the backbone {name} has seen all training labels of {dataset} ({entry.source}), but the protocol "
             f"{protocol!r} allows only the labels of its training items; use one of {clean}"
         )
 

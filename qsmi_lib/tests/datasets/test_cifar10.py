@@ -270,7 +270,7 @@ def real(tmp_path_factory):
     if CIFAR10.find() is None:
         pytest.skip("cifar10.zip is not under QSMI_DATA")
     with pytest.MonkeyPatch.context() as patch:
-        if not (paths.results("cache") / f"cifar10-{cifar10.SHA256[:16]}.safetensors").exists():
+        if not (paths.cache() / f"cifar10-{cifar10.SHA256[:16]}.safetensors").exists():
             patch.setenv("QSMI_RESULTS", str(tmp_path_factory.mktemp("results")))  # a test writes no other folder
         yield datasets.load("cifar10")
 

@@ -239,7 +239,7 @@ def test_weights_are_downloaded_once(elsewhere, monkeypatch):
 )
 def test_a_backbone_trained_on_the_labels_is_refused_where_few_may_be_used(protocol, dataset, name, clean):
     message = (
-        f"the backbone {name} was trained on all training labels of {dataset} .*, but the protocol '{protocol}' allows "
+        f"the backbone {name} has seen all training labels of {dataset} .*, but the protocol '{protocol}' allows "
         f"only the labels of its training items; use one of {clean}$"
     )
     for get in (load_split, splits.fingerprint):
@@ -250,7 +250,7 @@ def test_a_backbone_trained_on_the_labels_is_refused_where_few_may_be_used(proto
 def test_a_backbone_trained_on_imagenet_is_refused_for_ilsvrc():
     for name in (name for name, entry in BACKBONES.items() if entry.side == 224):
         assert "ImageNet" in BACKBONES[name].source
-        with pytest.raises(ValueError, match=f"{name} was trained on all training .* of ilsvrc .* one of resnet56$"):
+        with pytest.raises(ValueError, match=f"{name} has seen all training .* of ilsvrc .* one of resnet56$"):
             backbones.refuse_leak(name, "ilsvrc", "reduced")
 
 

@@ -38,7 +38,7 @@ def shared_cache(tmp_path_factory):
     """HOG features of the same digits are computed once for all tests."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hog_module.paths, "results", lambda profile: folder / profile)
+        patch.setattr(hog_module.paths, "cache", lambda: folder)
         yield
 
 

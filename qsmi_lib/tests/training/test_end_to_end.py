@@ -230,7 +230,7 @@ def test_a_backbone_that_knows_the_labels_is_refused_whether_it_is_trained_or_no
     config = configure(
         "digits", "qsmi", BITS, backbone="digits_labels", backbone_learning_rate=rate, protocol="sampled"
     )
-    with pytest.raises(ValueError, match=r"digits_labels has seen every training label .* take one of digits_pixels"):
+    with pytest.raises(ValueError, match=r"digits_labels has seen all training labels .* use one of digits_pixels"):
         runs.run(config, "digits")
     assert not list(results.rglob("*.json"))
 

@@ -244,12 +244,12 @@ REFUSED = {
     "a leak": (
         lists(LABELS) | {"test.txt": "images/1.png 0 1 0\n"},
         (),
-        r"test\.txt:1: the query images/1\.png lies in",
+        r"test\.txt:1: the query images/1\.png is also in",
     ),
     "an unreadable picture": (
         {"all.txt": listing(LABELS), "images/4.png": b"no picture"},
         (),
-        r"the backbone tiny cannot see .*: all\.txt:5: images/4\.png of .* cannot be read as a picture",
+        r"cannot extract features of tiny from .*: all\.txt:5: images/4\.png of .* cannot be read as a picture",
     ),
     "an unknown head": ({"all.txt": listing(LABELS)}, ("--head", "large"), "unknown head 'large'; known: csq, narrow"),
     "one label an item": (
@@ -281,7 +281,7 @@ def test_missing_data_say_what_to_do():
     assert result.exit_code == 1
     assert result.output == (
         "Error: nus_wide is not on this machine: put a folder nus_wide or nus-wide.zip where QSMI_DATA points; "
-        "`datasets check PATH` says what it lacks\n"
+        "`datasets check PATH` lists its faults\n"
     )
 
 
