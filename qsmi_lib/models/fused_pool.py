@@ -49,8 +49,9 @@ class _PooledRelu(torch.autograd.Function):
     def forward(ctx, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
         pooled, winner = _empty(x, n, c, h // 2, w // 2), torch.empty((n, h // 2, w // 2, c), dtype=torch.int8)
-        bits, whole = _bits(x), _bits(x).dtype.type
-        in_turn(_pool, bits, _bits(pooled), winner.numpy(), MINUS_INFINITY[whole], whole(np.iinfo(whole).max))
+        bits = _bits(x)
+        integer = bits.dtype.type
+        in_turn(_pool, bits, _bits(pooled), winner.numpy(), MINUS_INFINITY[integer], integer(np.iinfo(integer).max))
         ctx.save_for_backward(winner)
         return pooled
 
