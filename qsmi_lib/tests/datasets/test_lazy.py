@@ -236,16 +236,14 @@ def test_the_checksum_is_of_the_files_in_any_order_from_folder_and_zip(tmp_path)
 
 
 class Counting(nn.Module):
-    """Means of the pixels by channel and half; notes the sizes of its batches, and stops after `limit` of them."""
+    """Means of the pixels by channel and half; notes the sizes of its batches."""
 
-    def __init__(self, limit=None):
+    def __init__(self):
         super().__init__()
-        self.sizes, self.limit = [], limit
+        self.sizes = []
         self.eval()
 
     def forward(self, images):
-        if len(self.sizes) == self.limit:
-            raise KeyboardInterrupt
         self.sizes.append(len(images))
         return images.float().unflatten(2, (2, -1)).mean(dim=(3, 4)).flatten(1)
 
@@ -279,14 +277,6 @@ def test_features_are_cached_until_a_file_changes(pictures, results):
     assert (again != first).any(dim=1).nonzero()[:, 0].tolist() == [4]
     extract(of(pictures.root, side=SIDE // 2), backbone)
     assert len(backbone.sizes) == 9 and len(list(results.rglob("toy-*.npy"))) == 3
-
-
-def test_features_continue_after_the_last_complete_batch_and_stop_at_an_unreadable_picture(pictures, results):
-    with pytest.raises(KeyboardInterrupt):
-        extract(pictures, Counting(limit=2))
-    again = Counting()
-    assert torch.equal(extract(of(pictures.root), again), extract(WHOLE)) and again.sizes == [1]
     write_folder(pictures.root, {PATHS[5]: b"no picture"})
     with pytest.raises(ValueError, match=r"^list\.txt:6: images/5\.png of .* cannot be read as a picture"):
         extract(of(pictures.root))
-    assert len(list(results.rglob("toy-*.npy"))) == 2
