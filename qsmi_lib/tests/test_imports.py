@@ -15,8 +15,14 @@ EVALUATION = "; from qsmi_lib.evaluation.numba_ranking import _pass; assert not 
         ("import qsmi_lib", {"utils"}, HEAVY | {"torch"}),
         ("import qsmi_lib.losses", {"losses", "codes", "utils"}, HEAVY),
         ("import qsmi_lib.evaluation" + EVALUATION, {"evaluation", "codes", "utils"}, HEAVY - {"numba", "scipy"}),
+        ("import qsmi_lib.datasets", {"datasets", "utils"}, HEAVY - {"PIL"}),
+        (
+            "import qsmi_lib.models.networks, qsmi_lib.models.backbones",
+            {"models", "losses", "codes", "utils"},
+            HEAVY - {"numba", "scipy"},
+        ),
     ],
-    ids=["qsmi_lib", "losses", "evaluation"],
+    ids=["qsmi_lib", "losses", "evaluation", "datasets", "models"],
 )
 def test_an_import_loads_its_own_rooms_and_no_heavy_package(statement, rooms, absent):
     code = f"import sys; {statement}; print(*sys.modules)"
