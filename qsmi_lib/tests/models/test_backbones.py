@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from qsmi_lib import datasets
+from qsmi_lib.datasets import cifar10
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.sampling import hash_order
@@ -23,7 +24,6 @@ from qsmi_lib.training import splits
 from qsmi_lib.training.splits import load_split
 from qsmi_lib.utils import paths
 
-RESNET = paths.data() / "resnet56-cifar10.safetensors"
 SCRIPT = importlib.util.spec_from_file_location("make_digits_backbones", paths.WEIGHTS / "make_digits_backbones.py")
 make_digits_backbones = importlib.util.module_from_spec(SCRIPT)
 SCRIPT.loader.exec_module(make_digits_backbones)
@@ -320,13 +320,14 @@ def test_the_script_trains_them(tmp_path, monkeypatch, digits):
 @torch.no_grad()
 def test_resnet_56_classifies_real_queries():
     """The first 500 by the hashes of their names; its authors report 0.9339 on all 10,000."""
-    if (place := datasets.DATASETS["cifar10"].find()) is None or not RESNET.exists():
-        pytest.skip("cifar10.zip or resnet56-cifar10.safetensors is not under QSMI_DATA")
+    place, weights = datasets.DATASETS["cifar10"].find(), backbones.find("resnet56")
+    if place is None or place.name == cifar10.BATCHES or weights is None:
+        pytest.skip("CIFAR-10 as pictures or the weights of ResNet-56 are not under QSMI_DATA")
     items = manifest.read(place)
     rows = items.parts["query"]
     rows = rows[hash_order(items.paths[row].removeprefix("test/").rsplit(".", 1)[0] for row in rows)[:500]]
     images = Pictures(items.root, [items.paths[row] for row in rows], [items.where[row] for row in rows], 32)
     backbone, classifier = backbones.load("resnet56"), CifarResNet()
-    load_weights(classifier, RESNET)
+    load_weights(classifier, weights)
     classes = torch.cat([classifier.linear(backbone(batch)).argmax(1) for batch in images.split(125)])
     assert (classes == torch.from_numpy(items.labels[rows])).double().mean() > 0.90
