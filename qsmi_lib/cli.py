@@ -68,6 +68,9 @@ def reproduce(profile, **options) -> None:
     A run that is recorded is not run again, so an interrupted command goes on where it stopped. Where runs are missing
     and their data are not available, they and their notebooks are skipped by name.
     """
+    from qsmi_lib.utils import paths
+
+    paths.need_checkout("reproduce")  # before its imports: they need what the notebooks need
     from qsmi_lib.reproduction.reproduce import reproduce
     from qsmi_lib.reproduction.results import Results
     from qsmi_lib.training.records import Store
@@ -185,6 +188,9 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile, epochs: int | N
 )
 def tables(profile, rescore: bool, readme: bool) -> None:
     """Print the tables of the records, and write tables and figures; no training, no data."""
+    from qsmi_lib.utils import paths
+
+    paths.need_checkout("tables")  # before its imports: they need what the notebooks need
     from qsmi_lib.reproduction import ledger
     from qsmi_lib.reproduction import tables as table
     from qsmi_lib.reproduction.experiments import EXPERIMENTS

@@ -206,6 +206,7 @@ def checksum(parts: Mapping[str, Sequence[int]]) -> str:
 def require_list(name: str, draw: int) -> None:
     """A ValueError if the data set `name` has no committed list, or `draw` is not 0: there is one list."""
     if not _list_file(name).exists():
+        paths.need_checkout("a protocol of committed lists")
         known = ", ".join(sorted(path.stem.removesuffix("-table_5") for path in paths.SPLITS.glob("*-table_5.json")))
         raise ValueError(f"there is no committed list that divides {name} as Table 5 does; there is one for {known}")
     if draw != 0:

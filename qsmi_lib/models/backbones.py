@@ -93,7 +93,10 @@ def download(name: str) -> Path:
     entry = known("backbone", BACKBONES, name)
     files = " or ".join(entry.files)
     if not entry.url:
-        raise FileNotFoundError(f"the weights of {entry.title} are not on this machine: put {files} under QSMI_DATA")
+        digits = "" if paths.is_checkout() else "; those of the digits' networks lie in the repository's data/weights"
+        raise FileNotFoundError(
+            f"the weights of {entry.title} are not on this machine: put {files} under QSMI_DATA{digits}"
+        )
     file, digest = next(iter(entry.files.items()))
     path = paths.data() / file
     try:

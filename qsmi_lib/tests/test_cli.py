@@ -287,15 +287,6 @@ def test_one_seed_trains_and_leaves_the_notebooks(monkeypatch):
     assert (paths.figures("digits") / "fig_2a.png").exists()
 
 
-def test_folders_are_absolute_for_the_kernels(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("QSMI_RESULTS", "own")
-    paths.export()
-    assert paths.results("digits") == tmp_path / "own" / "digits"
-    monkeypatch.chdir("/")
-    assert paths.results("digits") == tmp_path / "own" / "digits"
-
-
 def test_datasets_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(datasets.FashionMnist, "find", lambda self: None)
     output = call("datasets").output
@@ -308,11 +299,13 @@ def test_datasets_says_what_is_missing(monkeypatch):
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM], ids=lambda kind: kind.name)
 def test_an_interrupt_says_what_is_safe(monkeypatch, kind):
     monkeypatch.setattr("qsmi_lib.training.runs.run", lambda *_args, **_kwargs: signal.raise_signal(kind))
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup a process starts with SIGINT ignored
     try:
         result = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "8")
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert result.exit_code == 130
     assert "finished runs are recorded" in result.output
 

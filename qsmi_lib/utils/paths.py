@@ -1,6 +1,11 @@
-"""Folders and files of data and results; the only module that knows the layout."""
+"""Folders and files of data and results; the only module that knows the layout.
+
+Results lie under ``QSMI_RESULTS``, else in the checkout that the package lies in, else under ``./results``; data under
+``QSMI_DATA``, else in the checkout, else in the user's cache folder. What is committed is read from the checkout alone.
+"""
 
 import os
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -11,14 +16,39 @@ WEIGHTS = ROOT / "data" / "weights"  # of the digits' own backbones
 COMMITTED = ROOT / "results" / "paper"  # the committed records, under runs, and artefacts
 
 
+def is_checkout() -> bool:
+    """Whether the package lies in a checkout of the repository, and not in a folder of installed packages."""
+    return (ROOT / "pyproject.toml").is_file() and (ROOT / "results" / "paper").is_dir()
+
+
+def need_checkout(what: str) -> None:
+    """Raise a FileNotFoundError with the remedy where `what`, the subject of its sentence, needs the repository."""
+    if not is_checkout():
+        raise FileNotFoundError(
+            f"{what} needs the repository, and only the package is installed: clone the repository, and install the "
+            "package from there: pip install --editable '.[all]'"
+        )
+
+
 def data() -> Path:
-    """Folder of the data sets: ``QSMI_DATA``, or ``data/`` of the repository."""
-    return Path(os.environ.get("QSMI_DATA") or ROOT / "data").expanduser().absolute()
+    """Folder of the data sets: ``QSMI_DATA``, else ``data/`` of the checkout, else the user's cache folder."""
+    default = ROOT / "data" if is_checkout() else user_cache() / "qsmi_lib"
+    return Path(os.environ.get("QSMI_DATA") or default).expanduser().absolute()
 
 
 def results() -> Path:
-    """Folder of the results of all profiles: ``QSMI_RESULTS``, or ``results/`` of the repository."""
-    return Path(os.environ.get("QSMI_RESULTS") or ROOT / "results").expanduser().absolute()
+    """Folder of all results: ``QSMI_RESULTS``, else ``results/`` of the checkout, else ``./results``."""
+    default = ROOT / "results" if is_checkout() else "results"
+    return Path(os.environ.get("QSMI_RESULTS") or default).expanduser().absolute()
+
+
+def user_cache() -> Path:
+    """The folder in which this system's programs keep what they can download again."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def cache() -> Path:
