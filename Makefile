@@ -3,25 +3,52 @@ PYTHON ?= python3
 BIN := .venv/bin
 PROFILE ?= digits
 JOBS ?= 2
+# A worker of the tests has one thread: two workers with two threads each would wait for one another.
+PYTEST := QSMI_HEADLESS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest
+# What `make check` runs: the tests of what computes and does not train.
+FAST := $(addprefix qsmi_lib/tests/,losses utils test_codes.py test_code_statistics.py)
 # A picture that is uploaded in 15_search comes as one message; tornado would take 10 MB.
 UPLOADS := {'websocket_max_message_size': 1000000000}
 KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)
 
-.PHONY: reproduce test test-browser notebooks lab clean
+.PHONY: reproduce check hooks test test-all test-browser test-wheel notebooks lab clean
 
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
 
-test: .venv/ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+# For daily work, in at most a minute: style, imports between rooms, types, and the fast tests.
+check: hooks
+	$(PYTEST) -q $(FAST)
+
+# What `pre-commit install` runs before each commit.
+hooks: .venv/ready
+	PRE_COMMIT_HOME="$(CURDIR)/build/pre-commit" PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pre-commit run --all-files
+
+# The cells of a notebook need their order and one worker; the library's tests are in random order.
+test: hooks
 	rm -rf build/test-results
-	QSMI_HEADLESS=1 QSMI_RESULTS="$(CURDIR)/build/test-results" $(BIN)/python -m pytest --nbval-lax --nbval-current-env \
-		--ignore qsmi_lib/tests/browser qsmi_lib notebooks
+	$(PYTEST) -n $(JOBS) --dist worksteal --ignore qsmi_lib/tests/browser qsmi_lib
+	QSMI_RESULTS="$(CURDIR)/build/test-results" $(PYTEST) -p no:randomly -n $(JOBS) --dist loadfile \
+		--nbval-lax --nbval-current-env notebooks
+
+test-all: test test-wheel test-browser
 
 # Drives JupyterLab and the app in a headless Chromium: apt-get install chromium chromium-driver.
 test-browser: .venv/ready
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) qsmi_lib/tests/browser
+	$(BIN)/python -m pytest -p no:randomly $(PYTEST_FLAGS) qsmi_lib/tests/browser
+
+# Installs the wheel with its dependencies in a fresh environment (6 GB), and uses it in an empty folder.
+test-wheel: .venv/ready
+	rm -rf build/lib build/wheel
+	mkdir -p build/wheel/home
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"$$(ls build/wheel/*.whl)[search]"
+	! build/wheel/venv/bin/python -c "import IPython" 2>/dev/null
+	cd "$$(mktemp -d)" && export HOME="$(CURDIR)/build/wheel/home" && "$(CURDIR)/build/wheel/venv/bin/qsmi" --help && \
+		"$(CURDIR)/build/wheel/venv/bin/python" -P "$(CURDIR)/qsmi_lib/tests/project/use_of_wheel.py"
+	rm -rf build/wheel
 
 # Runs every notebook in place and keeps the outputs of tagged cells alone: after a change of a notebook or of results/paper.
 notebooks: .venv/ready
