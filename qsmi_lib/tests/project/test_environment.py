@@ -1,4 +1,4 @@
-"""The three descriptions of the environment agree, and no file names a package index or a machine."""
+"""The descriptions of the environment agree, and no file names a package index or is large."""
 
 import re
 import subprocess
@@ -10,11 +10,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import qsmi_lib
 from qsmi_lib.utils.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"].values()
-DEPENDENCIES = [Requirement(text) for text in sum(EXTRAS, PROJECT["dependencies"])]
+ALL = [Requirement(text) for text in sum(EXTRAS, PROJECT["dependencies"])]
+DEPENDENCIES = [requirement for requirement in ALL if requirement.name != PROJECT["name"]]  # an extra may name others
 
 
 def constraints() -> dict[str, str]:
@@ -35,7 +37,18 @@ def test_conda_takes_the_same_python_and_the_same_packages():
     python = next(d for d in environment["dependencies"] if isinstance(d, str) and d.startswith("python "))
     assert SpecifierSet(python.removeprefix("python ")) == SpecifierSet(PROJECT["requires-python"])
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
-    assert pip == ["--constraint constraints.txt", "--editable .[dev]"]
+    assert pip == ["--constraint constraints.txt", "--editable .[all]"]
+
+
+def test_the_extra_all_holds_every_other_one():
+    [every] = PROJECT["optional-dependencies"]["all"]
+    assert Requirement(every).extras == PROJECT["optional-dependencies"].keys() - {"all"}
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == PROJECT["version"] == qsmi_lib.__version__
+    assert citation["license"] == PROJECT["license"]
 
 
 def tracked() -> list:
