@@ -51,6 +51,12 @@ def test_the_citation_is_of_this_version():
     assert citation["license"] == PROJECT["license"]
 
 
+def test_make_runs_the_hooks_of_a_commit():
+    [local] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    recipe = (ROOT / "Makefile").read_text().partition("\nhooks:")[2].partition("\n\n")[0]
+    assert [hook["entry"] for hook in local["hooks"]] == re.findall(r"^\t\$\(BIN\)/(.+)$", recipe, re.MULTILINE)
+
+
 def tracked() -> list:
     try:
         out = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
