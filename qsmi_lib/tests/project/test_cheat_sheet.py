@@ -7,14 +7,15 @@ import torch
 
 from qsmi_lib import losses
 from qsmi_lib.config.presets import configure
-from qsmi_lib.reproduction.experiments import grid
+from qsmi_lib.config.profiles import PROFILES
+from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.utils import paths
 
 SHEET = (paths.ROOT / "notebooks" / "cheat_sheet.md").read_text(encoding="utf-8")
 
 
 def test_the_defaults_are_those_of_the_paper_profile():
-    run = next(run for run in grid("table_1", "paper") if run.method == "qsmi")
+    run = next(run for run in EXPERIMENTS["table_1"].grid(PROFILES["paper"]) if run.method == "qsmi")
     rows = dict(re.findall(r"^\| `(\w+)`.* \| ([\d.]+) \|$", SHEET, re.MULTILINE))
     assert {name: float(rows.pop(name)) for name in ("bits", "epochs", "batch_size", "learning_rate", "alpha")} == {
         name: getattr(run, name) for name in ("bits", "epochs", "batch_size", "learning_rate", "alpha")

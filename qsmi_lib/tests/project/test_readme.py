@@ -15,7 +15,7 @@ from qsmi_lib.cli import main
 from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
-from qsmi_lib.reproduction.experiments import EXPERIMENTS, grid
+from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.utils.paths import ROOT
 
 DOCUMENTS = [
@@ -91,7 +91,12 @@ def test_make_has_the_targets_and_variables():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_epochs_of_a_profile_are_those_of_its_runs(profile):
-    epochs = [run.epochs for name in EXPERIMENTS for run in grid(name, profile) if METHODS[run.method].loss]
+    epochs = [
+        run.epochs
+        for entry in EXPERIMENTS.values()
+        for run in entry.grid(PROFILES[profile])
+        if METHODS[run.method].loss
+    ]
     [row] = re.findall(rf"^\| `{profile}` .*", TEXTS[ROOT / "docs" / "commands.md"], flags=re.MULTILINE)
     assert f"{len(PROFILES[profile].seeds)} seed" in row and f" {min(epochs)} to {max(epochs)} epochs" in row
 

@@ -27,6 +27,7 @@ from qsmi_lib.cli import main  # noqa: E402
 from qsmi_lib.codes import binarize  # noqa: E402
 from qsmi_lib.models import backbones  # noqa: E402
 from qsmi_lib.search import CodeIndex, collection  # noqa: E402
+from qsmi_lib.training.records import Store  # noqa: E402
 from qsmi_lib.utils import paths  # noqa: E402
 
 HERE = Path.cwd()
@@ -95,9 +96,10 @@ def pictures() -> None:
     assert "24" in call("datasets", "check", "pictures")
     words = ["--dataset", "pictures", "--backbone", "tiny", "--method", "qsmi", "--bits", "8", "--epochs", "2"]
     assert "map_11pt" in call("run", *words)
-    own = collection.of_folder("pictures", collection.Hasher.of(configure("digits", "qsmi", 12, epochs=1), "digits"))
-    [first, *_] = own.search(Image.open(HERE / "pictures" / "red" / "1.png"), 5)
-    assert len(own) == 24 and first.distance == 0
+    hasher = collection.Hasher.of(configure("digits", "qsmi", 12, epochs=1), Store(HERE / "results" / "digits"))
+    searched = collection.of_folder("pictures", hasher)
+    [first, *_] = searched.search(Image.open(HERE / "pictures" / "red" / "1.png"), 5)
+    assert len(searched) == 24 and first.distance == 0
 
 
 def commands() -> None:
