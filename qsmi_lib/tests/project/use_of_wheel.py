@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 JUPYTER = {
-    *("IPython", "ipykernel", "ipywidgets", "jupyter", "jupyter_client", "jupyter_core", "jupyterlab"),
+    *("IPython", "ipywidgets", "jupyter", "jupyter_client", "jupyter_core", "jupyterlab"),
     *("matplotlib", "nbclient", "nbconvert", "nbformat", "papermill", "traitlets", "voila"),
 }
 
