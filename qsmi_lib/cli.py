@@ -1,4 +1,4 @@
-"""The command line, `qsmi` or `python -m qsmi_lib`: PyTorch is imported when a command needs it, so that help comes at once."""
+"""The command line, `qsmi` or `python -m qsmi_lib`: PyTorch is imported when needed, so that help comes at once."""
 
 import signal
 import sys
