@@ -118,6 +118,12 @@ def test_links_lead_somewhere(folder, link):
         assert listed.stdout or listed.returncode  # git may refuse a folder that is another user's
 
 
+def test_the_files_that_the_guides_name_exist():
+    guides = "".join(text for path, text in TEXTS.items() if path.name != "CHANGELOG.md")
+    files = set(re.findall(r"`((?:qsmi_lib|docs|data|notebooks)/[\w/]+(?:\.\w+)?)`", guides))
+    assert files and {name for name in files if not (ROOT / name).exists()} == set()
+
+
 def test_the_names_that_the_changelog_gives_exist():
     """Each new name, a module or what it defines: who reads the table looks there."""
     from importlib import import_module
