@@ -215,7 +215,8 @@ def tables(profile, rescore: bool, readme: bool) -> None:
 @main.command()
 @PROFILE
 @click.option("--all", "every", is_flag=True, help="Every record, and not one of each kind.")
-def verify(profile, every: bool) -> None:
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Processes at a time.")
+def verify(profile, every: bool, jobs: int) -> None:
     """Replay the first steps of recorded runs with today's code, and list each record that they do not repeat.
 
     One run of each kind is replayed: of each data set, method, protocol, backbone and head. Status 1 if any disagrees.
@@ -223,7 +224,7 @@ def verify(profile, every: bool) -> None:
     from qsmi_lib.reproduction import verify as verification
     from qsmi_lib.training.records import Store
 
-    result = verification.verify(Store.of(profile), every=every)
+    result = verification.verify(Store.of(profile), every=every, jobs=jobs)
     for line in verification.lines(result):
         click.echo(line)
     sys.exit(1 if result.disagree else 0)

@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
+
+from joblib import delayed
 
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import rotations
@@ -11,6 +14,7 @@ from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training import runs
 from qsmi_lib.training.provenance import disagreement, replay
 from qsmi_lib.training.records import Store, load_record, run_id
+from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
 
 QUICK = 1.0  # seconds; runs that trained for at most so long have probes that `reproduce` replays before reusing them
@@ -31,34 +35,46 @@ class Verified:
     skipped: dict[str, str]
 
 
-def verify(store: Store, *, every: bool = False) -> Verified:
+def verify(store: Store, *, every: bool = False, jobs: int = 1) -> Verified:
     """Replay the probe of one run of each kind in `store`, or of every run, and compare.
 
     Args:
         store: the folder of results.
         every: all records, and not one of each kind, see `kind_of`.
+        jobs: processes at a time; records of one split stay in one process, which loads it once.
 
     Returns:
         `Verified`. What lacks data or weights on this machine, or a probe, is skipped by name.
     """
     files = store.files(store.runs) + store.files(store.rotations)
-    chosen = files if every else one_of_each_kind(files)
+    chosen = sorted(files if every else one_of_each_kind(files), key=_split_of)
+    groups = [list(group) for _, group in groupby(chosen, _split_of)]
     result = Verified([], {}, {})
-    for path in bar(sorted(chosen, key=_split_of), "replaying probes", unit="probe"):
+    with workers(jobs, return_as="generator_unordered") as parallel:
+        verdicts = chain.from_iterable(parallel(delayed(_verdicts)(group) for group in groups))
+        for name, kind, clause in bar(verdicts, "replaying probes", total=len(chosen), unit="probe"):
+            if kind == "agree":
+                result.agree.append(name)
+            else:
+                getattr(result, kind)[name] = clause
+    return result
+
+
+def _verdicts(paths: Sequence[Path]) -> list[tuple[str, str, str]]:
+    """For each record its name, the field of `Verified` that it belongs to, and why."""
+    verdicts = []
+    for path in paths:
         record = load_record(path)
         if "probe" not in record:
-            result.skipped[path.stem] = "it carries no probe"
+            verdicts.append((path.stem, "skipped", "it carries no probe"))
             continue
         try:
             difference = compare(record)
         except FileNotFoundError as error:
-            result.skipped[path.stem] = str(error)
+            verdicts.append((path.stem, "skipped", str(error)))
             continue
-        if difference:
-            result.disagree[path.stem] = difference
-        else:
-            result.agree.append(path.stem)
-    return result
+        verdicts.append((path.stem, "disagree" if difference else "agree", difference))
+    return verdicts
 
 
 def compare(record: dict) -> str:
