@@ -14,7 +14,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
-from qsmi_lib.utils.io import atomic_write
+from qsmi_lib.utils.io import FORMAT, VERSION, atomic_write, check_format
 from qsmi_lib.utils.validation import known, whole_number
 
 
@@ -84,7 +84,7 @@ def batch_size(config: RunConfig) -> int:
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
     """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
     with atomic_write(Path(path)) as partial:
-        save_weights(model, str(partial), metadata={"config": json.dumps(config.to_dict())})
+        save_weights(model, str(partial), metadata={FORMAT: VERSION, "config": json.dumps(config.to_dict())})
 
 
 def load(path: Path) -> tuple[nn.Module, RunConfig]:
@@ -97,6 +97,7 @@ def load(path: Path) -> tuple[nn.Module, RunConfig]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
+        check_format(metadata)
         if "config" not in metadata:
             raise ValueError("it carries no configuration")
         config = RunConfig.from_dict(json.loads(metadata["config"]))

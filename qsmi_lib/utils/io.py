@@ -12,7 +12,8 @@ import numpy as np
 if TYPE_CHECKING:  # what writes text alone needs no PyTorch
     from torch import Tensor
 
-CHECKSUM = "checksum"  # its name in the header of a file of tensors
+CHECKSUM, FORMAT = "checksum", "format"  # their names in the header of a file of tensors
+VERSION = "1"  # of the format
 
 
 @contextlib.contextmanager
@@ -47,7 +48,7 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]", header: dict[str, st
     from safetensors.torch import save_file
 
     with atomic_write(path) as partial:
-        save_file(tensors, str(partial), metadata=header | {CHECKSUM: checksum(tensors)})
+        save_file(tensors, str(partial), metadata=header | {FORMAT: VERSION, CHECKSUM: checksum(tensors)})
 
 
 def read_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
@@ -55,18 +56,25 @@ def read_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
 
     Raises:
         safetensors.SafetensorError: the file is cut, or no safetensors file.
-        ValueError: the tensors do not have the checksum of the header, or it has none.
+        ValueError: a later format; tensors that do not have the checksum of the header, or none in it.
     """
     from safetensors import safe_open
     from safetensors.torch import load_file
 
     with safe_open(path, framework="pt") as file:
         header = file.metadata() or {}
+    check_format(header)
     tensors = load_file(path)
     expected, got = header.pop(CHECKSUM, None), checksum(tensors)
     if got != expected:
         raise ValueError(f"the tensors must have the checksum {expected}, got {got}")
     return tensors, header
+
+
+def check_format(header: dict[str, str]) -> None:
+    """Take the format out of a header; a ValueError where it is a later one. A file without one has the first."""
+    if (found := header.pop(FORMAT, VERSION)) != VERSION:
+        raise ValueError(f"its format is {found}, expected {VERSION}: a newer qsmi_lib wrote it, update")
 
 
 def checksum(tensors: "Mapping[str, Tensor]") -> str:

@@ -54,6 +54,15 @@ def test_other_tensors_than_those_written_are_refused(tmp_path):
         io.read_tensors(path)
 
 
+def test_a_later_format_is_refused_and_none_is_the_first(tmp_path):
+    path, header = tmp_path / "tensors.safetensors", {io.CHECKSUM: io.checksum(TENSORS)}
+    save_file(TENSORS, path, metadata=header)
+    assert io.read_tensors(path)[1] == {}
+    save_file(TENSORS, path, metadata=header | {io.FORMAT: "2"})
+    with pytest.raises(ValueError, match="format is 2, expected 1"):
+        io.read_tensors(path)
+
+
 def test_the_checksum_depends_on_names_and_numbers_alone():
     """Its value is part of saved hashers and of the keys of features: it must not change."""
     assert io.checksum(TENSORS) == "d22a663065440e70b8d96316299f4bfd3a0f7318f06b599f2cc9f72f9b223b0c"
