@@ -13,8 +13,8 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction import plotting, tables
 from qsmi_lib.reproduction.experiments import Shown, experiment
+from qsmi_lib.reproduction.plotting import curves as plots
 from qsmi_lib.reproduction.plotting import derivation, widgets
-from qsmi_lib.reproduction.plotting import results as plots
 from qsmi_lib.reproduction.results import Results
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 

@@ -4,7 +4,7 @@ from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves as plots
 
 TIE_BITS = (8, 12, 24, 48)
 

@@ -9,8 +9,8 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.analysis import tsne
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import frozen
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves as plots
+from qsmi_lib.reproduction.plotting import maps
 
 FEW = ("sampled", "sampled_all")  # Table 5's database without and with the training items
 TABLE_5_METHODS = ("dnnh", "dsh", "dpsh", "hashnet", "hashgan", "pgdh", "mihash", "qsmi")
@@ -59,7 +59,7 @@ def drawn_maps(shown: Shown):
         return None
     titles = {space: METHODS[space].title if space in METHODS else space for space in tsne.SPACES}
     drawn = {f"{title}, perplexity 2": tsne.load_map(shown.store, space, 2) for space, title in titles.items()}
-    return frozen.maps(drawn, DATASETS[shown.runs["dataset"].iloc[0]].classes)
+    return maps.maps(drawn, DATASETS[shown.runs["dataset"].iloc[0]].classes)
 
 
 EXPERIMENTS = {
@@ -80,7 +80,7 @@ EXPERIMENTS = {
         metrics=("map_11pt", "map", "precision_radius2"),
         published="table_5.csv",
         quoted=": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
-        figure=lambda shown: frozen.few_items(shown.cells, shown.paper),
+        figure=lambda shown: maps.few_items(shown.cells, shown.paper),
     ),
     "table_5_end_to_end": Experiment(
         "Table 5, the backbone trained too: 32 bits, one seed",
@@ -105,6 +105,6 @@ EXPERIMENTS = {
         metrics=("map_11pt", "map"),
         published="table_9.csv",
         quoted="; it does not say which classes, nor how 7.5 of 10 are taken",
-        figure=lambda shown: frozen.unseen(shown.cells, shown.paper),
+        figure=lambda shown: maps.unseen(shown.cells, shown.paper),
     ),
 }

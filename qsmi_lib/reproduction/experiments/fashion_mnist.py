@@ -3,10 +3,10 @@
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
-from qsmi_lib.reproduction.analysis.methods import caption
+from qsmi_lib.reproduction.analysis.method_tables import caption
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
 from qsmi_lib.reproduction.plotting import comparison
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves as plots
 from qsmi_lib.training.tuning import chosen
 
 SEARCHED = 20  # epochs of the line searches for Table 2

@@ -7,7 +7,7 @@ from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.experiments.entry import Experiment
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves as plots
 
 METHODS = ("dsh", "dpsh", "dch", "qsmi")
 METRICS = ("map_11pt", "map", "precision_radius2")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.plotting import cycle_style, distinct_style
-from qsmi_lib.reproduction.plotting.results import MAP_LABEL
+from qsmi_lib.reproduction.plotting.curves import MAP_LABEL
 
 
 def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.plotting.captions import DPI, awaited, captioned
+from qsmi_lib.reproduction.plotting.style import DPI, awaited, captioned
 
 NAMES = {"map": "mAP (whole ranking)", "map_11pt": "mAP (11 points)", "precision_radius2": "precision (radius 2)"}
 NEAR = 0.13  # how far below the best score the close-up of `scores` reaches

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.plotting.captions import DPI
-from qsmi_lib.reproduction.plotting.results import MAP_LABEL
+from qsmi_lib.reproduction.plotting.curves import MAP_LABEL
+from qsmi_lib.reproduction.plotting.style import DPI
 
 
 def differences(rows: pd.DataFrame) -> Figure:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from qsmi_lib.reproduction.plotting.pipeline import answers
+from qsmi_lib.reproduction.plotting.retrieval import answers
 from qsmi_lib.search.lsh import MISSING, collision_probability
 
 MAP_LABEL = "mAP@10 (share of 1)"

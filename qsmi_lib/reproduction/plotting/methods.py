@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.analysis.methods import shown
-from qsmi_lib.reproduction.plotting.captions import DPI, awaited, captioned
+from qsmi_lib.reproduction.analysis.method_tables import shown
+from qsmi_lib.reproduction.plotting.style import DPI, awaited, captioned
 
 SHORTFALL = 0.06  # mAP below the best value of a row that `trials` prints darkest
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.reproduction.plotting import cycle_style
-from qsmi_lib.reproduction.plotting.captions import DPI
+from qsmi_lib.reproduction.plotting.style import DPI
 from qsmi_lib.search.collection import Answer, Collection
 
 COLUMNS = 12  # squares of a row of bits

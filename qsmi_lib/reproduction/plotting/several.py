@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.plotting import cycle_style
-from qsmi_lib.reproduction.plotting.captions import DPI
+from qsmi_lib.reproduction.plotting.style import DPI
 
 
 def over_bits(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:

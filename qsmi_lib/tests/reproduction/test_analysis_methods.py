@@ -9,7 +9,7 @@ from scipy import stats
 
 from qsmi_lib.config.presets import configure
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.analysis import methods
+from qsmi_lib.reproduction.analysis import method_tables
 from qsmi_lib.reproduction.experiments import grid
 from qsmi_lib.reproduction.grids import TRAINED, UNTRAINED
 from qsmi_lib.training import runs, tuning
@@ -20,7 +20,7 @@ PROFILE = "toy"
 
 
 def test_described_has_a_row_a_method():
-    table = methods.described([*TRAINED, *UNTRAINED])
+    table = method_tables.described([*TRAINED, *UNTRAINED])
     assert list(table["method"]) == [METHODS[name].title for name in (*TRAINED, *UNTRAINED)]
     assert table.set_index("method").loc["PGDH†", "tried"].startswith("balance: 1, 3, the loss's own;")
     assert (table["tried"] == "–").sum() == sum(not METHODS[name].search for name in (*TRAINED, *UNTRAINED))
@@ -28,7 +28,7 @@ def test_described_has_a_row_a_method():
 
 @pytest.mark.parametrize(("value", "words"), [(0.05, "0.05"), (None, "the loss's own"), (math.nan, "the loss's own")])
 def test_shown(value, words):
-    assert methods.shown(value) == words
+    assert method_tables.shown(value) == words
 
 
 HEAD = dict.fromkeys(("method", "dataset", "bits", "seed", "epochs", "protocol"), "invented")  # of a search
@@ -46,7 +46,7 @@ def searches(tmp_path):
         "cnnh": {"criterion": "map_expected", "trials": [{"settings": {}, "map_expected": 0.5}], "chosen": {}},
     }.items():
         tuning.file_of(method, "digits", tmp_path).write_text(json.dumps(HEAD | search))
-    return methods.trials(tmp_path, "digits")
+    return method_tables.trials(tmp_path, "digits")
 
 
 def test_trials_say_what_was_chosen_and_whether_it_is_an_end(searches):
@@ -61,23 +61,23 @@ def test_the_losss_own_choice_is_no_end(tmp_path):
     trials = [{"settings": {"balance": value}, "map_expected": 0.5} for value in METHODS["pgdh"].search["balance"]]
     search = {"criterion": "map_expected", "trials": trials, "chosen": {"balance": None}}
     tuning.file_of("pgdh", "digits", tmp_path).write_text(json.dumps(HEAD | search))
-    assert list(methods.trials(tmp_path, "digits")["at_end"]) == [True, True, False]
+    assert list(method_tables.trials(tmp_path, "digits")["at_end"]) == [True, True, False]
 
 
 def test_the_trials_of_a_search():
     search = tuning.tune("dhn", "digits", PROFILE)
-    trials = methods.trials(paths.tuning(PROFILE), "digits")
+    trials = method_tables.trials(paths.tuning(PROFILE), "digits")
     values = [trial["settings"]["alpha"] for trial in search["trials"]]
     assert trials["value"].tolist() == values
     assert trials["at_end"].tolist() == [value in (min(values), max(values)) for value in values]
     assert trials["chosen"].sum() == 1 and trials["chosen"].idxmax() == trials["score"].idxmax()
     assert trials["score"].tolist() == [trial["map_expected"] for trial in search["trials"]]
-    assert methods.trials(paths.tuning("another"), "digits").empty
+    assert method_tables.trials(paths.tuning("another"), "digits").empty
 
 
 def test_the_properties_of_recorded_codes():
     config = configure("digits", "qsmi", 8, epochs=1)
-    (row,) = methods.properties([runs.run(config, PROFILE)]).to_dict("records")
+    (row,) = method_tables.properties([runs.run(config, PROFILE)]).to_dict("records")
     codes = codes_of(config, PROFILE)
     distance = (8 - codes.query.astype(int) @ codes.database.astype(int).T) // 2
     relevant = codes.query_labels[:, None] == codes.database_labels
@@ -86,7 +86,7 @@ def test_the_properties_of_recorded_codes():
     assert row["separation"] == pytest.approx(area, abs=1e-5)  # a record keeps six digits of each share
     assert row["imbalance"] == pytest.approx(np.abs(codes.database.mean(axis=0)).mean(), rel=1e-4)
     assert (row["method"], row["bits"], row["seed"]) == ("qsmi", 8, 0)
-    assert methods.properties([]).empty
+    assert method_tables.properties([]).empty
 
 
 def test_properties_of_records():
@@ -94,7 +94,7 @@ def test_properties_of_records():
     codes = {"bit_mean": [0.5, -0.5], "bit_entropy": 0.8, "code_entropy": 3.0, "n_distinct": 9}
     metrics = {"map": 0.5, "share_by_distance": share}
     record = {"config": {"method": "dsh", "bits": 2, "seed": 1}, "codes": codes, "metrics": metrics}
-    (row,) = methods.properties([record]).to_dict("records")
+    (row,) = method_tables.properties([record]).to_dict("records")
     assert row["imbalance"] == 0.5
     slow = sum(w * b * ((i < j) + 0.5 * (i == j)) for i, (w, _) in enumerate(share) for j, (_, b) in enumerate(share))
     assert row["separation"] == pytest.approx(slow)
@@ -104,7 +104,9 @@ def test_properties_of_records():
 def test_caption_says_what_stands_behind_a_figure():
     configs = grid("methods", "digits")
     words = f"digits, 10 epochs, seeds 0, 1, not tuned; mAP; 3 of {len(configs)} runs"
-    assert methods.caption(configs, 3, "mAP") == words
+    assert method_tables.caption(configs, 3, "mAP") == words
     one = [config for config in configs if config.seed == 0]
-    assert "seed 0," in methods.caption(one, 0, "mAP")
-    assert methods.caption(grid("methods", "paper"), 0, "mAP").startswith("Fashion-MNIST, 10 epochs, seeds 0, 1, 2")
+    assert "seed 0," in method_tables.caption(one, 0, "mAP")
+    assert method_tables.caption(grid("methods", "paper"), 0, "mAP").startswith(
+        "Fashion-MNIST, 10 epochs, seeds 0, 1, 2"
+    )

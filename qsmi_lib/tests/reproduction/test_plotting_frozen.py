@@ -8,7 +8,7 @@ import pytest
 
 from qsmi_lib.reproduction.analysis.tsne import Points
 from qsmi_lib.reproduction.grids import TABLE_5_METHODS
-from qsmi_lib.reproduction.plotting import frozen
+from qsmi_lib.reproduction.plotting import maps
 
 BITS = (16, 32, 64)
 
@@ -25,7 +25,7 @@ def paper(*rows):
 
 def test_table_5_has_a_panel_a_reading_and_a_curve_a_method():
     cells = few()
-    figure = frozen.few_items(cells, paper(("dsh", 16, "map", 0.689, math.nan)))
+    figure = maps.few_items(cells, paper(("dsh", 16, "map", 0.689, math.nan)))
     assert [axes.get_title() for axes in figure.axes] == [
         "database: the rest",
         "database: the rest and the training items",
@@ -42,7 +42,7 @@ def test_table_5_has_a_panel_a_reading_and_a_curve_a_method():
 
 
 def test_table_5_without_the_papers_numbers_names_none():
-    figure = frozen.few_items(few(("sampled",)), paper())
+    figure = maps.few_items(few(("sampled",)), paper())
     assert "as the paper prints it" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
@@ -57,7 +57,7 @@ def test_table_9_has_a_panel_a_backbone_and_number_of_classes():
     cells = pd.DataFrame(rows, columns=["backbone", "protocol", "method", "bits"]).assign(
         map_11pt=0.5, map_11pt_std=0.1
     )
-    figure = frozen.unseen(cells, paper(("dsh", 12, "map_11pt", 0.615, 0.065)))
+    figure = maps.unseen(cells, paper(("dsh", 12, "map_11pt", 0.615, 0.065)))
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
         "ResNet-56, 3 unseen classes",
@@ -74,7 +74,7 @@ def test_a_map_has_two_panels_on_the_same_axes(n_maps):
     points = Points(
         generator.normal(size=(50, 2)), generator.normal(size=(20, 2)), np.arange(50) % 3, np.arange(20) % 3
     )
-    figure = frozen.maps({f"map {k}": points for k in range(n_maps)}, ("a", "b", "c"))
+    figure = maps.maps({f"map {k}": points for k in range(n_maps)}, ("a", "b", "c"))
     assert len(figure.axes) == 2 * n_maps
     for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
         assert left.get_xlim() == right.get_xlim() and left.get_ylim() == right.get_ylim()
@@ -93,7 +93,7 @@ def test_a_map_has_two_panels_on_the_same_axes(n_maps):
 def test_the_number_of_a_class_stands_on_one_of_its_items():
     heaps = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 0.0], [9.0, 1.0], [5.0, 5.0]])  # class 0 in two heaps
     points = Points(heaps, heaps[:1], np.array([0, 0, 0, 0, 1]), np.array([0]))
-    figure = frozen.maps({"toy": points}, ("0", "one"))
+    figure = maps.maps({"toy": points}, ("0", "one"))
     numbers = {text.get_text(): text.xy for text in figure.axes[0].texts}
     assert sorted(numbers) == ["0", "1"] and tuple(numbers["1"]) == (5.0, 5.0)
     assert tuple(numbers["0"]) in set(map(tuple, heaps[:4]))
@@ -102,7 +102,7 @@ def test_the_number_of_a_class_stands_on_one_of_its_items():
 
 def test_costs_are_bars_from_dear_to_cheap():
     times = pd.DataFrame({"method": ["dsh", "qsmi", "spring"], "update": [1.0, 1.1, 9.0], "feed_forward": 0.1})
-    (axes,) = frozen.costs(times).axes
+    (axes,) = maps.costs(times).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Spring", "QSMI", "DSH"]
     assert [bar.get_width() for bar in axes.patches] == [9.0, 1.1, 1.0]
 
@@ -110,5 +110,5 @@ def test_costs_are_bars_from_dear_to_cheap():
 def test_items_that_coincide_are_one_disc_as_large_as_all_of_them():
     places = np.array([[0.0, 0.0]] * 5 + [[1.0, 1.0]])
     points = Points(places, places[:1], np.array([0, 0, 0, 0, 1, 1]), np.array([0]))
-    discs = frozen.maps({"toy": points}, ("a", "b"), size=2.0).axes[0].collections[0]
+    discs = maps.maps({"toy": points}, ("a", "b"), size=2.0).axes[0].collections[0]
     assert discs.get_offsets().tolist() == [[0.0, 0.0], [1.0, 1.0]] and discs.get_sizes().tolist() == [10.0, 2.0]

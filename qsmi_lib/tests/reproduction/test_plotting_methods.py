@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from qsmi_lib.reproduction.analysis.methods import trials
+from qsmi_lib.reproduction.analysis.method_tables import trials
 from qsmi_lib.reproduction.analysis.pair_costs import BY_PAIR, order_costs, pair_costs
 from qsmi_lib.reproduction.plotting import methods as plots
 

@@ -13,8 +13,8 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction.analysis.tsne import Points
 from qsmi_lib.reproduction.plotting import distinct_style
-from qsmi_lib.reproduction.plotting.captions import DPI
-from qsmi_lib.reproduction.plotting.results import MAP_LABEL
+from qsmi_lib.reproduction.plotting.curves import MAP_LABEL
+from qsmi_lib.reproduction.plotting.style import DPI
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
 NUMERAL = {
