@@ -9,8 +9,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.analysis import tsne
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import curves as plots
-from qsmi_lib.reproduction.plotting import maps
+from qsmi_lib.reproduction.plotting import curves, maps
 
 FEW = ("sampled", "sampled_all")  # Table 5's database without and with the training items
 TABLE_5_METHODS = ("dnnh", "dsh", "dpsh", "hashnet", "hashgan", "pgdh", "mihash", "qsmi")
@@ -70,7 +69,7 @@ EXPERIMENTS = {
         by=("method", "bits"),
         published="table_3.csv",
         quoted=": through a DenseNet-BC-190, after 5 epochs",
-        figure=lambda shown: plots.by_bits(shown.cells, shown.paper),
+        figure=lambda shown: curves.by_bits(shown.cells, shown.paper),
     ),
     "table_5": Experiment(
         "Table 5: few training items, no other label seen",
@@ -80,7 +79,7 @@ EXPERIMENTS = {
         metrics=("map_11pt", "map", "precision_radius2"),
         published="table_5.csv",
         quoted=": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
-        figure=lambda shown: maps.few_items(shown.cells, shown.paper),
+        figure=lambda shown: curves.few_items(shown.cells, shown.paper),
     ),
     "table_5_end_to_end": Experiment(
         "Table 5, the backbone trained too: 32 bits, one seed",
@@ -105,6 +104,6 @@ EXPERIMENTS = {
         metrics=("map_11pt", "map"),
         published="table_9.csv",
         quoted="; it does not say which classes, nor how 7.5 of 10 are taken",
-        figure=lambda shown: maps.unseen(shown.cells, shown.paper),
+        figure=lambda shown: curves.unseen(shown.cells, shown.paper),
     ),
 }

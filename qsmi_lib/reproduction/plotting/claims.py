@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.plotting import cycle_style, distinct_style
 from qsmi_lib.reproduction.plotting.curves import MAP_LABEL
+from qsmi_lib.reproduction.plotting.style import cycle_style, distinct_style
 
 
 def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:

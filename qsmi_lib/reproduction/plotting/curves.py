@@ -1,12 +1,17 @@
-"""Figures of results: functions of what `tables.cells` and records hold."""
+"""Figures of tables: scores over code length, weight, epoch or label, and the costs of a loss."""
+
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.plotting import cycle_style
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.reproduction.plotting.style import DPI, cycle_style, distinct_style
+from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
 MAP_LABEL = "mAP, 11 points"
 
@@ -118,21 +123,151 @@ def learning_curves(histories: dict[str, list[dict]], chosen: str = "all") -> Fi
     return figure
 
 
-def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, ...]) -> Figure:
-    """Mean agreement of the codes of each pair of classes, a panel a method: where classes share a code, bits are lost.
+def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Table 5: mAP of the whole ranking over code length, a panel a reading of the database.
 
     Args:
-        matrices: method -> (c, c), the mean share of equal bits between items of two classes.
-        classes: their names.
+        cells: `tables.cells` of Table 5.
+        published: the paper's rows for the same data set (may be empty), as hollow marks, whatever their convention.
     """
-    figure, panels = plt.subplots(1, len(matrices), figsize=(2.3 * len(matrices) + 0.8, 2.9), sharey=True)
-    for axes, (method, matrix) in zip(np.atleast_1d(panels), matrices.items(), strict=True):
-        image = axes.imshow(matrix, vmin=0.0, vmax=1.0)
-        axes.set(title=METHODS[method].title, xticks=range(len(classes)), yticks=range(len(classes)))
-        axes.set_xticklabels(classes, rotation=90)
-        axes.grid(False)
-        axes.set_xlabel("class")
-    np.atleast_1d(panels)[0].set_yticklabels(classes)
-    np.atleast_1d(panels)[0].set_ylabel("class")
-    figure.colorbar(image, ax=panels, label="share of equal bits")
+    protocols = list(cells["protocol"].unique())
+    figure, panels = plt.subplots(1, len(protocols), figsize=(7.4, 3.4), sharey=True, squeeze=False)
+    for axes, protocol in zip(panels[0], protocols, strict=True):
+        _curves(axes, cells[cells["protocol"] == protocol], published, "map", gap=1.5)
+        axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=sorted(cells["bits"].unique()))
+    panels[0, 0].set_ylabel("mAP, ours of the whole ranking")
+    _legend(figure, panels[0, 0], "as the paper prints it" if len(published) else "")
     return figure
+
+
+def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Table 9: mAP over code length, a row of panels a backbone, a column a number of classes held back.
+
+    Args:
+        cells: `tables.cells` of Table 9.
+        published: the paper's rows for the same data set (may be empty), as hollow marks.
+    """
+    backbones, protocols = (list(cells[name].unique()) for name in ("backbone", "protocol"))
+    shape = len(backbones), len(protocols)
+    figure, panels = plt.subplots(*shape, figsize=(7.2, 2.6 * shape[0]), sharex=True, sharey=True, squeeze=False)
+    for row, backbone in zip(panels, backbones, strict=True):
+        for axes, protocol in zip(row, protocols, strict=True):
+            here = cells[(cells["backbone"] == backbone) & (cells["protocol"] == protocol)]
+            _curves(axes, here, published, "map_11pt", gap=3.0, step=0.5)
+            axes.set(title=f"{BACKBONES[backbone].title}, {PROTOCOL_TITLES[protocol]}")
+            axes.set_xticks(sorted(cells["bits"].unique()))
+    for axes in panels[-1]:
+        axes.set_xlabel("code length [bits]")
+    for axes in panels[:, 0]:
+        axes.set_ylabel(MAP_LABEL)
+    _legend(figure, panels[0, 0], "paper" if len(published) else "")
+    return figure
+
+
+def over_bits(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+    """Scores over code length, a panel a metric, a curve a method with the deviation over seeds.
+
+    Args:
+        cells: `tables.cells` of an experiment.
+        metrics: its metrics -> titles of the panels.
+    """
+    figure, panels = plt.subplots(1, len(metrics), figsize=(7.4, 3.3), dpi=DPI, squeeze=False)
+    step = 0.01 * np.ptp(cells["bits"])
+    for axes, (metric, title) in zip(panels[0], metrics.items(), strict=True):
+        for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+            style = cycle_style(index) | ({"color": "0.3", "linestyle": ":"} if index > 5 else {})
+            place = own["bits"] + step * index
+            axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
+        axes.set(title=title, xlabel="code length [bits]", xticks=sorted(cells["bits"].unique()))
+    panels[0, 0].set_ylabel("score")
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
+    return figure
+
+
+def by_label(scores: Mapping[str, np.ndarray], labels: Sequence[str], counts: Sequence[int]) -> Figure:
+    """Mean AP of the queries of each label, the most frequent label first, a curve a method.
+
+    Args:
+        scores: title -> (seeds, labels), as records' `ap_by_label` has it.
+        labels: their names.
+        counts: training items that carry each.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), dpi=DPI)
+    order = np.argsort(-np.asarray(counts), kind="stable")
+    for index, (title, values) in enumerate(scores.items()):
+        values = np.asarray(values, float)[:, order]
+        deviation = values.std(axis=0, ddof=1) if len(values) > 1 else None
+        axes.errorbar(np.arange(len(order)), values.mean(axis=0), deviation, label=title, **cycle_style(index))
+    axes.set(xlabel="label, and how many training items carry it", ylabel="mean AP of its queries")
+    axes.set_xticks(range(len(order)), [f"{labels[k]}\n{counts[k]:,}" for k in order], fontsize=6.5)
+    figure.legend(loc="outside lower center", ncols=3)
+    return figure
+
+
+def costs(times: pd.DataFrame) -> Figure:
+    """Table 4: milliseconds of a weight update of the last layer, a bar a loss.
+
+    Args:
+        times: `bench.layers.summary`.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 0.24 * len(times) + 1.0))
+    ordered = times.sort_values("update", ascending=False)
+    place = np.arange(len(ordered))
+    axes.barh(place, ordered["update"], color=[_of_paper(method) for method in ordered["method"]])
+    axes.plot(ordered["feed_forward"], place, linestyle="", marker="|", color="black", label="feed-forward")
+    axes.set(xscale="log", xlabel="milliseconds a batch", yticks=place)
+    axes.set_yticklabels([METHODS[method].title for method in ordered["method"]])
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="upper right")
+    return figure
+
+
+def differences(rows: pd.DataFrame) -> Figure:
+    """Ours minus the paper's for each mAP that both have, with two joint standard deviations around zero.
+
+    Args:
+        rows: `report.ledger`.
+    """
+    own = rows[(rows["metric"] == "map_11pt") & rows["mean"].notna()]
+    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.24 * len(own) + 0.9))
+    place = np.arange(len(own))
+    joint = np.hypot(own["std"].fillna(0.0), own["paper_std"].fillna(0.0))
+    axes.barh(place, 4 * joint, left=-2 * joint, height=0.7, color="0.88", label="two standard deviations")
+    axes.plot(own["difference"], place, linestyle="none", marker="o", label="ours minus the paper's")
+    axes.axvline(0.0, color="black", linewidth=0.8)
+    readings = [f", {reading}" if reading else "" for reading in own["reading"].fillna("")]
+    cells = zip(own["table"], own["method"], own["bits"], readings, strict=True)
+    axes.set(xlabel=f"difference in {MAP_LABEL}", yticks=place)
+    axes.set_yticklabels(
+        [f"{table}: {METHODS[method].title}, {bits:g} bits{reading}" for table, method, bits, reading in cells]
+    )
+    axes.invert_yaxis()
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def _curves(
+    axes: Axes, cells: pd.DataFrame, published: pd.DataFrame, metric: str, *, gap: float, step: float = 0.0
+) -> None:
+    """A curve a method with its deviation, each `step` bits further; the paper's hollow, `gap` bits further."""
+    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+        style = distinct_style(index)
+        place = own["bits"] + step * index
+        axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
+        paper = published[published["method"] == method]
+        hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
+        axes.errorbar(paper["bits"] + step * index + gap, paper["mean"], paper["std"], **hollow)
+
+
+def _legend(figure: Figure, axes: Axes, hollow: str) -> None:
+    """The curves of `axes` below the figure, and what hollow marks are, where there are any."""
+    handles, labels = axes.get_legend_handles_labels()
+    if hollow:
+        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
+        labels.append(hollow)
+    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+
+
+def _of_paper(method: str) -> str:
+    """The colour of a bar: what Table 4 compares stands out."""
+    return {"qsmi": "#D55E00", "dsh": "#0072B2", "dpsh": "#009E73"}.get(method, "0.8")

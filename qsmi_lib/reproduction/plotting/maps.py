@@ -1,67 +1,20 @@
-"""Figures of what is hashed from frozen features: Tables 4, 5 and 9, and Fig. 4."""
+"""Maps: codes in the plane (Fig. 4), and how many bits classes share."""
 
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction.analysis.tsne import Points
-from qsmi_lib.reproduction.plotting import distinct_style
-from qsmi_lib.reproduction.plotting.curves import MAP_LABEL
 from qsmi_lib.reproduction.plotting.style import DPI
-from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
 NUMERAL = {
     "ha": "center", "va": "center", "fontsize": 8, "weight": "bold", "annotation_clip": True,
     "path_effects": [withStroke(linewidth=2.5, foreground="white")],
 }  # fmt: skip
-
-
-def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """Table 5: mAP of the whole ranking over code length, a panel a reading of the database.
-
-    Args:
-        cells: `tables.cells` of Table 5.
-        published: the paper's rows for the same data set (may be empty), as hollow marks, whatever their convention.
-    """
-    protocols = list(cells["protocol"].unique())
-    figure, panels = plt.subplots(1, len(protocols), figsize=(7.4, 3.4), sharey=True, squeeze=False)
-    for axes, protocol in zip(panels[0], protocols, strict=True):
-        _curves(axes, cells[cells["protocol"] == protocol], published, "map", gap=1.5)
-        axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=sorted(cells["bits"].unique()))
-    panels[0, 0].set_ylabel("mAP, ours of the whole ranking")
-    _legend(figure, panels[0, 0], "as the paper prints it" if len(published) else "")
-    return figure
-
-
-def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """Table 9: mAP over code length, a row of panels a backbone, a column a number of classes held back.
-
-    Args:
-        cells: `tables.cells` of Table 9.
-        published: the paper's rows for the same data set (may be empty), as hollow marks.
-    """
-    backbones, protocols = (list(cells[name].unique()) for name in ("backbone", "protocol"))
-    shape = len(backbones), len(protocols)
-    figure, panels = plt.subplots(*shape, figsize=(7.2, 2.6 * shape[0]), sharex=True, sharey=True, squeeze=False)
-    for row, backbone in zip(panels, backbones, strict=True):
-        for axes, protocol in zip(row, protocols, strict=True):
-            here = cells[(cells["backbone"] == backbone) & (cells["protocol"] == protocol)]
-            _curves(axes, here, published, "map_11pt", gap=3.0, step=0.5)
-            axes.set(title=f"{BACKBONES[backbone].title}, {PROTOCOL_TITLES[protocol]}")
-            axes.set_xticks(sorted(cells["bits"].unique()))
-    for axes in panels[-1]:
-        axes.set_xlabel("code length [bits]")
-    for axes in panels[:, 0]:
-        axes.set_ylabel(MAP_LABEL)
-    _legend(figure, panels[0, 0], "paper" if len(published) else "")
-    return figure
 
 
 def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
@@ -102,51 +55,26 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
     return figure
 
 
-def _middle(places: np.ndarray) -> np.ndarray:
-    """The item nearest to the medians, (2,) of (n, 2): among the class, also where it lies in two heaps."""
-    return places[np.abs(places - np.median(places, axis=0)).sum(axis=1).argmin()]
-
-
-def costs(times: pd.DataFrame) -> Figure:
-    """Table 4: milliseconds of a weight update of the last layer, a bar a loss.
+def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, ...]) -> Figure:
+    """Mean agreement of the codes of each pair of classes, a panel a method: where classes share a code, bits are lost.
 
     Args:
-        times: `bench.layers.summary`.
+        matrices: method -> (c, c), the mean share of equal bits between items of two classes.
+        classes: their names.
     """
-    figure, axes = plt.subplots(figsize=(5.6, 0.24 * len(times) + 1.0))
-    ordered = times.sort_values("update", ascending=False)
-    place = np.arange(len(ordered))
-    axes.barh(place, ordered["update"], color=[_of_paper(method) for method in ordered["method"]])
-    axes.plot(ordered["feed_forward"], place, linestyle="", marker="|", color="black", label="feed-forward")
-    axes.set(xscale="log", xlabel="milliseconds a batch", yticks=place)
-    axes.set_yticklabels([METHODS[method].title for method in ordered["method"]])
-    axes.grid(axis="y", visible=False)
-    axes.legend(loc="upper right")
+    figure, panels = plt.subplots(1, len(matrices), figsize=(2.3 * len(matrices) + 0.8, 2.9), sharey=True)
+    for axes, (method, matrix) in zip(np.atleast_1d(panels), matrices.items(), strict=True):
+        image = axes.imshow(matrix, vmin=0.0, vmax=1.0)
+        axes.set(title=METHODS[method].title, xticks=range(len(classes)), yticks=range(len(classes)))
+        axes.set_xticklabels(classes, rotation=90)
+        axes.grid(False)
+        axes.set_xlabel("class")
+    np.atleast_1d(panels)[0].set_yticklabels(classes)
+    np.atleast_1d(panels)[0].set_ylabel("class")
+    figure.colorbar(image, ax=panels, label="share of equal bits")
     return figure
 
 
-def _curves(
-    axes: Axes, cells: pd.DataFrame, published: pd.DataFrame, metric: str, *, gap: float, step: float = 0.0
-) -> None:
-    """A curve a method with its deviation, each `step` bits further; the paper's hollow, `gap` bits further."""
-    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
-        style = distinct_style(index)
-        place = own["bits"] + step * index
-        axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
-        paper = published[published["method"] == method]
-        hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
-        axes.errorbar(paper["bits"] + step * index + gap, paper["mean"], paper["std"], **hollow)
-
-
-def _legend(figure: Figure, axes: Axes, hollow: str) -> None:
-    """The curves of `axes` below the figure, and what hollow marks are, where there are any."""
-    handles, labels = axes.get_legend_handles_labels()
-    if hollow:
-        handles.append(plt.Line2D([], [], color="0.4", linestyle="", marker="o", markerfacecolor="none"))
-        labels.append(hollow)
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
-
-
-def _of_paper(method: str) -> str:
-    """The colour of a bar: what Table 4 compares stands out."""
-    return {"qsmi": "#D55E00", "dsh": "#0072B2", "dpsh": "#009E73"}.get(method, "0.8")
+def _middle(places: np.ndarray) -> np.ndarray:
+    """The item nearest to the medians, (2,) of (n, 2): among the class, also where it lies in two heaps."""
+    return places[np.abs(places - np.median(places, axis=0)).sum(axis=1).argmin()]

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib.reproduction.analysis.spherical import FORMS, ROTATED, energy, method_order, slope
-from qsmi_lib.reproduction.plotting import cycle_style, widgets
+from qsmi_lib.reproduction.plotting import widgets
+from qsmi_lib.reproduction.plotting.style import cycle_style
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
 CLASS_COLORS = [*plt.get_cmap("tab10").colors[:7], (0.0, 0.0, 0.0), *plt.get_cmap("tab10").colors[8:]]  # no grey

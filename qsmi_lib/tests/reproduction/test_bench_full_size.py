@@ -13,7 +13,7 @@ from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction.bench import full_size
-from qsmi_lib.reproduction.bench.full_size_tables import PLANS, TWENTY_WAY, batches, hours, of_plans
+from qsmi_lib.reproduction.bench.full_size import PLANS, TWENTY_WAY, batches, hours, of_plans
 from qsmi_lib.reproduction.bench.synthetic import SHAPES
 from qsmi_lib.training import factory
 from qsmi_lib.utils import paths

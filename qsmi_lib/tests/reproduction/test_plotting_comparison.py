@@ -9,7 +9,7 @@ import pytest
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import tables
 from qsmi_lib.reproduction.analysis import method_tables, significance
-from qsmi_lib.reproduction.plotting import comparison as plots
+from qsmi_lib.reproduction.plotting import methods as plots
 
 CAPTION = "some data, some epochs"
 

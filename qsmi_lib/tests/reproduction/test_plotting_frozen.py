@@ -8,7 +8,7 @@ import pytest
 
 from qsmi_lib.reproduction.analysis.tsne import Points
 from qsmi_lib.reproduction.grids import TABLE_5_METHODS
-from qsmi_lib.reproduction.plotting import maps
+from qsmi_lib.reproduction.plotting import curves, maps
 
 BITS = (16, 32, 64)
 
@@ -25,7 +25,7 @@ def paper(*rows):
 
 def test_table_5_has_a_panel_a_reading_and_a_curve_a_method():
     cells = few()
-    figure = maps.few_items(cells, paper(("dsh", 16, "map", 0.689, math.nan)))
+    figure = curves.few_items(cells, paper(("dsh", 16, "map", 0.689, math.nan)))
     assert [axes.get_title() for axes in figure.axes] == [
         "database: the rest",
         "database: the rest and the training items",
@@ -42,7 +42,7 @@ def test_table_5_has_a_panel_a_reading_and_a_curve_a_method():
 
 
 def test_table_5_without_the_papers_numbers_names_none():
-    figure = maps.few_items(few(("sampled",)), paper())
+    figure = curves.few_items(few(("sampled",)), paper())
     assert "as the paper prints it" not in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
@@ -57,7 +57,7 @@ def test_table_9_has_a_panel_a_backbone_and_number_of_classes():
     cells = pd.DataFrame(rows, columns=["backbone", "protocol", "method", "bits"]).assign(
         map_11pt=0.5, map_11pt_std=0.1
     )
-    figure = maps.unseen(cells, paper(("dsh", 12, "map_11pt", 0.615, 0.065)))
+    figure = curves.unseen(cells, paper(("dsh", 12, "map_11pt", 0.615, 0.065)))
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == [
         "ResNet-56, 3 unseen classes",
@@ -102,7 +102,7 @@ def test_the_number_of_a_class_stands_on_one_of_its_items():
 
 def test_costs_are_bars_from_dear_to_cheap():
     times = pd.DataFrame({"method": ["dsh", "qsmi", "spring"], "update": [1.0, 1.1, 9.0], "feed_forward": 0.1})
-    (axes,) = maps.costs(times).axes
+    (axes,) = curves.costs(times).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["Spring", "QSMI", "DSH"]
     assert [bar.get_width() for bar in axes.patches] == [9.0, 1.1, 1.0]
 
