@@ -34,7 +34,7 @@ def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> N
 
 def note_made_by(store: Store, name: str, made_by: dict) -> None:
     """Note what the artefact `name` is made of."""
-    notes = _notes(store) | {name: {"format": FORMAT} | made_by}
+    notes = load_notes(store) | {name: {"format": FORMAT} | made_by}
     write_text(store.artefact(MADE_BY), json.dumps(dict(sorted(notes.items())), indent=1) + "\n")
 
 
@@ -55,9 +55,20 @@ def load_artefact(store: Store, name: str) -> Content:
 
 def is_current(store: Store, name: str, made_by: dict) -> bool:
     """Whether the artefact `name` is there, and made of these runs and settings."""
-    return store.existing(store.artefact(name)).exists() and _notes(store).get(name) == {"format": FORMAT} | made_by
+    return store.existing(store.artefact(name)).exists() and load_notes(store).get(name) == {"format": FORMAT} | made_by
 
 
-def _notes(store: Store) -> dict:
+def outdated(store: Store, made_by: dict[str, dict]) -> list[str]:
+    """The artefacts of `store` that are not made of the runs and settings of `made_by`, or that it does not name.
+
+    Args:
+        store: the folder of results.
+        made_by: name of an artefact -> the runs and settings that it must be of.
+    """
+    return [name for name in load_notes(store) if name not in made_by or not is_current(store, name, made_by[name])]
+
+
+def load_notes(store: Store) -> dict[str, dict]:
+    """Name of each artefact of `store` -> what it is made of; empty where nothing is noted."""
     path = store.existing(store.artefact(MADE_BY))
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -17,7 +17,8 @@ from qsmi_lib import datasets
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.models import backbones
 from qsmi_lib.reproduction import figures, rotations, tables, verify
-from qsmi_lib.reproduction.analysis import causes, significance, tsne
+from qsmi_lib.reproduction.analysis import causes, made_by, significance, tsne
+from qsmi_lib.reproduction.artefacts import outdated
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training.records import run_id
@@ -114,6 +115,8 @@ def reproduce(
     results.rotate(plan.turned, jobs=jobs, fresh=fresh)
     failures = _collect_artefacts(results, plan, fresh=fresh, partly=bool(seeds))
     failures += _execute_all(plan, results, jobs)
+    for name in outdated(results.store, made_by.expected(results)):
+        print(f"{results.store.artefact(name)} is of other runs or settings than its experiment has today")
     write_all(results, plan.names, jobs=jobs)
     return sorted(failures)
 

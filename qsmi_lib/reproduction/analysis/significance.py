@@ -192,5 +192,5 @@ def in_words(square: pd.DataFrame, method: str) -> str:
     """What `verdicts` says of one method: whom it beats, who beats it, and who is no more than noise away."""
     others = square.loc[method].drop(method)
     kinds = {1: "better than", -1: "worse than", 0: "within noise of"}
-    found = {words: [METHODS[name].title for name in others.index[others == sign]] for sign, words in kinds.items()}
-    return "; ".join(f"{words} {', '.join(titles) or 'none'}" for words, titles in found.items())
+    titles_of = {words: [METHODS[name].title for name in others.index[others == sign]] for sign, words in kinds.items()}
+    return "; ".join(f"{words} {', '.join(titles) or 'none'}" for words, titles in titles_of.items())

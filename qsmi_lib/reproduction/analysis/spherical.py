@@ -94,9 +94,9 @@ def by_length(scores: pd.DataFrame, bits: Sequence[int], value: str = "map") -> 
     rows = []
     for protocol in ("reduced", "full"):
         for method in method_order():
-            own = [known.get((protocol, method, length), math.nan) for length in bits]
-            if value == "map" or not all(map(math.isnan, own)):
-                texts = ["–" if math.isnan(number) else f"{number:.3f}" for number in own]
+            numbers = [known.get((protocol, method, length), math.nan) for length in bits]
+            if value == "map" or not all(map(math.isnan, numbers)):
+                texts = ["–" if math.isnan(number) else f"{number:.3f}" for number in numbers]
                 rows.append([PROTOCOL_TITLES[protocol], method, *texts])
     return pd.DataFrame(rows, columns=["training set", "method", *(f"{length} bits" for length in bits)])
 

@@ -103,14 +103,14 @@ def same_class(
         query_labels: int (m,).
         k: neighbours.
     """
-    asked, asked_labels = (items, labels) if query is None else (query, query_labels)
-    rows = np.arange(len(asked))[:N_ANCHORS]
-    found = [
-        memberships(_distance(asked[chunk], items, chunk if query is None else None), k)
-        * (labels[None] == asked_labels[chunk, None])
+    queries, labels_of_queries = (items, labels) if query is None else (query, query_labels)
+    rows = np.arange(len(queries))[:N_ANCHORS]
+    shares = [
+        memberships(_distance(queries[chunk], items, chunk if query is None else None), k)
+        * (labels[None] == labels_of_queries[chunk, None])
         for chunk in np.array_split(rows, max(1, len(rows) // 250))
     ]
-    return float(sum(part.sum() for part in found) / (k * len(rows)))
+    return float(sum(part.sum() for part in shares) / (k * len(rows)))
 
 
 def agreement(one: np.ndarray, other: np.ndarray, labels: np.ndarray, k: int = K) -> tuple[float, float]:
@@ -228,9 +228,9 @@ def load_map(store: Store, space: str, perplexity: float) -> Points:
     return Points(*places, *(arrays[f"{name}_labels"].astype(np.int64) for name in ("database", "query")))
 
 
-def _distance(asked: np.ndarray, items: np.ndarray, themselves: np.ndarray | None) -> np.ndarray:
+def _distance(queries: np.ndarray, items: np.ndarray, themselves: np.ndarray | None) -> np.ndarray:
     """Squared Euclidean distances (m, n), equal for equal items; inf from an item to itself, at `themselves[row]`."""
-    squared = cdist(asked, items, "sqeuclidean")
+    squared = cdist(queries, items, "sqeuclidean")
     if themselves is not None:
-        squared[np.arange(len(asked)), themselves] = np.inf
+        squared[np.arange(len(queries)), themselves] = np.inf
     return squared

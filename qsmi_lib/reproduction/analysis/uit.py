@@ -118,7 +118,13 @@ def lsh_tables(results: Results, settings: dict[str, Setting] = SETTINGS) -> dic
         for title, setting in settings.items():
             split = datasets.load(made["dataset"], protocol=setting.protocol)
             made["settings"][title] = _measured(setting, split, progress)
-    return _written(made, FILE, results)
+    return _written(made, FILE, results, lsh_made_by(results, settings))
+
+
+def lsh_made_by(results: Results, settings: dict[str, Setting] = SETTINGS) -> dict:
+    """The data and settings that `lsh_tables` depends on."""
+    sizes = {"k": K, "bits": list(BITS), "tables": list(TABLES)}
+    return {"dataset": results.profile.dataset} | sizes | {"settings": {n: asdict(s) for n, s in settings.items()}}
 
 
 def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
@@ -144,9 +150,9 @@ def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
             cells.append({"tables": tables, "bits": bits} | _by_seed(scores))
         buckets.append({"bits": bits} | _by_seed(occupied))
     sizes = {"n_query": len(query), "n_database": len(database), "n_features": query.shape[1]}
-    told = asdict(setting) | {"seeds": list(range(setting.n_seeds))} | sizes
-    del told["n_seeds"]
-    return told | {"by_angle": round(ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
+    described = asdict(setting) | {"seeds": list(range(setting.n_seeds))} | sizes
+    del described["n_seeds"]
+    return described | {"by_angle": round(ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
 
 
 def _scores(relevance: np.ndarray) -> dict[str, float]:
@@ -178,12 +184,18 @@ def dsh_settings(results: Results, *, bits: int = 12, n_seeds: int = 5, epochs: 
     split = datasets.load(made["dataset"], protocol=made["protocol"])
     made["precision"] = resolve_precision("auto", split.train.inputs.device)
     made["settings"] = {title: setting | {"map_at_10": []} for title, setting in DSH_SETTINGS.items()}
-    own = {name: made[name] for name in ("protocol", "epochs")}
+    shared = {name: made[name] for name in ("protocol", "epochs")}
     for title, seed in bar(list(product(DSH_SETTINGS, range(n_seeds))), "DSH", unit="run"):
-        config = configure(made["dataset"], "dsh", bits, seed=seed, **own, **DSH_SETTINGS[title])
+        config = configure(made["dataset"], "dsh", bits, seed=seed, **shared, **DSH_SETTINGS[title])
         scores = evaluate(*hashed(config, split), k=K).map_at_k_hits
         made["settings"][title]["map_at_10"].append(round(scores[K], 6))
-    return _written(made, DSH_FILE, results)
+    return _written(made, DSH_FILE, results, dsh_made_by(results, bits=bits, n_seeds=n_seeds, epochs=epochs))
+
+
+def dsh_made_by(results: Results, *, bits: int = 12, n_seeds: int = 5, epochs: int = 20) -> dict:
+    """The data and settings that `dsh_settings` depends on."""
+    sizes = {"bits": bits, "n_seeds": n_seeds, "epochs": epochs}
+    return {"dataset": results.profile.dataset, "protocol": "first_tenth"} | sizes | {"settings": DSH_SETTINGS}
 
 
 def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
@@ -191,11 +203,11 @@ def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
     return {name: [round(float(score[name]), 6) for score in scores] for name in scores[0]}
 
 
-def _written(made: dict, file: str, results: Results) -> dict:
+def _written(made: dict, file: str, results: Results, made_by: dict) -> dict:
     """`made`, written as an artefact: a line a list."""
     text = re.sub(r"\[[^\[\]{}]*\]", lambda list_: " ".join(list_.group().split()), json.dumps(made, indent=1))
     io.write_text(results.store.artefact(file), text + "\n")
-    note_made_by(results.store, file, {"runs": [], "settings": list(made["settings"])})
+    note_made_by(results.store, file, made_by)
     return made
 
 
@@ -344,7 +356,7 @@ def dsh_settings_table(made: dict) -> pd.DataFrame:
 def markdown(rows: pd.DataFrame | list[dict]) -> str:
     """Rows of this module, or others of such names, for people: scores with four digits, a dash where there is none."""
 
-    def told(name: str, number: object) -> str:
+    def text(name: str, number: object) -> str:
         if name == "protocol":
             return PROTOCOL_TITLES[number]
         if isinstance(number, bool):
@@ -354,6 +366,6 @@ def markdown(rows: pd.DataFrame | list[dict]) -> str:
         return "–" if math.isnan(number) else f"{number:{FORMATS.get(name, '.4f')}}"
 
     lines = [
-        {name: told(name, number) for name, number in row.items()} for row in pd.DataFrame(rows).to_dict("records")
+        {name: text(name, number) for name, number in row.items()} for row in pd.DataFrame(rows).to_dict("records")
     ]
     return pd.DataFrame(lines).rename(columns=HEADINGS).to_markdown(index=False, disable_numparse=True)

@@ -119,18 +119,18 @@ def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
         row, peak = apart(measured, case, shape, paths.cache() / "generated")
         backbone = BACKBONE_OF[shape.name]
         rows.append(row | {"anonymous_bytes": peak, "backbone": backbone, "pictures_per_second": speed[backbone]})
-    found = pd.DataFrame(rows).set_index("case")
+    measurements = pd.DataFrame(rows).set_index("case")
     place = machine(device, "numpy", "numba")
     several = (
         f"{s.title}: {s.labels_per_item} of {s.n_labels} in the mean" for s in SHAPES.values() if s.labels_per_item
     )
-    parts = [GENERATED.format(several="; ".join(several)), place, MEASURED, of_measured(found)]
-    parts += [COMPUTED, of_plans(found), EXTRACTED, of_features(found, shapes)]
+    parts = [GENERATED.format(several="; ".join(several)), place, MEASURED, of_measured(measurements)]
+    parts += [COMPUTED, of_plans(measurements), EXTRACTED, of_features(measurements, shapes)]
     if share < 1:
         parts.insert(0, SHARE.format(share=share))
     if share < 1 or len(shapes) < len(SHAPES):
         return "\n\n".join(parts) + "\n"
-    io.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
+    io.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + measurements.round(3).to_csv())
     return save("full_size", *parts)
 
 
@@ -167,24 +167,24 @@ def measured(case: str, shape: Shape, folder: Path) -> dict[str, str | float]:
     return row
 
 
-def timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    """What `work` returns, and its seconds."""
-    kept = []
-    took = seconds(lambda: kept.append(work()), device)
-    return kept[0], took
+def timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    """What `call` returns, and its seconds."""
+    results = []
+    took = seconds(lambda: results.append(call()), device)
+    return results[0], took
 
 
-def apart(work: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:
-    """Call `work` in a process of its own, and look at the anonymous memory of that process all the while.
+def apart(call: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:
+    """Call `call` in a process of its own, and look at the anonymous memory of that process all the while.
 
     It is looked at from here, for a thread of that process would wait while compiled loops run.
 
     Returns:
-        What `work` returns, and the peak in bytes, or None where the system does not tell.
+        What `call` returns, and the peak in bytes, or None where the system does not tell.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         pid = process.submit(os.getpid).result()
-        running, peak = process.submit(work, *arguments), 0
+        running, peak = process.submit(call, *arguments), 0
         while wait([running], timeout=EVERY).not_done:
             peak = max(peak, anonymous_bytes(pid))
         return running.result(), peak or None
@@ -225,9 +225,9 @@ def hours(plan: Plan, row: pd.Series) -> float:
     return plan.runs * run / 3600
 
 
-def of_measured(found: pd.DataFrame) -> str:
+def of_measured(rows: pd.DataFrame) -> str:
     """The table of what was measured, a row a case; a dash where nothing was."""
-    shown = found.assign(gigabytes=found["anonymous_bytes"].astype(float) / 1e9).reindex(columns=list(COLUMNS))
+    shown = rows.assign(gigabytes=rows["anonymous_bytes"].astype(float) / 1e9).reindex(columns=list(COLUMNS))
     rows = [
         [case, *("–" if pd.isna(value) else format(value, COLUMNS[name][1]) for name, value in row.items())]
         for case, row in shown.iterrows()
@@ -235,25 +235,25 @@ def of_measured(found: pd.DataFrame) -> str:
     return table(["data", *(title for title, _ in COLUMNS.values())], rows)
 
 
-def of_plans(found: pd.DataFrame) -> str:
+def of_plans(measurements: pd.DataFrame) -> str:
     """The table of what the plans take whose cases were measured, and the sums of the tables of which all were."""
-    took = {plan: hours(plan, found.loc[plan.case]) for plan in PLANS if plan.case in found.index}
+    took = {plan: hours(plan, measurements.loc[plan.case]) for plan in PLANS if plan.case in measurements.index}
     rows = [
         [p.table, p.case, f"{p.methods} x {p.lengths} x {p.repeats}", str(p.epochs), str(p.batch), f"{value:.2f}"]
         for p, value in took.items()
     ]
     for name in dict.fromkeys(plan.table for plan in took):
-        own = [plan for plan in PLANS if plan.table == name]
-        if all(plan in took for plan in own):
-            rows.append([f"**{name}, whole**", *[""] * 4, f"**{sum(took[plan] for plan in own):.2f}**"])
+        plans = [plan for plan in PLANS if plan.table == name]
+        if all(plan in took for plan in plans):
+            rows.append([f"**{name}, whole**", *[""] * 4, f"**{sum(took[plan] for plan in plans):.2f}**"])
     return table(["table", "data", "methods x lengths x seeds or draws", "epochs", "batch", "hours"], rows)
 
 
-def of_features(found: pd.DataFrame, shapes: Sequence[Shape]) -> str:
+def of_features(measurements: pd.DataFrame, shapes: Sequence[Shape]) -> str:
     """The table of what it takes to extract the features of all items once, a row a data set."""
     rows = []
     for shape in shapes:
-        row = found.loc[shape.name]
+        row = measurements.loc[shape.name]
         rate = row["pictures_per_second"]
         title = BACKBONES[row["backbone"]].title
         rows.append([shape.title, title, f"{shape.n_items:,}", f"{rate:.1f}", f"{shape.n_items / rate / 3600:.2f}"])

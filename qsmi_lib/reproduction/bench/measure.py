@@ -20,23 +20,23 @@ T = TypeVar("T")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux alone has them
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
+def seconds(call: Callable[[], object], device: torch.device) -> float:
     """Seconds that `work` takes, the device's queue emptied before and after."""
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     synchronize()
     start = time.perf_counter()
-    work()
+    call()
     synchronize()
     return time.perf_counter() - start
 
 
-def peak_megabytes(work: Callable[[], object]) -> float | None:
-    """Most memory that `work` holds beyond what the process held before, in 10^6 bytes; None where it is not told."""
+def peak_megabytes(call: Callable[[], object]) -> float | None:
+    """Most memory that `call` holds beyond what the process held before, in 10^6 bytes; None where it is not told."""
     _give_back()
     try:
         CLEAR.write_text("5")  # the peak starts again from what is held now
         before = _kilobytes("VmRSS")
-        work()
+        call()
         return (_kilobytes("VmHWM") - before) * 1024 / 1e6
     except OSError:
         return None

@@ -53,12 +53,12 @@ def widths(cells: pd.DataFrame) -> Figure:
         cells: `tables.cells` of the experiment "sigmas".
     """
     figure, axes = plt.subplots()
-    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+    for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
         style, label = cycle_style(index), METHODS[method].title
-        if own["sigma"].isna().all():
-            axes.axhline(own["map_11pt"].item(), label=f"{label}, no width", **style | {"marker": ""})
+        if group["sigma"].isna().all():
+            axes.axhline(group["map_11pt"].item(), label=f"{label}, no width", **style | {"marker": ""})
         else:
-            axes.errorbar(own["sigma"], own["map_11pt"], own["map_11pt_std"], label=label, **style)
+            axes.errorbar(group["sigma"], group["map_11pt"], group["map_11pt_std"], label=label, **style)
     ticks = sorted(cells["sigma"].dropna().unique())
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{sigma:g}" for sigma in ticks])
@@ -77,9 +77,9 @@ def spreads(rows: pd.DataFrame) -> Figure:
     rows = rows[rows["std"] > 0]  # what has no randomness has no place on a logarithmic axis
     methods = list(dict.fromkeys(rows["method"]))
     figure, axes = plt.subplots(figsize=(5.2, 0.24 * len(methods) + 1.0))
-    for index, (name, own) in enumerate(rows.groupby("experiment", sort=False)):
-        place = [methods.index(method) for method in own["method"]]
-        axes.plot(own["std"], place, label=name, **cycle_style(index) | {"linestyle": "none"})
+    for index, (name, group) in enumerate(rows.groupby("experiment", sort=False)):
+        place = [methods.index(method) for method in group["method"]]
+        axes.plot(group["std"], place, label=name, **cycle_style(index) | {"linestyle": "none"})
     axes.set(xlabel=f"standard deviation over seeds of {MAP_LABEL}", yticks=range(len(methods)), xscale="log")
     axes.set_yticklabels([METHODS[method].title for method in methods])
     axes.invert_yaxis()

@@ -62,7 +62,7 @@ def ties_in_order(distances: Sequence[int], relevant: Sequence[int], order: Sequ
     items = range(len(distances))
     ranked = sorted(items, key=lambda item: (distances[item], places.get(str(item + 1), len(distances) + item)))
     orders = [list(relevant), [relevant[item] for item in ranked]]
-    names = [f"AP {average_precision_at_k(own):.4f}" for own in orders]
+    names = [f"AP {average_precision_at_k(order):.4f}" for order in orders]
     return rankings(distances, orders, [f"{names[0]}, as it is", f"{names[1]}, as dragged"])
 
 
@@ -123,13 +123,13 @@ def eleven_points(recall: ArrayLike, precision: ArrayLike, rules: Mapping[str, A
     return figure
 
 
-def tie_orders(found: Mapping) -> Figure:
+def tie_orders(scores: Mapping) -> Figure:
     """What the order inside ties leaves open, a panel a score: the extremes, the random orders, the sorted database.
 
     Args:
-        found: what `tie_orders.of_runs` returned, code lengths ascending.
+        scores: what `tie_orders.of_runs` returned, code lengths ascending.
     """
-    runs = found["runs"]
+    runs = scores["runs"]
     place = np.arange(len(runs))
     fields = list(runs[0]["permuted"])
     figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 3.2), sharey=True)

@@ -24,9 +24,9 @@ def by_bits(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
         published: the paper's rows for the same data set (may be empty).
     """
     figure, axes = plt.subplots()
-    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+    for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
         style = cycle_style(index)
-        axes.errorbar(own["bits"], own["map_11pt"], own["map_11pt_std"], label=METHODS[method].title, **style)
+        axes.errorbar(group["bits"], group["map_11pt"], group["map_11pt_std"], label=METHODS[method].title, **style)
         paper = published[(published["method"] == method) & (published["metric"] == "map_11pt")]
         hollow = style | {"linestyle": "none"}
         axes.errorbar(paper["bits"] + 0.7, paper["mean"], paper["std"], markerfacecolor="none", alpha=0.7, **hollow)
@@ -69,13 +69,13 @@ def sensitivity(cells: pd.DataFrame) -> Figure:
         cells: `tables.cells` of Fig. 3.
     """
     figure, axes = plt.subplots()
-    own = cells.sort_values("alpha")
-    axes.errorbar(own["alpha"], own["map_11pt"], own["map_11pt_std"], label=MAP_LABEL, **cycle_style(0))
-    radius = own["precision_radius2"], own["precision_radius2_std"]
-    axes.errorbar(own["alpha"], *radius, label="precision, radius 2", **cycle_style(1))
-    least = own.loc[own["alpha"] > 0, "alpha"].min()
+    cells = cells.sort_values("alpha")
+    axes.errorbar(cells["alpha"], cells["map_11pt"], cells["map_11pt_std"], label=MAP_LABEL, **cycle_style(0))
+    radius = cells["precision_radius2"], cells["precision_radius2_std"]
+    axes.errorbar(cells["alpha"], *radius, label="precision, radius 2", **cycle_style(1))
+    least = cells.loc[cells["alpha"] > 0, "alpha"].min()
     axes.set_xscale("symlog", linthresh=least)
-    ticks = own["alpha"].to_numpy()
+    ticks = cells["alpha"].to_numpy()
     axes.set(
         xlabel="weight of the quantization penalty, alpha (both terms are batch sums)", ylabel="score", ylim=(0, 1)
     )
@@ -152,8 +152,8 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(*shape, figsize=(7.2, 2.6 * shape[0]), sharex=True, sharey=True, squeeze=False)
     for row, backbone in zip(panels, backbones, strict=True):
         for axes, protocol in zip(row, protocols, strict=True):
-            here = cells[(cells["backbone"] == backbone) & (cells["protocol"] == protocol)]
-            _curves(axes, here, published, "map_11pt", gap=3.0, step=0.5)
+            panel_cells = cells[(cells["backbone"] == backbone) & (cells["protocol"] == protocol)]
+            _curves(axes, panel_cells, published, "map_11pt", gap=3.0, step=0.5)
             axes.set(title=f"{BACKBONES[backbone].title}, {PROTOCOL_TITLES[protocol]}")
             axes.set_xticks(sorted(cells["bits"].unique()))
     for axes in panels[-1]:
@@ -174,10 +174,10 @@ def over_bits(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
     figure, panels = plt.subplots(1, len(metrics), figsize=(7.4, 3.3), dpi=DPI, squeeze=False)
     step = 0.01 * np.ptp(cells["bits"])
     for axes, (metric, title) in zip(panels[0], metrics.items(), strict=True):
-        for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+        for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
             style = cycle_style(index) | ({"color": "0.3", "linestyle": ":"} if index > 5 else {})
-            place = own["bits"] + step * index
-            axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
+            place = group["bits"] + step * index
+            axes.errorbar(place, group[metric], group[f"{metric}_std"], label=METHODS[method].title, **style)
         axes.set(title=title, xlabel="code length [bits]", xticks=sorted(cells["bits"].unique()))
     panels[0, 0].set_ylabel("score")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=7)
@@ -228,15 +228,15 @@ def differences(rows: pd.DataFrame) -> Figure:
     Args:
         rows: `report.ledger`.
     """
-    own = rows[(rows["metric"] == "map_11pt") & rows["mean"].notna()]
-    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.24 * len(own) + 0.9))
-    place = np.arange(len(own))
-    joint = np.hypot(own["std"].fillna(0.0), own["paper_std"].fillna(0.0))
+    both = rows[(rows["metric"] == "map_11pt") & rows["mean"].notna()]
+    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.24 * len(both) + 0.9))
+    place = np.arange(len(both))
+    joint = np.hypot(both["std"].fillna(0.0), both["paper_std"].fillna(0.0))
     axes.barh(place, 4 * joint, left=-2 * joint, height=0.7, color="0.88", label="two standard deviations")
-    axes.plot(own["difference"], place, linestyle="none", marker="o", label="ours minus the paper's")
+    axes.plot(both["difference"], place, linestyle="none", marker="o", label="ours minus the paper's")
     axes.axvline(0.0, color="black", linewidth=0.8)
-    readings = [f", {reading}" if reading else "" for reading in own["reading"].fillna("")]
-    cells = zip(own["table"], own["method"], own["bits"], readings, strict=True)
+    readings = [f", {reading}" if reading else "" for reading in both["reading"].fillna("")]
+    cells = zip(both["table"], both["method"], both["bits"], readings, strict=True)
     axes.set(xlabel=f"difference in {MAP_LABEL}", yticks=place)
     axes.set_yticklabels(
         [f"{table}: {METHODS[method].title}, {bits:g} bits{reading}" for table, method, bits, reading in cells]
@@ -250,10 +250,10 @@ def _curves(
     axes: Axes, cells: pd.DataFrame, published: pd.DataFrame, metric: str, *, gap: float, step: float = 0.0
 ) -> None:
     """A curve a method with its deviation, each `step` bits further; the paper's hollow, `gap` bits further."""
-    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+    for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
         style = distinct_style(index)
-        place = own["bits"] + step * index
-        axes.errorbar(place, own[metric], own[f"{metric}_std"], label=METHODS[method].title, **style)
+        place = group["bits"] + step * index
+        axes.errorbar(place, group[metric], group[f"{metric}_std"], label=METHODS[method].title, **style)
         paper = published[published["method"] == method]
         hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
         axes.errorbar(paper["bits"] + step * index + gap, paper["mean"], paper["std"], **hollow)

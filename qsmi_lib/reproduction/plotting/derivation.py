@@ -46,8 +46,8 @@ def parzen_densities(
         style = {"color": f"C{need}", "linestyle": ("-", "--", "-.")[need % 3]}
         (line,) = axes.plot(grid, row, marker="", label=f"$p(q_{need + 1}, y)$, Eq. 7", **style)
         axes.fill_between(grid, row, color=line.get_color(), alpha=0.12, linewidth=0)
-        here = points[needs == need]
-        axes.plot(here, np.zeros(len(here)), "os^"[need % 3], color=line.get_color(), clip_on=False, zorder=3)
+        in_class = points[needs == need]
+        axes.plot(in_class, np.zeros(len(in_class)), "os^"[need % 3], color=line.get_color(), clip_on=False, zorder=3)
     axes.plot(grid, density, color="black", linestyle=":", marker="", label="$p(y)$, Eq. 8")
     seen = grid[density > 0.002 * density.max()]
     axes.set(xlabel="place $y$ (units of the embedding)", ylabel="density (per unit)")

@@ -17,7 +17,7 @@ NUMERAL = {
 }  # fmt: skip
 
 
-def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
+def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
     """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
 
     Items that coincide are one disc, its area in proportion to their number, in the colour of one of them; it is drawn
@@ -25,15 +25,15 @@ def maps(found: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.
     permille farthest out on each side are cut off.
 
     Args:
-        found: title -> places in the plane, and labels.
+        points_of: title -> places in the plane, and labels.
         classes: names of the classes.
         size: area of the disc of one item.
     """
     figure, panels = plt.subplots(
-        len(found), 2, figsize=(6.4, 2.9 * len(found)), dpi=DPI, sharex="row", sharey="row", squeeze=False
+        len(points_of), 2, figsize=(6.4, 2.9 * len(points_of)), dpi=DPI, sharex="row", sharey="row", squeeze=False
     )
     colors = plt.get_cmap("tab10", len(classes))
-    for row, (title, points) in zip(panels, found.items(), strict=True):
+    for row, (title, points) in zip(panels, points_of.items(), strict=True):
         low, high = np.percentile(points.database, [0.2, 99.8], axis=0)
         margin = 0.12 * (high - low)  # room for discs
         for axes, places, labels, part in (

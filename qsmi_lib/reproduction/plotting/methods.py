@@ -105,12 +105,12 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
     """
     if table.empty:
         return awaited(caption)
-    rows = [(key, own.sort_values("value")) for key, own in table.groupby(["method", "setting"], sort=False)]
-    n_column = max(len(own) for _, own in rows)
+    rows = [(key, group.sort_values("value")) for key, group in table.groupby(["method", "setting"], sort=False)]
+    n_column = max(len(group) for _, group in rows)
     figure, axes = plt.subplots(dpi=DPI, figsize=(1.52 * n_column + 1.8, 0.36 * len(rows) + 0.7))
-    for place, (_, own) in enumerate(rows):
-        for column, trial in enumerate(own.itertuples()):
-            dark = min((own["score"].max() - trial.score) / SHORTFALL, 1.0)
+    for place, (_, group) in enumerate(rows):
+        for column, trial in enumerate(group.itertuples()):
+            dark = min((group["score"].max() - trial.score) / SHORTFALL, 1.0)
             face, ink = str(0.97 - 0.62 * dark), "white" if dark > 0.55 else "black"
             axes.barh(place, 0.94, left=column - 0.47, height=0.86, color=face, edgecolor="none")
             text = f"{shown(trial.value)}: {trial.score:.3f}"
@@ -139,17 +139,17 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
         caption: what stands below.
         metric: the score; precision within radius 2 stands beside it.
     """
-    own = cells[cells["seeds"] > 0]
-    if own.empty:
+    recorded = cells[cells["seeds"] > 0]
+    if recorded.empty:
         return awaited(caption)
-    lengths = sorted(own["bits"].unique())
-    order = _order(own, metric, lengths[-1])
+    lengths = sorted(recorded["bits"].unique())
+    order = _order(recorded, metric, lengths[-1])
     figure, panels = plt.subplots(
         1, 3, dpi=DPI, figsize=(8.4, 0.27 * len(order) + 1.4), sharey=True, width_ratios=(1.0, 1.5, 1.0)
     )
-    best = own[metric].max()
-    near = own[own[metric] > best - NEAR]
-    for axes, rows, name in zip(panels, (own, near, own), (metric, metric, "precision_radius2"), strict=True):
+    best = recorded[metric].max()
+    near = recorded[recorded[metric] > best - NEAR]
+    for axes, rows, name in zip(panels, (recorded, near, recorded), (metric, metric, "precision_radius2"), strict=True):
         _dots(axes, rows, order, name, f"{name}_std")
         axes.set_xlabel(NAMES.get(name, name))
     panels[0].set_xlim(0, 1)
@@ -216,11 +216,11 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
     )
     order = _order(table, "after", lengths[-1])
     place = np.arange(len(order))
-    for axes, (bits, own, style) in zip(panels, _by_length(table, order), strict=False):
-        axes.hlines(place, own["before"], own["after"], color="0.6", linewidth=2)
-        axes.plot(own["before"], place, linestyle="", color="C1", marker="o", markerfacecolor="white", label="before")
-        axes.plot(own["after"], place, linestyle="", color="C0", marker="o", markersize=4, label="after")
-        for y, gain in enumerate(own["gain"]):
+    for axes, (bits, group, style) in zip(panels, _by_length(table, order), strict=False):
+        axes.hlines(place, group["before"], group["after"], color="0.6", linewidth=2)
+        axes.plot(group["before"], place, linestyle="", color="C1", marker="o", markerfacecolor="white", label="before")
+        axes.plot(group["after"], place, linestyle="", color="C0", marker="o", markersize=4, label="after")
+        for y, gain in enumerate(group["gain"]):
             if not np.isnan(gain):
                 text = f"{gain:+.3f}".replace("-", "−")
                 axes.text(1.16, y, text, va="center", ha="right", fontsize=7, family="monospace")
@@ -228,7 +228,7 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
             title=f"{bits} bits", xlabel="mAP (all orders of ties)", xlim=(0, 1.18), xticks=[0, 0.25, 0.5, 0.75, 1]
         )
         _name_rows(axes, order if axes is panels[0] else [""] * len(order))
-        panels[-1].plot(own["held_after"] - own["held_before"], own["gain"], **style)
+        panels[-1].plot(group["held_after"] - group["held_before"], group["gain"], **style)
     low, high = (float(f(panels[-1].get_xlim() + panels[-1].get_ylim())) for f in (min, max))
     panels[-1].plot([low, high], [low, high], color="0.6", linestyle=":", marker="", label="equal gain")
     panels[-1].set(xlabel="gain in mAP, held-out items", ylabel="gain in mAP, queries")
@@ -294,15 +294,15 @@ def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
 
 def _order(table: pd.DataFrame, column: str, bits: int) -> list[str]:
     """Methods by `column` at `bits`, the highest first; those without a number there last."""
-    own = table[table["bits"] == bits].set_index("method")[column].sort_values(ascending=False, kind="stable")
-    return list(own.index) + [method for method in table["method"].unique() if method not in own.index]
+    scores = table[table["bits"] == bits].set_index("method")[column].sort_values(ascending=False, kind="stable")
+    return list(scores.index) + [method for method in table["method"].unique() if method not in scores.index]
 
 
 def _dots(axes: plt.Axes, table: pd.DataFrame, order: list[str], column: str, std: str | None = None) -> None:
     """A row a method, a mark a code length."""
-    for _, own, style in _by_length(table, order):
-        error = own[std].to_numpy() if std else None
-        axes.errorbar(own[column], np.arange(len(order)), xerr=error, capsize=2, **style)
+    for _, group, style in _by_length(table, order):
+        error = group[std].to_numpy() if std else None
+        axes.errorbar(group[column], np.arange(len(order)), xerr=error, capsize=2, **style)
 
 
 def _by_length(table: pd.DataFrame, order: list[str]) -> Iterator[tuple[int, pd.DataFrame, dict]]:
@@ -311,8 +311,8 @@ def _by_length(table: pd.DataFrame, order: list[str]) -> Iterator[tuple[int, pd.
     for number, bits in enumerate(lengths):
         color, marker, face = LENGTH_STYLES[len(lengths) - 1 - number]
         style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color}
-        own = table[table["bits"] == bits].set_index("method").reindex(order)
-        yield bits, own, style | {"label": f"{bits} bits"}
+        group = table[table["bits"] == bits].set_index("method").reindex(order)
+        yield bits, group, style | {"label": f"{bits} bits"}
 
 
 def _name_rows(axes: plt.Axes, order: list[str]) -> None:

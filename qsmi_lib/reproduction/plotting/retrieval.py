@@ -44,25 +44,25 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
     return figure
 
 
-def answered(query: np.ndarray, found: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
+def answered(query: np.ndarray, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
     """The static picture of `panel.panel`: a row a method, below each answer its bits, those dark that differ.
 
     Args:
         query: the picture that was searched for, (height, width) or (height, width, 3).
-        found: method -> its collection, and its answers.
+        answers_of: method -> its collection, and its answers.
     """
-    most = max(len(answers) for _, answers in found.values())
+    most = max(len(answers) for _, answers in answers_of.values())
     figure, panels = plt.subplots(
-        2 * len(found),
+        2 * len(answers_of),
         most + 1,
         dpi=DPI,
-        figsize=(0.72 * (most + 1), 1.3 * len(found)),
-        height_ratios=[3, 1] * len(found),
+        figsize=(0.72 * (most + 1), 1.3 * len(answers_of)),
+        height_ratios=[3, 1] * len(answers_of),
         squeeze=False,
     )
     for axes in panels.flat:
         axes.set_axis_off()
-    for row, (title, (collection, answers)) in enumerate(found.items()):
+    for row, (title, (collection, answers)) in enumerate(answers_of.items()):
         _shown(panels[2 * row, 0], query, "query")
         panels[2 * row + 1, 0].text(0.5, 0.5, title, ha="center", va="center", fontsize=8)
         for column, answer in enumerate(answers, start=1):
@@ -86,10 +86,10 @@ def indexes(rows: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(2, len(sizes), dpi=DPI, **shape)
     costs = {"milliseconds": "a query alone [ms]", "megabytes": "memory [megabytes]"}
     for column, size in enumerate(sizes):
-        for kind, own in rows[rows["items"] == size].groupby("index", sort=False):
+        for kind, group in rows[rows["items"] == size].groupby("index", sort=False):
             style = cycle_style(list(TITLES).index(kind))  # the same in every panel, also where a kind is missing
             for axes, (cost, title) in zip(panels[:, column], costs.items(), strict=True):
-                axes.plot(own[cost], own["recall"], label=TITLES[kind], **style)
+                axes.plot(group[cost], group["recall"], label=TITLES[kind], **style)
                 axes.set(xlabel=title, xscale="log")
         panels[0, column].set_title(f"{size:,} codes")
     for axes in panels[:, 0]:
@@ -106,18 +106,18 @@ def _box(axes: plt.Axes, left: float, middle: float, text: str, *, dashed: bool 
     axes.text(left + 0.75, middle, text, ha="center", va="center", fontsize=8)
 
 
-def answers(queries: np.ndarray, found: np.ndarray, right: np.ndarray) -> Figure:
+def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray) -> Figure:
     """Queries and their nearest database items as pictures, a row a query; a wrong answer is struck through.
 
     Args:
         queries: (n, height, width).
-        found: (n, k, height, width), the answers in rank order.
+        answers: (n, k, height, width), the answers in rank order.
         right: bool (n, k), which of them are relevant.
     """
     n, k = right.shape
     figure, panels = plt.subplots(n, k + 1, figsize=(0.6 * (k + 1), 0.68 * n + 0.3), squeeze=False)
     for row in range(n):
-        for column, image in enumerate([queries[row], *found[row]]):
+        for column, image in enumerate([queries[row], *answers[row]]):
             axes = panels[row, column]
             axes.imshow(image, cmap="gray_r")
             axes.set(xticks=[], yticks=[])
