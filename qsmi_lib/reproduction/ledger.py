@@ -137,16 +137,14 @@ def reasons() -> str:
     return "\n".join(f"- {table}: {reason}." for table, reason in REASONS.items())
 
 
-def readme_section() -> str:
-    """The README's results: how many numbers came out how, and Tables 1 and 2."""
-    rows = ledger()
+def readme_section(rows: pd.DataFrame) -> str:
+    """The README's results from `ledger`: how many numbers have which verdict, and Tables 1 and 2."""
     first = rows["table"].isin(["Table 1", "Table 2"])
     return "\n\n".join([summary(rows).to_markdown(index=False), HOW_TO_READ, markdown(rows[first])])
 
 
-def every_number() -> str:
-    """The whole ledger as a page."""
-    rows = ledger()
+def every_number(rows: pd.DataFrame) -> str:
+    """The whole `ledger` as a page."""
     runs = [run for name, entry in EXPERIMENTS.items() if entry.published for run in committed().grid(name)]
     parts = ["# Every number of the paper compared with ours", GENERATED, summary(rows).to_markdown(index=False)]
     parts += [HOW_TO_READ, f"Not comparable:\n\n{reasons()}", markdown(rows), *tables.notes(runs)]
@@ -166,10 +164,11 @@ def write_pages() -> list[Path]:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{readme} must hold the two markers {BEGIN!r} and {END!r}")
+    rows = ledger()
     pages = {
-        readme: f"{before}{BEGIN}\n\n{readme_section()}\n\n{END}{after}",
+        readme: f"{before}{BEGIN}\n\n{readme_section(rows)}\n\n{END}{after}",
         results / "README.md": every_table(),
-        results / "paper_vs_ours.md": every_number(),
+        results / "paper_vs_ours.md": every_number(rows),
     }
     for path, text in pages.items():
         write_text(path, text)

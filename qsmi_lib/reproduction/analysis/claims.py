@@ -90,9 +90,9 @@ def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
     """
     entry, configs = experiment(name), results.grid(name)
     scores = {tables.key_of(config, entry.by): {} for config in configs}
-    recorded = results.recorded(name)[METRIC]
+    recorded = results.recorded(name).get(METRIC, {})  # without any record there are no metrics
     for config in configs:
-        if (run := run_id(config)) in recorded.index:
+        if (run := run_id(config)) in recorded:
             scores[tables.key_of(config, entry.by)][config.seed] = recorded[run]
     reference, rows = list(scores.values())[base], []
     for key, by_seed in scores.items():

@@ -155,10 +155,12 @@ def measured(case: str, shape: Shape, folder: Path) -> dict[str, str | float]:
     for batch in batches(case):
         config = configure(shape.name, "qsmi", BITS, epochs=1, batch_size=batch)
         runs.train(config, dataclasses.replace(split, train=split.train[:batch]))  # warm: memory, kernels
-        (model, _, precision), made = runs.train(config, split)
-        row[f"epoch_{batch}"] = made["seconds_train"]
+        trained, made_by = runs.train(config, split)
+        row[f"epoch_{batch}"] = made_by["seconds_train"]
     parts = split.query, split.database
-    codes, row["encode"] = timed(lambda: [loop.encode(model, p.inputs, precision=precision) for p in parts], device)
+    codes, row["encode"] = timed(
+        lambda: [loop.encode(trained.model, part.inputs, precision=trained.precision) for part in parts], device
+    )
     labels = [part.labels for part in parts]
     k, few = min(K, len(split.database)), (codes[1][:100], codes[1][:100], labels[1][:100], labels[1][:100])
     for rule in ("share-one", "fraction") if shape.labels_per_item else ("share-one",):
