@@ -34,12 +34,12 @@ def figure(name: str, results: Results) -> Figure | None:
     )
     drawn = entry.figure(shown)
     if drawn is not None:
-        drawn.suptitle(title(name, results), fontsize="small", color="0.3")  # a file on its own says what it shows
+        drawn.suptitle(title(name, results), fontsize="small", color="0.3")  # the file is shown without the notebook
     return drawn
 
 
 def title(name: str, results: Results) -> str:
-    """What a figure of the experiment `name` says above it: data, protocol, epochs, seeds."""
+    """The title above a figure of the experiment `name`: data, protocol, epochs, seeds."""
     runs = results.recorded(name)
     trained = runs[[METHODS[method].loss is not None for method in runs["method"]]]
     epochs = f"{' and '.join(map(str, sorted(set(trained['epochs']))))} epochs" if len(trained) else "nothing trained"
@@ -59,7 +59,7 @@ def loss_of_a_pair() -> Figure:
 
 
 def learning_curves(results: Results) -> Figure | ipywidgets.interactive:
-    """QSMI and QMI over the epochs for the variants of Table 1, the first recorded seed of each; one may stand out."""
+    """QSMI and QMI over the epochs for the variants of Table 1, one seed each; one variant can be highlighted."""
     runs = results.recorded("table_1").drop_duplicates("method")
     histories = dict(zip(runs["method"], runs["history"], strict=True))
     draw = functools.partial(curves.learning_curves, histories)

@@ -51,7 +51,7 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
     Returns:
         `table`, `dataset`, `method`, `bits`, `metric`, `reading` (which of several, where the paper leaves a protocol
         open), `paper`, `paper_std`, `seeds`, `mean`, `std`, `difference`, `z`, `verdict`, one of `VERDICTS`, and
-        `cause`, what `causes.cause` says of a number outside two standard deviations.
+        `cause`, the clause of `causes.cause` for a number outside two standard deviations.
     """
     results = results or committed()
     keys = ["method", "bits", "metric"]
@@ -71,7 +71,7 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
 
 
 def _ours(name: str, results: Results) -> pd.DataFrame:
-    """Our numbers of one experiment, each with its reading of the paper's protocol and what `causes.cause` needs."""
+    """Our numbers of one experiment, each with its reading of the paper's protocol and the inputs of `causes.cause`."""
     by, first = EXPERIMENTS[name].by, vars(results.grid(name)[0])
     ours = tables.compared(name, results)
     others = [setting for setting in by if setting not in ("method", "bits")]
@@ -86,7 +86,7 @@ def _ours(name: str, results: Results) -> pd.DataFrame:
 
 
 def _judged(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """`rows` with their verdicts, and the causes of what lies outside two standard deviations."""
+    """`rows` with their verdicts, and a cause for each difference above two standard deviations."""
     features = load_artefact(results.store, causes.FILE)
     verdicts, clauses = [], []
     for row in rows.to_dict("records"):
@@ -112,7 +112,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(rows: pd.DataFrame) -> str:
-    """Rows of `ledger` for people; where a table is of several data sets, each row names its own."""
+    """Rows of `ledger` in Markdown; in a table of several data sets each row names its data set."""
     n_datasets = rows.groupby("table")["dataset"].nunique()
     shown = [
         {

@@ -1,4 +1,4 @@
-"""Why a number lies outside two standard deviations of the paper's: a cause counts only where a run shows it."""
+"""Causes of differences above two standard deviations; a cause counts only if a run shows it."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -26,13 +26,13 @@ WIDEST = 0.5  # codes that nearly all coincide have bounds further apart, which 
 
 
 def allowed(split: Split) -> dict[str, float]:
-    """What the features of `split` allow a linear classifier: logistic regression, its penalty by cross-validation.
+    """Scores of a linear classifier on the features of `split`: logistic regression, its penalty by cross-validation.
 
-    The database is ranked by the probability of being of the query's class, a real number and no code. That is what can
-    be had of the features without any hashing, and no bound: a head with a hidden layer may do better.
+    The database is ranked by the probability of being of the query's class, a real number and no code. This is what the
+    features reach without hashing. It is no bound: a head with a hidden layer may do better.
 
     Returns:
-        `accuracy`, the share of the queries that it labels right; `map` and `map_11pt` of its ranking.
+        `accuracy`, the share of the queries that it classifies correctly; `map` and `map_11pt` of its ranking.
     """
     parts = [
         (part.inputs.cpu().numpy(), part.labels.cpu().numpy()) for part in (split.train, split.query, split.database)

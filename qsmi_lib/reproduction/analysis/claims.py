@@ -1,4 +1,4 @@
-"""What the paper says in words and does not tabulate, as numbers from records."""
+"""Claims that the paper makes in words only, as numbers from records."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,7 +22,7 @@ SAME = ("dataset", "backbone", "protocol", "draw", "bits", "seed")  # what two r
 
 
 def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
-    """With how few bits the method `of` reaches what each other method reaches with its most.
+    """The fewest bits with which the method `of` reaches the score of each other method's longest codes.
 
     The paper: "almost the same performance with less than half of the bits" (Section 4.3).
 
@@ -48,7 +48,7 @@ def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
 
 
 def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
-    """How far seeds lie apart, by method: the paper calls its method "more stable".
+    """Deviation over seeds by method: the paper calls its method "more stable".
 
     Args:
         names: experiments.
@@ -77,7 +77,7 @@ def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
 
 
 def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
-    """What each cell of an experiment brings over one of them, seed by seed.
+    """Gain of each cell of an experiment over one of them, seed by seed.
 
     Args:
         name: the experiment.
@@ -107,7 +107,7 @@ def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
 
 
 def levels(name: str, results: Results) -> dict[str, list[list[float]]]:
-    """Precision at the eleven levels of recall, of each recorded seed, by what a run does beyond the paper."""
+    """Precision at the eleven levels of recall, of each recorded seed, by what a run adds to the paper."""
     curves = {}
     for run in results.recorded(name).to_dict("records"):
         curves.setdefault(step_title(run, results.profile), []).append(run["precision_at_recall"])
@@ -153,7 +153,7 @@ def astray_by_step(results: Results) -> pd.DataFrame:
 
 
 def astray_made_by(results: Results) -> dict:
-    """The runs that `astray_by_step` is of."""
+    """The runs that `astray_by_step` is made from."""
     return {"runs": [run_id(config) for config in _first_seeds(results)]}
 
 
@@ -168,9 +168,9 @@ def _modal_code(codes: np.ndarray) -> np.ndarray:
 
 
 def step_title(row: Mapping, profile: Profile) -> str:
-    """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
+    """The title of what a run adds to the paper, from its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
 
-    The epochs of `profile` at a constant rate are the paper's way and go without saying.
+    The epochs of `profile` at a constant rate are the paper's and are not named.
     """
     usual = row["schedule"] == "constant" and row["epochs"] == profile.epochs
     names = [row["method"], "" if usual else row["schedule"], row["augmentation"]]

@@ -1,4 +1,4 @@
-"""The runs and settings that each artefact of a profile must be made of; a new artefact is one entry."""
+"""The runs and settings that each artefact of a profile must be made from; a new artefact is one entry."""
 
 from qsmi_lib.reproduction.analysis import causes, claims, class_agreement, significance, tie_orders, tsne, uit
 from qsmi_lib.reproduction.results import Results
@@ -6,7 +6,7 @@ from qsmi_lib.training.records import run_id
 
 
 def expected(results: Results) -> dict[str, dict]:
-    """Name of each artefact -> the runs and settings that it must be of."""
+    """Name of each artefact -> the runs and settings it must be made from."""
     shared_codes = run_id(results.grid("fig_2b")[0])  # the repository carries the codes of this run
     maps = [tsne.map_name(space, perplexity) for space in tsne.SPACES for perplexity in tsne.PERPLEXITIES]
     return {

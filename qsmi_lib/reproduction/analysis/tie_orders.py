@@ -1,4 +1,4 @@
-"""How far the order inside ties alone moves each score: the codes of one run, their database in many orders."""
+"""Effect of the order inside ties on each score: the codes of one run, with the database in many orders."""
 
 from collections.abc import Callable
 
@@ -99,7 +99,7 @@ def of_runs(results: Results, *, n_permutations: int = 20, seed: int = 0) -> dic
 
 
 def made_by(results: Results, n_permutations: int = 20, seed: int = 0) -> dict:
-    """The runs and settings that `of_runs` is of."""
+    """The runs and settings that `of_runs` is made from."""
     runs = [run_id(config) for config in results.grid("tie_order")]
     return {"runs": runs, "n_permutations": n_permutations, "permutation_seed": seed}
 

@@ -75,7 +75,7 @@ LADDER = {
 HEADINGS = {"paper": "published", "printed": "source", "mean": "ours", "short": "short answers"}
 HEADINGS |= {"learning_rate": "learning rate"}
 FORMATS = {"z": "+.1f", "change": "+.4f", "alpha": "g", "learning_rate": "g"}
-# What the slides leave open of DSH (U3, U4), around the setting of their Table 2 and script.
+# Settings of DSH that the slides leave open (U3, U4), around those of their Table 2 and script.
 DSH_SETTINGS = {
     "as in Table 2 and the script": {"learning_rate": 3e-4, "alpha": 0.01},
     "learning rate of the slides": {"learning_rate": 3e-3, "alpha": 0.01},
@@ -281,7 +281,7 @@ def published(table: int) -> pd.DataFrame:
 
 
 def table_1(measured: dict) -> pd.DataFrame:
-    """Table 1 beside ours, as published: a row a cell.
+    """Table 1 and ours, as published: a row a cell.
 
     Args:
         measured: what `lsh_tables` returned.
@@ -319,11 +319,11 @@ def ladder(measured: dict) -> pd.DataFrame:
 
 
 def table_2(results: Results) -> pd.DataFrame:
-    """Table 2 beside ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
+    """Table 2 and ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
 
     Returns:
         `protocol`, `alpha`, `bits`, `paper`, `seeds`, `mean` and `std` over seeds (nan where there are too few). The
-        slides' numbers are of a tenth of the data; they stand beside both protocols.
+        slides' numbers are of a tenth of the data; both protocols are compared with them.
     """
     ours = cells("uit_dsh", results).rename(columns={"map_at_10": "mean", "map_at_10_std": "std"})
     beside = ours.merge(published(2), on=["alpha", "bits"], how="left")
@@ -331,7 +331,7 @@ def table_2(results: Results) -> pd.DataFrame:
 
 
 def dsh_settings_table(made: dict) -> pd.DataFrame:
-    """What the settings that the slides leave open move: a row a setting.
+    """Effect of the settings that the slides leave open: a row a setting.
 
     Args:
         made: what `dsh_settings` returned.
@@ -354,7 +354,7 @@ def dsh_settings_table(made: dict) -> pd.DataFrame:
 
 
 def markdown(rows: pd.DataFrame | list[dict]) -> str:
-    """Rows of this module, or others of such names, for people: scores with four digits, a dash where there is none."""
+    """Rows with the columns of this module in Markdown: scores with four digits, a dash for a missing one."""
 
     def text(name: str, number: object) -> str:
         if name == "protocol":

@@ -101,7 +101,7 @@ reading and decoding pictures are not counted."""
 def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
     """Generate, measure and compute; returns the tables, written to results/benchmarks if they are whole.
 
-    A CSV of what was measured lies beside. The data stay in the cache of the results, 13 GB for all shapes.
+    The measurements are also written as CSV. The data stay in the cache of the results, 13 GB for all shapes.
 
     Args:
         names: of `SHAPES`; none: all.
@@ -177,9 +177,9 @@ def timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
 
 
 def apart(call: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:
-    """Call `call` in a process of its own, and look at the anonymous memory of that process all the while.
+    """Call `call` in a new process, and record the peak of its anonymous memory.
 
-    It is looked at from here, for a thread of that process would wait while compiled loops run.
+    It is read from this process: a thread of the other one would wait while compiled loops run.
 
     Returns:
         What `call` returns, and the peak in bytes, or None where the system does not tell.

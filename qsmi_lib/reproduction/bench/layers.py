@@ -58,7 +58,7 @@ def measure(methods: tuple[str, ...], device: torch.device, rounds: int = ROUNDS
     Returns:
         A row a round and method: `method`, `update`, `feed_forward`.
     """
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # which compilers there are is of no concern
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no messages about compilers
     from torch.utils.benchmark import Timer
 
     timed = {method: steps(method, device) for method in methods}
@@ -86,9 +86,7 @@ def layers(device: torch.device | None = None) -> str:
     methods = (*COMPARED, *(name for name in TRAINED if name not in COMPARED))
     medians = summary(measure(methods, device))
     place = machine(device)
-    io.write_text(
-        paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + medians.round(6).to_csv(index=False)
-    )
+    io.write_text(paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + medians.round(6).to_csv(index=False))
     rows = [
         [METHODS[r["method"]].title, f"{r['update']:.3f}", f"{r['feed_forward']:.3f}", f"{r['overhead']:+.0%}"]
         for r in medians.to_dict("records")

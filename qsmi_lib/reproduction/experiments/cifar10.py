@@ -41,7 +41,7 @@ def end_to_end(profile: Profile) -> list[RunConfig]:
 
 
 def table_9(profile: Profile) -> list[RunConfig]:
-    """Classes held back, in both readings of 7.5: each draw has a seed of its own; ITQ is what no training gives."""
+    """Classes held back, in both readings of 7.5; the seed is the number of the draw. ITQ is not trained."""
     methods, bits = (*grids.COMPARED, "qsmi_u", "itq"), grids.lengths(profile, grids.BITS[:3])
     data = {"dataset": profile.pictures, "epochs": profile.head_epochs}
     cells = product((profile.backbone, profile.clean_backbone), ("unseen_3", "unseen_2"), profile.seeds)

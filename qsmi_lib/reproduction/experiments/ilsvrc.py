@@ -16,7 +16,7 @@ METRICS = ("map_11pt", "map", "precision_radius2")
 def drawn_classes(
     profile: Profile, methods: Sequence[str], bits: Sequence[int], draw: int, epochs: int
 ) -> list[RunConfig]:
-    """Runs on one draw of the classes, which has a seed of its own."""
+    """Runs on one draw of the classes; the seed is the number of the draw."""
     data = {"dataset": profile.objects, "backbone": profile.large_backbone, "protocol": f"n_way_{profile.n_way}"}
     return grids.tuned(profile, methods, bits, [draw], draw=draw, epochs=epochs, **data)
 

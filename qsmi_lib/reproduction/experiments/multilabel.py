@@ -19,7 +19,7 @@ BOTH_DENOMINATORS = {
     "share_one_map_at_500_clean": "mAP@500 over min(R, 500)",
 }
 TABLE_8_METHODS = ("cnnh", "dnnh", "dhn", "hashnet", "dch", "csq", "csq_qsmi")
-CENTRAL = ("csq", "csq_qsmi")  # they have a head of their own
+CENTRAL = ("csq", "csq_qsmi")  # methods of hash centers, which have another head
 
 
 def table_6(profile: Profile) -> list[RunConfig]:
@@ -52,7 +52,7 @@ def table_8(profile: Profile) -> list[RunConfig]:
 
 
 def csq_heads(profile: Profile) -> list[RunConfig]:
-    """Table 8's methods of centers on their own head and on the others'; only the head differs."""
+    """Table 8's methods of hash centers on both heads; only the head differs."""
     heads = ("csq", "wide") if profile.large_backbone else ("narrow",)
     return [run for head in heads for run in central(profile, CENTRAL, head)]
 

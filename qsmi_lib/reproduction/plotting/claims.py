@@ -1,4 +1,4 @@
-"""Figures of notebook 18: where the eleven-point mAP is lost, what steps bring, how far seeds lie apart."""
+"""Figures of notebook 18: precision at each recall, gains of the steps, spread over seeds."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import fill
@@ -30,7 +30,7 @@ def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
 
 
 def brought(rows: pd.DataFrame, titles: Sequence[str]) -> Figure:
-    """What each step brings over the plain method: the mean over seeds and its standard error.
+    """Gain of each step over the plain method: mean over seeds and standard error.
 
     Args:
         rows: `claims.paired`.
@@ -69,7 +69,7 @@ def widths(cells: pd.DataFrame) -> Figure:
 
 
 def spreads(rows: pd.DataFrame) -> Figure:
-    """How far seeds lie apart, a point a method and experiment.
+    """Standard deviation over seeds, a point a method and experiment.
 
     Args:
         rows: `claims.spread`.

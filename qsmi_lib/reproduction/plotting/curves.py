@@ -108,7 +108,7 @@ def learning_curves(histories: dict[str, list[dict]], chosen: str = "all") -> Fi
 
     Args:
         histories: method -> history of one record.
-        chosen: title of a method that stands out, the others being grey; "all": every one in its own colour.
+        chosen: title of the method to highlight, the others are grey; "all": each in colour.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 2.9))
     for axes, (name, title) in zip(panels, {"qsmi": "QSMI (Eq. 13)", "qmi": "QMI (sigma = 10)"}.items(), strict=True):
@@ -128,7 +128,7 @@ def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
     Args:
         cells: `tables.cells` of Table 5.
-        published: the paper's rows for the same data set (may be empty), as hollow marks, whatever their convention.
+        published: the paper's rows for the same data set (may be empty), as hollow marks; their conventions differ.
     """
     protocols = list(cells["protocol"].unique())
     figure, panels = plt.subplots(1, len(protocols), figsize=(7.4, 3.4), sharey=True, squeeze=False)
@@ -226,7 +226,7 @@ def differences(rows: pd.DataFrame) -> Figure:
     """Ours minus the paper's for each mAP that both have, with two joint standard deviations around zero.
 
     Args:
-        rows: `report.ledger`.
+        rows: `ledger.ledger`.
     """
     both = rows[(rows["metric"] == "map_11pt") & rows["mean"].notna()]
     figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.24 * len(both) + 0.9))
@@ -269,5 +269,5 @@ def _legend(figure: Figure, axes: Axes, hollow: str) -> None:
 
 
 def _of_paper(method: str) -> str:
-    """The colour of a bar: what Table 4 compares stands out."""
+    """The colour of a bar: the methods of Table 4 are highlighted."""
     return {"qsmi": "#D55E00", "dsh": "#0072B2", "dpsh": "#009E73"}.get(method, "0.8")

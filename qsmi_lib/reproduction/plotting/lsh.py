@@ -124,8 +124,8 @@ def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """mAP@10 from rung to rung, a panel a number of tables, a line a code length; the slides' numbers as hollow marks.
 
     Args:
-        rows: `uit_tables.ladder`.
-        published: `uit_tables.published` of Table 1.
+        rows: `uit.ladder`.
+        published: `uit.published` of Table 1.
     """
     groups = rows.groupby("tables", sort=True)
     figure, panels = plt.subplots(1, len(groups), figsize=(7.6, 3.6), sharey=True, squeeze=False)
@@ -145,11 +145,11 @@ def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
 
 def by_bits(first: pd.DataFrame, second: pd.DataFrame, by_angle: float) -> Figure:
-    """The slides' two tables in one picture: LSH and DSH over the bits of a key or code, theirs as hollow marks.
+    """The slides' two tables in one picture: LSH and DSH over the bits of a key or code, the slides' as hollow marks.
 
     Args:
-        first: `uit_tables.table_1`.
-        second: `uit_tables.table_2`, of one protocol.
+        first: `uit.table_1`.
+        second: `uit.table_2`, of one protocol.
         by_angle: mAP@10 of the ranking by angle, without hashing.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.6))

@@ -18,11 +18,11 @@ NUMERAL = {
 
 
 def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
-    """Fig. 4: a row of two panels a map: where the database lies, and where the queries fall among it.
+    """Fig. 4: two panels a map, the database on the left and the queries on the right.
 
-    Items that coincide are one disc, its area in proportion to their number, in the colour of one of them; it is drawn
-    so that small discs lie on large ones, and the class's number stands in its middle, for who sees no colour. The two
-    permille farthest out on each side are cut off.
+    Items that coincide are one disc, its area proportional to their number, in the colour of one of them; it is drawn
+    with small discs over large ones. The number of a class is printed in its middle, for readers who see no colour.
+    The outermost two permille on each side are cut off.
 
     Args:
         points_of: title -> places in the plane, and labels.
@@ -56,7 +56,7 @@ def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float 
 
 
 def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, ...]) -> Figure:
-    """Mean agreement of the codes of each pair of classes, a panel a method: where classes share a code, bits are lost.
+    """Mean agreement of the codes of each pair of classes, a panel a method: classes that share a code lose bits.
 
     Args:
         matrices: method -> (c, c), the mean share of equal bits between items of two classes.
@@ -76,5 +76,5 @@ def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, .
 
 
 def _middle(places: np.ndarray) -> np.ndarray:
-    """The item nearest to the medians, (2,) of (n, 2): among the class, also where it lies in two heaps."""
+    """The item nearest to the medians, (2,) of (n, 2): one of the class even if it has two clusters."""
     return places[np.abs(places - np.median(places, axis=0)).sum(axis=1).argmin()]

@@ -30,11 +30,11 @@ LENGTH_STYLES = (("C0", "o", None), ("C1", "s", "none"), ("C2", "^", "none"), ("
 
 
 def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, ArrayLike]) -> Figure:
-    """What the losses ask of codes: of similar pairs, of dissimilar ones, of an order, of centers.
+    """Losses as functions of Hamming distance: similar pairs, dissimilar pairs, an order, hash centers.
 
     Args:
-        pairs: `loss_shapes.pair_costs`.
-        orders: `loss_shapes.order_costs`.
+        pairs: `pair_costs.pair_costs`.
+        orders: `pair_costs.order_costs`.
         centers: code length -> distances of every two centers (bits).
     """
     figure, panels = plt.subplots(2, 2, dpi=DPI, figsize=(6.8, 4.6))
@@ -101,7 +101,7 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
 
     Args:
         table: `method_tables.trials`.
-        caption: what stands below.
+        caption: text below the figure.
     """
     if table.empty:
         return awaited(caption)
@@ -136,8 +136,8 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
 
     Args:
         cells: `tables.cells` of the methods.
-        caption: what stands below.
-        metric: the score; precision within radius 2 stands beside it.
+        caption: text below the figure.
+        metric: the score; a third panel shows precision within radius 2.
     """
     recorded = cells[cells["seeds"] > 0]
     if recorded.empty:
@@ -160,11 +160,11 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
 
 
 def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
-    """Who beats whom, a panel a code length: the row's method is better (+), worse (−) or within noise of the column's.
+    """Significant differences, a panel a code length: the row's method is better (+), worse (−) or within noise.
 
     Args:
-        squares: code length -> `comparison.verdicts`, empty where there are none.
-        caption: what stands below.
+        squares: code length -> `significance.verdicts`, empty where there are none.
+        caption: text below the figure.
     """
     squares = {bits: square for bits, square in squares.items() if len(square)}
     if not squares:
@@ -198,11 +198,11 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
 
 
 def rotations(table: pd.DataFrame, caption: str) -> Figure:
-    """mAP of the queries before and after the rotation, a panel a code length; and what it gained where it was found.
+    """mAP of the queries before and after the rotation, a panel a code length; and its gain on the held-out items.
 
     Args:
-        table: `rotated.table`.
-        caption: what stands below.
+        table: `rotations.table`.
+        caption: text below the figure.
     """
     if table.empty:
         return awaited(caption)
@@ -237,11 +237,11 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
 
 
 def properties(table: pd.DataFrame, caption: str) -> Figure:
-    """What the codes are like, a panel a property: means over seeds, sorted by separation at the long code.
+    """Properties of the codes, a panel each: means over seeds, sorted by separation at the longest code.
 
     Args:
         table: `method_tables.properties`.
-        caption: what stands below.
+        caption: text below the figure.
     """
     if table.empty:
         return awaited(caption)
@@ -259,11 +259,11 @@ def properties(table: pd.DataFrame, caption: str) -> Figure:
 
 
 def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
-    """How far relevant pairs and other pairs lie apart, a panel a method.
+    """Histograms of the distances of relevant and other pairs, a panel a method.
 
     Args:
         shares: method -> (bits + 1, 2), `share_by_distance` of a record.
-        caption: what stands below.
+        caption: text below the figure.
     """
     if not shares:
         return awaited(caption)

@@ -106,7 +106,7 @@ def spheres(
 def look_around(
     before: ArrayLike, after: ArrayLike, labels: ArrayLike, names: Sequence[str] = ()
 ) -> Figure | ipywidgets.interactive:
-    """`spheres` with a slider for each angle where a person looks on, else as a static picture."""
+    """`spheres` with a slider for each angle if interactive, else as a static picture."""
 
     def draw(azimuth: float, elevation: float) -> Figure:
         return spheres(before, after, labels, names, azimuth, elevation)
@@ -141,7 +141,7 @@ def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
     """mAP over code length, a curve a method, a panel a training set.
 
     Args:
-        scores: `poster.comparison`; any subset.
+        scores: `analysis.spherical.comparison`; any subset.
         bits: the code lengths of the axis.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True)

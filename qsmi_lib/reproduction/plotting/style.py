@@ -13,13 +13,13 @@ DPI = 71  # on the screen and in the notebook, which must stay small; files are 
 
 
 def captioned(figure: Figure, caption: str) -> Figure:
-    """`figure` with what it is of below it: a figure that travels alone says so."""
+    """`figure` with a caption below it, for readers who see the figure alone."""
     figure.text(0.01, -0.01, caption, fontsize=7.5, color="0.3", ha="left", va="top")
     return figure
 
 
 def awaited(caption: str) -> Figure:
-    """What stands in the place of a figure without records."""
+    """An empty figure that says "not recorded yet"."""
     figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.8))
     axes.text(0.5, 0.5, "not recorded yet", ha="center", va="center", color="0.3")
     axes.set_axis_off()
