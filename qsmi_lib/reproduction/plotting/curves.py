@@ -24,12 +24,7 @@ def by_bits(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
         published: the paper's rows for the same data set (may be empty).
     """
     figure, axes = plt.subplots()
-    for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
-        style = cycle_style(index)
-        axes.errorbar(group["bits"], group["map_11pt"], group["map_11pt_std"], label=METHODS[method].title, **style)
-        paper = published[(published["method"] == method) & (published["metric"] == "map_11pt")]
-        hollow = style | {"linestyle": "none"}
-        axes.errorbar(paper["bits"] + 0.7, paper["mean"], paper["std"], markerfacecolor="none", alpha=0.7, **hollow)
+    _curves(axes, cells, published[published["metric"] == "map_11pt"], "map_11pt", gap=0.7, alpha=0.7)
     if len(published):
         axes.plot([], [], color="0.4", linestyle="none", marker="o", markerfacecolor="none", label="paper")
     axes.set(xlabel="code length [bits]", ylabel=MAP_LABEL, xticks=sorted(cells["bits"].unique()))
@@ -247,7 +242,14 @@ def differences(rows: pd.DataFrame) -> Figure:
 
 
 def _curves(
-    axes: Axes, cells: pd.DataFrame, published: pd.DataFrame, metric: str, *, gap: float, step: float = 0.0
+    axes: Axes,
+    cells: pd.DataFrame,
+    published: pd.DataFrame,
+    metric: str,
+    *,
+    gap: float,
+    step: float = 0.0,
+    alpha: float = 0.5,
 ) -> None:
     """A curve a method with its deviation, each `step` bits further; the paper's hollow, `gap` bits further."""
     for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
@@ -255,7 +257,7 @@ def _curves(
         place = group["bits"] + step * index
         axes.errorbar(place, group[metric], group[f"{metric}_std"], label=METHODS[method].title, **style)
         paper = published[published["method"] == method]
-        hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": 0.5}
+        hollow = style | {"linestyle": "none", "markerfacecolor": "none", "alpha": alpha}
         axes.errorbar(paper["bits"] + step * index + gap, paper["mean"], paper["std"], **hollow)
 
 

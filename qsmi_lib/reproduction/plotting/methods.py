@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.analysis.method_tables import shown
 from qsmi_lib.reproduction.plotting.style import DPI, awaited, captioned
+from qsmi_lib.reproduction.titles import METRIC_TITLES
 
 SHORTFALL = 0.06  # mAP below the best value of a row that `trials` prints darkest
-NAMES = {"map": "mAP (whole ranking)", "map_11pt": "mAP (11 points)", "precision_radius2": "precision (radius 2)"}
 NEAR = 0.13  # how far below the best score the close-up of `scores` reaches
 PROPERTIES = {
     "imbalance": "imbalance of a bit",
@@ -151,7 +151,7 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
     near = recorded[recorded[metric] > best - NEAR]
     for axes, rows, name in zip(panels, (recorded, near, recorded), (metric, metric, "precision_radius2"), strict=True):
         _dots(axes, rows, order, name, f"{name}_std")
-        axes.set_xlabel(NAMES.get(name, name))
+        axes.set_xlabel(METRIC_TITLES[name])
     panels[0].set_xlim(0, 1)
     panels[2].set_xlim(0, 1)
     panels[1].set(xlim=(best - NEAR, best + 0.1 * NEAR), title="close-up of the best")

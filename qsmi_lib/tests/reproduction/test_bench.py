@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -227,15 +226,3 @@ def test_the_speed_of_a_backbone_needs_no_weights(monkeypatch):
     monkeypatch.setattr(full_size, "ROUNDS", 1)
     monkeypatch.setattr(full_size.features, "batch_size", lambda name: 2)
     assert full_size.pictures_per_second("squeezenet1_1", CPU) > 0
-
-
-def hold(n_bytes):
-    """Hold some memory long enough to be seen."""
-    memory = np.ones(n_bytes, np.uint8)
-    time.sleep(0.5)
-    return int(memory[-1])
-
-
-def test_the_peak_is_of_the_other_process():
-    result, peak = full_size.apart(hold, 600_000_000)
-    assert result == 1 and (peak is None or 600e6 < peak < 2e9)

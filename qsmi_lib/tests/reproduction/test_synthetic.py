@@ -146,4 +146,4 @@ def test_training_and_evaluation_leave_the_matrix_in_its_file(tmp_path):
     assert 0 < score < 1
     if peak is None:
         pytest.skip("the system does not tell anonymous memory")
-    assert peak - before < 100e6
+    assert before < peak < before + 100e6
