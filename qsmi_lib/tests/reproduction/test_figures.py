@@ -206,21 +206,18 @@ def test_a_figure_names_its_axes(name):
     assert all(named(axes) for axes in figure.axes)
 
 
-WITHOUT_RECORDS = {
-    "scores": lambda: methods.scores(cells_of(seeds=0), CAPTION),
-    "verdicts": lambda: methods.verdicts({12: pd.DataFrame()}, CAPTION),
-    "rotations": lambda: methods.rotations(pd.DataFrame(), CAPTION),
-    "properties": lambda: methods.properties(pd.DataFrame(), CAPTION),
-    "distances": lambda: methods.distances({}, CAPTION),
-    "trials": lambda: methods.trials(pd.DataFrame(), CAPTION),
-}
-
-
-@pytest.mark.parametrize("name", WITHOUT_RECORDS)
-def test_a_figure_without_records_says_so(name):
-    figure = WITHOUT_RECORDS[name]()
-    assert texts(figure.axes[0]) == ["not recorded yet"]
-    assert CAPTION in [text.get_text() for text in figure.texts]
+def test_a_figure_without_records_says_so():
+    nothing = pd.DataFrame()
+    for figure in (
+        methods.scores(cells_of(seeds=0), CAPTION),
+        methods.verdicts({12: nothing}, CAPTION),
+        methods.rotations(nothing, CAPTION),
+        methods.properties(nothing, CAPTION),
+        methods.distances({}, CAPTION),
+        methods.trials(nothing, CAPTION),
+    ):
+        assert texts(figure.axes[0]) == ["not recorded yet"]
+        assert CAPTION in [text.get_text() for text in figure.texts]
 
 
 # What they draw: tables
