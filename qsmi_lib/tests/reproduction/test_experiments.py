@@ -4,7 +4,7 @@ import pytest
 
 from qsmi_lib.config.presets import configure, epochs_of
 from qsmi_lib.config.profiles import PROFILES
-from qsmi_lib.datasets import FEW_LABELS, STANDS_FOR
+from qsmi_lib.datasets import FEW_LABELS, SUBSTITUTE_FOR
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.reproduction import grids, titles
@@ -39,9 +39,9 @@ def test_no_backbone_has_seen_labels_that_the_protocol_hides(name):
     for profile in PROFILES.values():
         for config in [*entry.grid(profile), *(entry.rotations(profile) if entry.rotations else [])]:
             assert run_id(config)
-            if config.backbone and BACKBONES[config.backbone].knows in {
+            if config.backbone and BACKBONES[config.backbone].labels_of in {
                 config.dataset,
-                *STANDS_FOR.get(config.dataset, ()),
+                *SUBSTITUTE_FOR.get(config.dataset, ()),
             }:
                 assert config.protocol not in FEW_LABELS
 
