@@ -1,4 +1,4 @@
-"""Artefacts: what is computed from several runs or from their codes, and which runs and settings each one is of."""
+"""Artefacts: results computed from several runs or their codes. Each notes the runs and settings it was made from."""
 
 import json
 
@@ -8,20 +8,20 @@ import pandas as pd
 from qsmi_lib.training.records import Store
 from qsmi_lib.utils.io import write_arrays, write_text
 
-MADE_BY = "made_by.json"  # name of an artefact -> the runs and settings that it is of
+MADE_BY = "made_by.json"  # name of an artefact -> the runs and settings it was made from
 FORMAT = 1
 
 Content = dict | pd.DataFrame
 
 
 def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> None:
-    """Write an artefact of `store`, and note what it is made of.
+    """Write an artefact of `store`, and note the runs and settings it was made from.
 
     Args:
         store: the folder of results.
         name: of the file; its suffix says how it is written: .json (a dict), .csv (a table) or .npz (a dict of arrays).
-        content: what is written.
-        made_by: the ids of its `runs`, and the settings that decide it.
+        content: the artefact.
+        made_by: the ids of its `runs`, and the settings that it depends on.
     """
     path = store.artefact(name)
     if path.suffix == ".npz":
@@ -33,16 +33,16 @@ def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> N
 
 
 def note_made_by(store: Store, name: str, made_by: dict) -> None:
-    """Note what the artefact `name` is made of."""
-    notes = _notes(store) | {name: {"format": FORMAT} | made_by}
+    """Note the runs and settings that the artefact `name` was made from."""
+    notes = load_notes(store) | {name: {"format": FORMAT} | made_by}
     write_text(store.artefact(MADE_BY), json.dumps(dict(sorted(notes.items())), indent=1) + "\n")
 
 
 def load_artefact(store: Store, name: str) -> Content:
-    """The artefact that `save_artefact` wrote.
+    """An artefact that `save_artefact` wrote.
 
     Raises:
-        FileNotFoundError: it is not there; the message says what makes it.
+        FileNotFoundError: it does not exist; the message says how to make it.
     """
     path = store.existing(store.artefact(name))
     if not path.exists():
@@ -54,10 +54,21 @@ def load_artefact(store: Store, name: str) -> Content:
 
 
 def is_current(store: Store, name: str, made_by: dict) -> bool:
-    """Whether the artefact `name` is there, and made of these runs and settings."""
-    return store.existing(store.artefact(name)).exists() and _notes(store).get(name) == {"format": FORMAT} | made_by
+    """Whether the artefact `name` exists and was made from these runs and settings."""
+    return store.existing(store.artefact(name)).exists() and load_notes(store).get(name) == {"format": FORMAT} | made_by
 
 
-def _notes(store: Store) -> dict:
+def outdated(store: Store, made_by: dict[str, dict]) -> list[str]:
+    """The artefacts of `store` that were made from other runs or settings than `made_by` says, or that it lacks.
+
+    Args:
+        store: the folder of results.
+        made_by: name of an artefact -> the runs and settings it must be made from.
+    """
+    return [name for name in load_notes(store) if name not in made_by or not is_current(store, name, made_by[name])]
+
+
+def load_notes(store: Store) -> dict[str, dict]:
+    """Name of each artefact of `store` -> the runs and settings it was made from."""
     path = store.existing(store.artefact(MADE_BY))
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from qsmi_lib.datasets import FULL
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
-from qsmi_lib.reproduction import plotting, tables
+from qsmi_lib.reproduction import tables
 from qsmi_lib.reproduction.experiments import Shown, experiment
-from qsmi_lib.reproduction.plotting import derivation, widgets
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves, derivation, style, widgets
 from qsmi_lib.reproduction.results import Results
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
@@ -35,12 +34,12 @@ def figure(name: str, results: Results) -> Figure | None:
     )
     drawn = entry.figure(shown)
     if drawn is not None:
-        drawn.suptitle(title(name, results), fontsize="small", color="0.3")  # a file on its own says what it shows
+        drawn.suptitle(title(name, results), fontsize="small", color="0.3")  # the file is shown without the notebook
     return drawn
 
 
 def title(name: str, results: Results) -> str:
-    """What a figure of the experiment `name` says above it: data, protocol, epochs, seeds."""
+    """The title above a figure of the experiment `name`: data, protocol, epochs, seeds."""
     runs = results.recorded(name)
     trained = runs[[METHODS[method].loss is not None for method in runs["method"]]]
     epochs = f"{' and '.join(map(str, sorted(set(trained['epochs']))))} epochs" if len(trained) else "nothing trained"
@@ -60,10 +59,10 @@ def loss_of_a_pair() -> Figure:
 
 
 def learning_curves(results: Results) -> Figure | ipywidgets.interactive:
-    """QSMI and QMI over the epochs for the variants of Table 1, the first recorded seed of each; one may stand out."""
+    """QSMI and QMI over the epochs for the variants of Table 1, one seed each; one variant can be highlighted."""
     runs = results.recorded("table_1").drop_duplicates("method")
     histories = dict(zip(runs["method"], runs["history"], strict=True))
-    draw = functools.partial(plots.learning_curves, histories)
+    draw = functools.partial(curves.learning_curves, histories)
     titles = [METHODS[method].title for method in histories]
     return widgets.explore(draw, chosen=widgets.Choice("all", ["all", *titles], "variant"))
 
@@ -73,6 +72,6 @@ def write_figure(name: str, results: Results) -> list[Path]:
     drawn = loss_of_a_pair() if name == "fig_2a" else figure(name, results)
     if drawn is None:
         return []
-    written = plotting.save(drawn, results.store.figures, name)
+    written = style.save_figure(drawn, results.store.figures, name)
     plt.close(drawn)
     return written

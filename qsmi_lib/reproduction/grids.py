@@ -1,4 +1,4 @@
-"""How the experiments' runs are put together: products of methods, code lengths and seeds under a profile."""
+"""Products of methods, code lengths and seeds under a profile: the runs of the experiments."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -41,7 +41,7 @@ def tuned(
 def frozen(
     profile: Profile, methods: Sequence[str], bits: Sequence[int], n_seeds: int = 1, *, protocol: str
 ) -> list[RunConfig]:
-    """As `tuned`, on the features of the backbone that has seen no label of the pictures."""
+    """As `tuned`, on features of the backbone that has seen no label of the pictures."""
     data = {"dataset": profile.pictures, "backbone": profile.clean_backbone, "protocol": protocol}
     return tuned(profile, methods, bits, profile.seeds[:n_seeds], epochs=few_epochs(profile, protocol), **data)
 

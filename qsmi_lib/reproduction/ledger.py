@@ -51,7 +51,7 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
     Returns:
         `table`, `dataset`, `method`, `bits`, `metric`, `reading` (which of several, where the paper leaves a protocol
         open), `paper`, `paper_std`, `seeds`, `mean`, `std`, `difference`, `z`, `verdict`, one of `VERDICTS`, and
-        `cause`, what `causes.cause` says of a number outside two standard deviations.
+        `cause`, the clause of `causes.cause` for a number outside two standard deviations.
     """
     results = results or committed()
     keys = ["method", "bits", "metric"]
@@ -71,7 +71,7 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
 
 
 def _ours(name: str, results: Results) -> pd.DataFrame:
-    """Our numbers of one experiment, each with its reading of the paper's protocol and what `causes.cause` needs."""
+    """Our numbers of one experiment, each with its reading of the paper's protocol and the inputs of `causes.cause`."""
     by, first = EXPERIMENTS[name].by, vars(results.grid(name)[0])
     ours = tables.compared(name, results)
     others = [setting for setting in by if setting not in ("method", "bits")]
@@ -86,7 +86,7 @@ def _ours(name: str, results: Results) -> pd.DataFrame:
 
 
 def _judged(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """`rows` with their verdicts, and the causes of what lies outside two standard deviations."""
+    """`rows` with their verdicts, and a cause for each difference above two standard deviations."""
     features = load_artefact(results.store, causes.FILE)
     verdicts, clauses = [], []
     for row in rows.to_dict("records"):
@@ -112,7 +112,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(rows: pd.DataFrame) -> str:
-    """Rows of `ledger` for people; where a table is of several data sets, each row names its own."""
+    """Rows of `ledger` in Markdown; in a table of several data sets each row names its data set."""
     n_datasets = rows.groupby("table")["dataset"].nunique()
     shown = [
         {
@@ -137,16 +137,14 @@ def reasons() -> str:
     return "\n".join(f"- {table}: {reason}." for table, reason in REASONS.items())
 
 
-def readme_section() -> str:
-    """The README's results: how many numbers came out how, and Tables 1 and 2."""
-    rows = ledger()
+def readme_section(rows: pd.DataFrame) -> str:
+    """The README's results from `ledger`: how many numbers have which verdict, and Tables 1 and 2."""
     first = rows["table"].isin(["Table 1", "Table 2"])
     return "\n\n".join([summary(rows).to_markdown(index=False), HOW_TO_READ, markdown(rows[first])])
 
 
-def every_number() -> str:
-    """The whole ledger as a page."""
-    rows = ledger()
+def every_number(rows: pd.DataFrame) -> str:
+    """The whole `ledger` as a page."""
     runs = [run for name, entry in EXPERIMENTS.items() if entry.published for run in committed().grid(name)]
     parts = ["# Every number of the paper compared with ours", GENERATED, summary(rows).to_markdown(index=False)]
     parts += [HOW_TO_READ, f"Not comparable:\n\n{reasons()}", markdown(rows), *tables.notes(runs)]
@@ -166,10 +164,11 @@ def write_pages() -> list[Path]:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{readme} must hold the two markers {BEGIN!r} and {END!r}")
+    rows = ledger()
     pages = {
-        readme: f"{before}{BEGIN}\n\n{readme_section()}\n\n{END}{after}",
+        readme: f"{before}{BEGIN}\n\n{readme_section(rows)}\n\n{END}{after}",
         results / "README.md": every_table(),
-        results / "paper_vs_ours.md": every_number(),
+        results / "paper_vs_ours.md": every_number(rows),
     }
     for path, text in pages.items():
         write_text(path, text)

@@ -1,4 +1,4 @@
-"""Regenerate: the runs of each experiment, every notebook through papermill, then tables and figures."""
+"""Reproduce: run each experiment, execute every notebook, then write tables and figures."""
 
 import os
 import sys
@@ -17,7 +17,8 @@ from qsmi_lib import datasets
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.models import backbones
 from qsmi_lib.reproduction import figures, rotations, tables, verify
-from qsmi_lib.reproduction.analysis import causes, significance, tsne
+from qsmi_lib.reproduction.analysis import causes, made_by, significance, tsne
+from qsmi_lib.reproduction.artefacts import outdated
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training.records import run_id
@@ -42,7 +43,7 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
 
     Raises:
         ValueError: a parameter that the notebook does not have; the known ones are listed.
-        PapermillExecutionError: a cell failed; the copy up to there lies beside `output` as ``<name>.failed.ipynb``.
+        PapermillExecutionError: a cell failed; the copy up to there is saved as ``<name>.failed.ipynb``.
     """
     known = papermill.inspect_notebook(str(notebook))
     if unknown := sorted(parameters.keys() - known.keys()):
@@ -57,13 +58,13 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
         cwd=str(notebook.parent),
         kernel_name="python3",
         progress_bar=False,
-        extra_arguments=["--IPKernelApp.log_level=50"],  # what a kernel says of its own transport is of no use here
+        extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
     )
     partial.replace(output)
 
 
 def attempt(notebook: Path, output: Path, profile: str) -> tuple[str, float, str]:
-    """`execute`; returns the notebook's name, the seconds that it took, and what failed there, "" where nothing did."""
+    """`execute`; returns the notebook's name, its seconds, and an error message, "" if it succeeded."""
     began, failed = time.monotonic(), ""
     try:
         execute(notebook, output, profile=profile)
@@ -76,14 +77,14 @@ def attempt(notebook: Path, output: Path, profile: str) -> tuple[str, float, str
 
 @dataclass
 class Plan:
-    """What a reproduction will do.
+    """The work of a reproduction.
 
     Attributes:
-        notebooks: that are executed.
+        notebooks: the notebooks to execute.
         names: the experiments whose tables and figures are written.
-        configs: runs, recorded or not.
-        turned: runs after which a rotation is searched.
-        on_digits: numbers of notebooks whose live part shows the digits, for the data are not on this machine.
+        configs: the runs, recorded or not.
+        turned: the runs after which a rotation is searched.
+        on_digits: numbers of notebooks whose live part uses the digits, because their data are not on this machine.
     """
 
     notebooks: list[Path]
@@ -96,14 +97,17 @@ class Plan:
 def reproduce(
     results: Results, *, only: tuple[str, ...] = (), seeds: tuple[int, ...] = (), fresh: bool = False, jobs: int = 1
 ) -> list[str]:
-    """Everything the chosen notebooks show, under the profile of `results`; returns what failed, a line each.
+    """Reproduce everything that the chosen notebooks show, under the profile of `results`.
 
     Args:
         results: profile and folder.
-        only: numbers or names of notebooks; all where it is empty.
-        seeds: train these seeds of the profile alone, and leave the notebooks, which would train the others too.
-        fresh: run again what is recorded.
+        only: numbers or names of notebooks; empty: all.
+        seeds: train only these seeds of the profile, and execute no notebook, which would train the others too.
+        fresh: run again, also where a record exists.
         jobs: training runs at a time, then notebooks, then tables and figures.
+
+    Returns:
+        An error message for each part that failed.
     """
     paths.export()
     plan = _plan(results, only, seeds, fresh)
@@ -114,6 +118,8 @@ def reproduce(
     results.rotate(plan.turned, jobs=jobs, fresh=fresh)
     failures = _collect_artefacts(results, plan, fresh=fresh, partly=bool(seeds))
     failures += _execute_all(plan, results, jobs)
+    for name in outdated(results.store, made_by.expected(results)):
+        print(f"{results.store.artefact(name)} was made from other runs or settings than its experiment has today")
     write_all(results, plan.names, jobs=jobs)
     return sorted(failures)
 
@@ -132,48 +138,54 @@ def write_experiment(name: str, results: Results) -> list[Path]:
 
 
 def _plan(results: Results, only: tuple[str, ...], seeds: tuple[int, ...], fresh: bool) -> Plan:
-    """What is to be done; what cannot be done here is left out, and said."""
+    """The work to do. What this machine lacks the data for is left out and printed."""
     chosen = notebooks(only)
     numbers = {path.stem[:2] for path in chosen}
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers and results.makes(name)]
+    _check_seeds(results, names, seeds)
+    runs = {name: [config for config in results.grid(name) if not seeds or config.seed in seeds] for name in names}
+    turned = {name: [] if seeds else results.to_rotate(name) for name in names}
+    records = {name: _records(results, runs[name], turned[name]) for name in names}
+    needed = {path: config for of_experiment in records.values() for path, config in of_experiment.items()}
+    missing = {path: config for path, config in needed.items() if fresh or not results.store.existing(path).exists()}
+    lacking = _not_here(missing.values())
+    absent = {path for path, config in missing.items() if _needs(config) in lacking}
+    readers = {} if seeds else {name: EXPERIMENTS[name].notebook for name in names if EXPERIMENTS[name].reads_data}
+    on_digits = {number for name, number in readers.items() if not _is_here(runs[name][0])}
+    if absent:
+        skipped = [name for name in names if absent & records[name].keys()]
+        lessons = {EXPERIMENTS[name].notebook for name in skipped}
+        why = "; ".join(dict.fromkeys(lacking.values()))
+        print(f"skipped: {len(absent)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
+        chosen = [path for path in chosen if path.stem[:2] not in lessons]
+        names = [name for name in names if name not in skipped]
+    if poorer := ", ".join(sorted(on_digits & {path.stem[:2] for path in chosen})):
+        print(f"the live parts of notebooks {poorer} use the digits: their data are not on this machine")
+    if n_missing := len(missing) - len(absent):
+        print(f"training {n_missing} of {len(needed)} runs", flush=True)
+    configs = [config for config in chain(*runs.values()) if _needs(config) not in lacking]
+    rotated = [config for config in chain(*turned.values()) if _needs(config) not in lacking]
+    return Plan([] if seeds else chosen, names, configs, rotated, on_digits)
+
+
+def _check_seeds(results: Results, names: list[str], seeds: tuple[int, ...]) -> None:
+    """A ValueError where the experiments `names` have no run of one of `seeds`."""
     known = sorted({config.seed for name in names for config in results.grid(name)})
     if unknown := sorted(set(seeds) - set(known)):
         profile = results.profile.name
         raise ValueError(f"profile {profile} has the seeds {', '.join(map(str, known))} there, got {unknown[0]}")
-    runs = {name: [c for c in results.grid(name) if not seeds or c.seed in seeds] for name in names}
-    entries = {name: EXPERIMENTS[name] for name in names}
-    turned = {name: [] if seeds else results.to_rotate(name) for name in names}
-    store, steps = results.store, results.profile.rotation_steps
-    missing = {
-        run_id(c): c for c in chain(*runs.values()) if fresh or not store.existing(store.record(run_id(c))).exists()
+
+
+def _records(results: Results, runs: list[RunConfig], turned: list[RunConfig]) -> dict[Path, RunConfig]:
+    """The file of each record, of a run or of the rotation after one -> the run."""
+    store, n_steps = results.store, results.profile.rotation_steps
+    return {store.record(run_id(config)): config for config in runs} | {
+        rotations.rotation_path(config, store, n_steps=n_steps): config for config in turned
     }
-    n_runs = len({run_id(c) for c in chain(*runs.values())}) + sum(map(len, turned.values()))
-    for config in chain(*turned.values()):
-        path = store.existing(rotations.rotation_path(config, store, n_steps=steps))
-        if fresh or not path.exists():
-            missing[path.stem] = config
-    lacking = _not_here(missing.values())
-    absent = {name for name, config in missing.items() if _needs(config) in lacking}
-    on_digits = {e.notebook for n, e in entries.items() if e.reads_data and not seeds and not _is_here(runs[n][0])}
-    if absent:
-        parts = [n for n in names if any(_needs(c) in lacking and run_id(c) in absent for c in runs[n])]
-        parts += [n for n, configs in turned.items() if any(_needs(c) in lacking for c in configs)]
-        lessons = {EXPERIMENTS[name].notebook for name in parts}
-        why = "; ".join(dict.fromkeys(lacking.values()))
-        print(f"skipped: {len(absent)} runs, and notebooks {', '.join(sorted(lessons))}: {why}")
-        chosen = [path for path in chosen if path.stem[:2] not in lessons]
-        names = [name for name in names if name not in parts]
-    configs = [c for c in chain(*runs.values()) if _needs(c) not in lacking]
-    rotated = [c for c in chain(*turned.values()) if _needs(c) not in lacking]
-    if poorer := ", ".join(sorted(on_digits & {path.stem[:2] for path in chosen})):
-        print(f"the live parts of notebooks {poorer} show the digits, for their data are not on this machine")
-    if n_missing := len(missing) - len(absent):
-        print(f"training {n_missing} of {n_runs} runs", flush=True)
-    return Plan([] if seeds else chosen, names, configs, rotated, on_digits)
 
 
 def _collect_artefacts(results: Results, plan: Plan, *, fresh: bool, partly: bool) -> list[str]:
-    """Compute what figures and tables need beyond the records; returns what failed."""
+    """Compute the artefacts that tables and figures need; returns an error message for each that failed."""
     failures, names = [], set(plan.names)
     if partly:
         return failures
@@ -183,7 +195,7 @@ def _collect_artefacts(results: Results, plan: Plan, *, fresh: bool, partly: boo
         try:
             causes.collect(results, fresh=fresh)
         except FileNotFoundError as error:
-            failures.append(f"the limits set by the features of Tables 3 and 5 are not known: {error}")
+            failures.append(f"no linear classifier was fitted to the features of Tables 3 and 5: {error}")
     if "fig_4" in names and EXPERIMENTS["fig_4"].notebook not in plan.on_digits:
         try:
             tsne.collect(results, fresh=fresh)
@@ -193,7 +205,7 @@ def _collect_artefacts(results: Results, plan: Plan, *, fresh: bool, partly: boo
 
 
 def _execute_all(plan: Plan, results: Results, jobs: int) -> list[str]:
-    """Execute the notebooks of `plan`, saying how long each took and how long the rest will; returns what failed."""
+    """Execute the notebooks of `plan` and print the time taken and left; returns the error messages."""
     failures, start, folder = [], time.monotonic(), results.store.notebooks
     profile_of = {
         path: "digits" if path.stem[:2] in plan.on_digits else results.profile.name for path in plan.notebooks
@@ -213,7 +225,7 @@ def _execute_all(plan: Plan, results: Results, jobs: int) -> list[str]:
 
 
 def _needs(config: RunConfig) -> tuple[str, str]:
-    """What a run reads: a data set, and a backbone's weights where it has one."""
+    """The data set and the backbone whose files a run reads."""
     return config.dataset, config.backbone
 
 
@@ -223,7 +235,7 @@ def _is_here(config: RunConfig) -> bool:
 
 
 def _not_here(configs: Iterable[RunConfig]) -> dict[tuple[str, str], str]:
-    """What `configs` read and this machine has not, even after a try to download it -> how to get it."""
+    """The data sets and backbones of `configs` that this machine lacks after trying to download -> how to get them."""
     lacking = {}
     for dataset, backbone in dict.fromkeys(map(_needs, configs)):
         try:

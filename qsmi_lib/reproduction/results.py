@@ -1,4 +1,4 @@
-"""The records of a profile as one tidy table, a row a run: what tables, figures and analyses are made of."""
+"""The records of a profile as one table, a row a run. Tables, figures and analyses are made from it."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,7 +19,7 @@ CUT = {  # fields of `Evaluation` that are dicts k -> score: names of their colu
     "precision_at_k": "precision_at_{}",
     "recall_at_k": "recall_at_{}",
 }
-KEPT = ("history", "ap_by_label", "n_by_label", "data")  # keys of a record that are columns as they are
+LISTS = ("history", "ap_by_label", "n_by_label", "data")  # keys of a record that become columns unchanged
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +95,12 @@ def read_runs(store: Store) -> pd.DataFrame:
 
     Columns are the settings of `RunConfig`; the options of the methods; the metrics of `Evaluation` by their names,
     ``share_one_`` before those by any shared label; ``map_at_10``, of mAP@10 over hits, as it is published, and
-    ``map_at_10_clean`` over min(R, 10), and so on; what `codes.code_statistics` says of the database's codes;
+    ``map_at_10_clean`` over min(R, 10), and so on; the statistics of the database's codes, see `codes.code_statistics`;
     `used_precision`, in which the network computed; and the lists `history`, `ap_by_label` and `n_by_label`.
     """
     files = store.files(store.runs)
     rows = [row_of(load_record(path)) for path in bar(files, "reading records", unit="record")]
-    columns = None if rows else [*RunConfig.__dataclass_fields__, "used_precision", *KEPT]
+    columns = None if rows else [*RunConfig.__dataclass_fields__, "used_precision", *LISTS]
     return pd.DataFrame(rows, index=[path.stem for path in files], columns=columns)
 
 
@@ -116,4 +116,4 @@ def row_of(record: dict) -> dict:
             else:
                 row[prefix + name] = value
     row |= record.get("codes", {}) | {"used_precision": record["provenance"]["precision"]}
-    return row | {name: record[name] for name in KEPT if name in record}
+    return row | {name: record[name] for name in LISTS if name in record}

@@ -47,7 +47,7 @@ def rotate(
         fresh: search again although a record with these settings is there.
 
     Returns:
-        `config`; `search`, with its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
+        `config`; `search`: its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
         a step and the mAP that it reached (step 0 is the start); `before`, `at_start` and `metrics`, the scores `SHOWN`
         of the queries without a rotation, with the one that the search starts from, and with the one it found;
         `probe`, see `probe`; `provenance`.
@@ -109,7 +109,7 @@ def rotate_all(
 
 
 def probe(config: RunConfig, split: Split, precision: str, *, start: str = "itq", seed: int = 0) -> list[float]:
-    """What a rotation can be checked by without training: mAP at the start of its search, after three batches alone.
+    """The probe of a rotation: mAP at the start of its search, after training on three batches only.
 
     Args:
         config: the run.

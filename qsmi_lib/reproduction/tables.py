@@ -11,14 +11,14 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import SUBSTITUTE_FOR, TITLES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
-from qsmi_lib.reproduction.experiments import experiment
+from qsmi_lib.reproduction.experiments import Experiment, experiment
 from qsmi_lib.reproduction.results import Results, committed
 from qsmi_lib.reproduction.titles import METRIC_TITLES, setting_title
 from qsmi_lib.training.records import run_id
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_text
 
-NEAREST = {"map_literature": "map"}  # what the paper quotes from others is compared with the nearest convention
+NEAREST = {"map_literature": "map"}  # numbers quoted from other papers are compared with this metric
 
 
 def cells(name: str, results: Results, metrics: Sequence[str] | None = None) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def z_score(mean: float, std: float, paper: float, paper_std: float) -> dict[str
 
 
 def markdown(name: str, results: Results) -> str:
-    """The table of the experiment `name` for people: a caption, and a row a cell."""
+    """The table of the experiment `name` in Markdown: a caption, and a row a cell."""
     entry = experiment(name)
     rows = []
     for key, numbers in compared(name, results).groupby(list(entry.by), sort=False, dropna=False):
@@ -108,7 +108,7 @@ def markdown(name: str, results: Results) -> str:
 
 
 def notes(configs: list[RunConfig]) -> list[str]:
-    """What must be said with the numbers of the methods of `configs`, a line a note."""
+    """The notes of the methods of `configs`, a line a note, with the methods that it is about."""
     by_note = {}
     for method in dict.fromkeys(config.method for config in configs):
         by_note.setdefault(METHODS[method].note, []).append(METHODS[method].title)
@@ -116,30 +116,50 @@ def notes(configs: list[RunConfig]) -> list[str]:
 
 
 def caption(name: str, results: Results) -> str:
-    """What the table of `name` shows: title, data, protocol, runs."""
+    """The caption of the table of `name`: title, data, protocol, runs."""
     entry, configs, recorded = experiment(name), results.grid(name), results.recorded(name)
-    first, paper = configs[0], committed().grid(name)[0]
-    seeds = sorted(set(recorded["seed"]))
-    shown_seeds = ", ".join(map(str, seeds)) or "none"
-    shown_seeds = shown_seeds if len(seeds) <= 5 else f"{seeds[0]} to {seeds[-1]}"
     epochs = sorted({config.epochs for config in configs if METHODS[config.method].loss is not None})
-    data = shown_data(name, first.dataset)
-    for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
-        how = f"trained too, at a rate of {rate:g}:" if rate else "features of"
-        data += f"; {how} {seen_through(backbone, first.dataset)}"
-    several = any(metric.startswith("share_one_") for metric in entry.metrics)
-    rule = "; relevance is the share of the query's labels that an item carries, or, where a column says so, 1 for any"
-    rule = rule if several else ""
-    precisions = "/".join(sorted(set(recorded["used_precision"]))) or "-"
     n_runs = len({run_id(config) for config in configs})
-    with_paper = first.dataset in set(published(name)["dataset"])
-    quoted = entry.quoted or f", after {paper.epochs} epochs"
-    in_brackets = f" (in brackets the paper's{quoted})" if with_paper else ""
+    precisions = "/".join(sorted(set(recorded["used_precision"]))) or "-"
     over = "seeds" if len({config.draw for config in configs}) == 1 else "draws of the classes, each with its own seed"
     return (
-        f"**{entry.title}.** {data}{rule}; {' and '.join(map(str, epochs))} epochs; {len(recorded)} of {n_runs}"
-        f" runs recorded (seeds {shown_seeds}; {precisions}); mean ± std over {over}"
-        f"{in_brackets}, ties by database index."
+        f"**{entry.title}.** {_data_title(name, configs)}{_relevance_rule(entry)};"
+        f" {' and '.join(map(str, epochs))} epochs; {len(recorded)} of {n_runs} runs recorded"
+        f" (seeds {_seeds_title(sorted(set(recorded['seed'])))}; {precisions}); mean ± std over {over}"
+        f"{_in_brackets(name, configs[0].dataset)}, ties by database index."
+    )
+
+
+def _data_title(name: str, configs: list[RunConfig]) -> str:
+    """The data set of an experiment, and its backbones."""
+    dataset = configs[0].dataset
+    title = shown_data(name, dataset)
+    for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
+        how = f"trained too, at a rate of {rate:g}:" if rate else "features of"
+        title += f"; {how} {seen_through(backbone, dataset)}"
+    return title
+
+
+def _relevance_rule(entry: Experiment) -> str:
+    """The rule of relevance; "" if no item has several labels."""
+    if not any(metric.startswith("share_one_") for metric in entry.metrics):
+        return ""
+    return "; relevance is the share of the query's labels that an item carries, or, where a column says so, 1 for any"
+
+
+def _seeds_title(seeds: list[int]) -> str:
+    """A few seeds one by one, many as a range."""
+    if len(seeds) > 5:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds)) or "none"
+
+
+def _in_brackets(name: str, dataset: str) -> str:
+    """What the numbers in brackets are; "" if the paper prints none for `dataset`."""
+    if dataset not in set(published(name)["dataset"]):
+        return ""
+    return (
+        f" (in brackets the paper's{experiment(name).quoted or f', after {committed().grid(name)[0].epochs} epochs'})"
     )
 
 
@@ -163,7 +183,7 @@ def seen_through(backbone: str, dataset: str) -> str:
 
 
 def plus_minus(mean: float, std: float) -> str:
-    """A mean and its deviation as the paper prints them; a dash where there is none."""
+    """A mean and its deviation as the paper prints them; a dash for a missing mean."""
     if math.isnan(mean):
         return "–"
     return f"{mean:.3f}" if math.isnan(std) else f"{mean:.3f} ± {std:.3f}"

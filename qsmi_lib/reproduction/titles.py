@@ -1,4 +1,4 @@
-"""How tables and figures print settings and metrics."""
+"""Titles of settings and metrics in tables and figures."""
 
 import math
 
@@ -45,7 +45,7 @@ STEP_TITLES = {
 
 
 def setting_title(name: str, value: object) -> str:
-    """A setting as a table prints it."""
+    """The value of a setting as a table prints it."""
     if name == "method":
         return METHODS[value].title
     if name == "information_needs":

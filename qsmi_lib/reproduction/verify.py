@@ -1,4 +1,4 @@
-"""Verify: replay the probes of recorded runs and rotations, and list those that today's code does not repeat."""
+"""Replay the probes of recorded runs and rotations, and list those that today's code does not reproduce."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,16 +17,16 @@ from qsmi_lib.training.records import Store, load_record, run_id
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
 
-QUICK = 1.0  # seconds; runs that trained for at most so long have probes that `reproduce` replays before reusing them
+QUICK = 1.0  # seconds of training; `reproduce` replays the probes of such runs before it reuses records
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a verification found.
+    """The outcome of a verification.
 
     Attributes:
-        agree: names of the records whose probes were repeated.
-        disagree: name of a record -> in what it differs.
+        agree: names of the records whose probes agree.
+        disagree: name of a record -> the difference.
         skipped: name of a record -> why its probe was not replayed.
     """
 
@@ -44,7 +44,7 @@ def verify(store: Store, *, every: bool = False, jobs: int = 1) -> Verified:
         jobs: processes at a time; records of one split stay in one process, which loads it once.
 
     Returns:
-        `Verified`. What lacks data or weights on this machine, or a probe, is skipped by name.
+        `Verified`; records without a probe, or whose data or weights are not on this machine, are skipped.
     """
     files = store.files(store.runs) + store.files(store.rotations)
     chosen = sorted(files if every else one_of_each_kind(files), key=_split_of)
@@ -78,7 +78,7 @@ def _verdicts(paths: Sequence[Path]) -> list[tuple[str, str, str]]:
 
 
 def compare(record: dict) -> str:
-    """In what the probe of `record` differs when it is replayed, as a clause; "" where it agrees."""
+    """How the replayed probe of `record` differs, as a clause; "" if it agrees."""
     config = RunConfig.from_dict(record["config"])
     precision = record.get("probe_provenance", record["provenance"])["precision"]
     split = runs.split_of(config)
@@ -89,7 +89,7 @@ def compare(record: dict) -> str:
 
 
 def quick_disagreements(results: Results, configs: Iterable[RunConfig]) -> list[str]:
-    """Of the recorded runs among `configs`, one of each kind that trained in under a second: what is not repeated."""
+    """Replay one run of each kind among `configs` that trained for at most `QUICK` seconds; returns the differences."""
     names = dict.fromkeys(run_id(config) for config in configs)
     files = [path for name in names if (path := results.store.existing(results.store.record(name))).exists()]
     lines = []
@@ -118,14 +118,14 @@ def one_of_each_kind(files: Sequence[Path]) -> list[Path]:
 
 
 def kind_of(record: dict) -> tuple:
-    """What tells kinds of records apart: data set, method, protocol, backbone, head, and what is added to training."""
+    """The kind of a record: data set, method, protocol, backbone, head, and additions to training."""
     config = RunConfig.from_dict(record["config"])
     how = (config.backbone_learning_rate > 0, config.memory > 0, config.schedule, config.augmentation)
     return "search" in record, config.dataset, config.method, config.protocol, config.backbone, config.head, how
 
 
 def lines(result: Verified) -> Iterator[str]:
-    """What a verification found, for people: each disagreement, each skipped reason, and the counts."""
+    """The outcome as lines of text: each disagreement, each reason for skipping, and the counts."""
     for name, difference in result.disagree.items():
         yield f"disagrees: {name}: {difference}"
     reasons: dict[str, int] = {}

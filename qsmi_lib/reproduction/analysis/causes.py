@@ -1,9 +1,7 @@
-"""Why a number lies outside two standard deviations of the paper's: a cause counts only where a run shows it."""
+"""Causes of differences above two standard deviations; a cause counts only if a run shows it."""
 
-import json
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,12 +10,14 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import Split
 from qsmi_lib.evaluation.conventions import average_precision_at_k, precision_at_recall_reached
 from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.reproduction.artefacts import is_current, save_artefact
 from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training import runs
-from qsmi_lib.utils import io
+from qsmi_lib.training.records import fingerprint
 
 N_QUERY = 1000  # queries, drawn, over which the means are taken
 FILE = "features_allow.json"
@@ -26,13 +26,13 @@ WIDEST = 0.5  # codes that nearly all coincide have bounds further apart, which 
 
 
 def allowed(split: Split) -> dict[str, float]:
-    """What the features of `split` allow a linear classifier: logistic regression, its penalty by cross-validation.
+    """Scores of a linear classifier on the features of `split`: logistic regression, its penalty by cross-validation.
 
-    The database is ranked by the probability of being of the query's class, a real number and no code. That is what can
-    be had of the features without any hashing, and no bound: a head with a hidden layer may do better.
+    The database is ranked by the probability of being of the query's class, a real number and no code. This is what the
+    features reach without hashing. It is no bound: a head with a hidden layer may do better.
 
     Returns:
-        `accuracy`, the share of the queries that it labels right; `map` and `map_11pt` of its ranking.
+        `accuracy`, the share of the queries that it classifies correctly; `map` and `map_11pt` of its ranking.
     """
     parts = [
         (part.inputs.cpu().numpy(), part.labels.cpu().numpy()) for part in (split.train, split.query, split.database)
@@ -51,17 +51,23 @@ def allowed(split: Split) -> dict[str, float]:
     return {name: round(float(mean), 4) for name, mean in zip(("accuracy", "map", "map_11pt"), means, strict=True)}
 
 
-def collect(results: Results, *, fresh: bool = False) -> Path:
-    """Write `allowed` for each set of features and protocol of Tables 3 and 5, unless it is there; returns the file."""
-    path = results.store.existing(results.store.artefact(FILE))
-    if path.exists() and not fresh:
-        return path
-    runs_of = {features_of(vars(run)): run for name in ("table_3", "table_5") for run in results.grid(name)}
-    limits = {features: allowed(runs.split_of(run)) for features, run in runs_of.items()}
-    made_by = {"made_by": {"scikit-learn": version("scikit-learn"), "n_query": N_QUERY}}
-    path = results.store.artefact(FILE)
-    io.write_text(path, json.dumps(made_by | limits, indent=1) + "\n")
-    return path
+def collect(results: Results, *, fresh: bool = False) -> None:
+    """Write `allowed` for each set of features and protocol of Tables 3 and 5 as an artefact, unless it is there."""
+    notes = made_by(results)
+    if fresh or not is_current(results.store, FILE, notes):
+        limits = {features: allowed(runs.split_of(run)) for features, run in _one_run_each(results).items()}
+        save_artefact(results.store, FILE, {"scikit-learn": version("scikit-learn")} | limits, notes)
+
+
+def made_by(results: Results) -> dict:
+    """The data and settings that `collect` depends on."""
+    fingerprints = {features: fingerprint(run) for features, run in _one_run_each(results).items()}
+    return {"features": fingerprints, "n_query": N_QUERY}
+
+
+def _one_run_each(results: Results) -> dict[str, RunConfig]:
+    """`features_of` the runs of Tables 3 and 5 -> one run on these features."""
+    return {features_of(vars(run)): run for name in ("table_3", "table_5") for run in results.grid(name)}
 
 
 def features_of(settings: Mapping) -> str:

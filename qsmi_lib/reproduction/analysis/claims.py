@@ -1,4 +1,4 @@
-"""What the paper says in words and does not tabulate, as numbers from records."""
+"""Claims that the paper makes in words only, as numbers from records."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,7 +22,7 @@ SAME = ("dataset", "backbone", "protocol", "draw", "bits", "seed")  # what two r
 
 
 def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
-    """With how few bits the method `of` reaches what each other method reaches with its most.
+    """The fewest bits with which the method `of` reaches the score of each other method's longest codes.
 
     The paper: "almost the same performance with less than half of the bits" (Section 4.3).
 
@@ -36,11 +36,11 @@ def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
         lower (nan where there are none), its mean `ours` there; `share`, the quotient of the two lengths.
     """
     cells = tables.cells(name, results).dropna(subset=METRIC)
-    own = cells[cells["method"] == of].sort_values("bits")
+    method_cells = cells[cells["method"] == of].sort_values("bits")
     rows = []
     for method, others in cells[cells["method"] != of].groupby("method", sort=False):
         longest = others.loc[others["bits"].idxmax()]
-        reached = own[own[METRIC] >= longest[METRIC]].head(1)
+        reached = method_cells[method_cells[METRIC] >= longest[METRIC]].head(1)
         enough, ours = (reached["bits"].item(), reached[METRIC].item()) if len(reached) else (np.nan, np.nan)
         row = {"method": method, "bits": longest["bits"], "score": longest[METRIC], "enough": enough, "ours": ours}
         rows.append(row | {"share": enough / longest["bits"]})
@@ -48,7 +48,7 @@ def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
 
 
 def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
-    """How far seeds lie apart, by method: the paper calls its method "more stable".
+    """Deviation over seeds by method: the paper calls its method "more stable".
 
     Args:
         names: experiments.
@@ -66,18 +66,18 @@ def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
         if "protocol" in cells:
             cells = cells[cells["protocol"] == cells["protocol"].iloc[0]]
         several = cells[cells["seeds"] > 1]
-        for method, own in several.groupby("method", sort=False):
-            freedom = own["seeds"] - 1
-            squares = float((own[f"{METRIC}_std"] ** 2 * freedom).sum())
+        for method, group in several.groupby("method", sort=False):
+            freedom = group["seeds"] - 1
+            squares = float((group[f"{METRIC}_std"] ** 2 * freedom).sum())
             n = int(freedom.sum())
             low, std, high = (np.sqrt(squares / over) for over in (chi2.ppf(0.975, n), n, chi2.ppf(0.025, n)))
-            row = {"experiment": name, "method": method, "cells": len(own), "std": std}
+            row = {"experiment": name, "method": method, "cells": len(group), "std": std}
             rows.append(row | {"freedom": n, "low": low, "high": high})
     return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom", "low", "high"])
 
 
 def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
-    """What each cell of an experiment brings over one of them, seed by seed.
+    """Gain of each cell of an experiment over one of them, seed by seed.
 
     Args:
         name: the experiment.
@@ -90,23 +90,24 @@ def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
     """
     entry, configs = experiment(name), results.grid(name)
     scores = {tables.key_of(config, entry.by): {} for config in configs}
-    recorded = results.recorded(name)[METRIC]
+    recorded = results.recorded(name).get(METRIC, {})  # without any record there are no metrics
     for config in configs:
-        if (run := run_id(config)) in recorded.index:
+        if (run := run_id(config)) in recorded:
             scores[tables.key_of(config, entry.by)][config.seed] = recorded[run]
     reference, rows = list(scores.values())[base], []
-    for key, own in scores.items():
-        common = own.keys() & reference.keys()
-        gain = np.array([own[seed] - reference[seed] for seed in common])
-        if len(gain) and own is not reference:
+    for key, by_seed in scores.items():
+        common = by_seed.keys() & reference.keys()
+        gain = np.array([by_seed[seed] - reference[seed] for seed in common])
+        if len(gain) and by_seed is not reference:
             error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else np.nan
-            row = dict(zip(entry.by, key, strict=True)) | {"n": len(gain), "score": np.mean([own[s] for s in common])}
+            row = dict(zip(entry.by, key, strict=True)) | {"n": len(gain)}
+            row |= {"score": np.mean([by_seed[seed] for seed in common])}
             rows.append(row | {"gain": gain.mean(), "error": error, "up": int((gain > 0).sum())})
     return pd.DataFrame(rows, columns=[*entry.by, "n", "score", "gain", "error", "up"])
 
 
 def levels(name: str, results: Results) -> dict[str, list[list[float]]]:
-    """Precision at the eleven levels of recall, of each recorded seed, by what a run does beyond the paper."""
+    """Precision at the eleven levels of recall, of each recorded seed, by what a run adds to the paper."""
     curves = {}
     for run in results.recorded(name).to_dict("records"):
         curves.setdefault(step_title(run, results.profile), []).append(run["precision_at_recall"])
@@ -114,19 +115,19 @@ def levels(name: str, results: Results) -> dict[str, list[list[float]]]:
 
 
 def astray(codes: SavedCodes) -> tuple[np.ndarray, np.ndarray]:
-    """Items whose code is nearer to the word of another class than to that of their own, a class having one label.
+    """Items whose code is nearest to another class's modal code; for data with one label an item.
 
-    The word of a class is the commonest code of its database items. Recall 1.0 asks for the last item of a class, so a
-    single one that is astray spoils it for all queries of the class.
+    The modal code of a class is the most frequent code of its database items. Recall 1.0 is reached at the last item of
+    a class, so a single item that is astray lowers the precision there for all queries of the class.
 
     Returns:
         bool (n_query,) and (n_database,), which of them are astray.
     """
     classes = np.unique(codes.database_labels)
-    words = np.stack([_commonest(codes.database[codes.database_labels == name]) for name in classes]).astype(np.int32)
+    modal = np.stack([_modal_code(codes.database[codes.database_labels == name]) for name in classes]).astype(np.int32)
     parts = ((codes.query, codes.query_labels), (codes.database, codes.database_labels))
-    alike = [(own.astype(np.int32) @ words.T, np.searchsorted(classes, labels)) for own, labels in parts]
-    return tuple(share.max(axis=1) > share[np.arange(len(share)), place] for share, place in alike)
+    similarity = [(part.astype(np.int32) @ modal.T, np.searchsorted(classes, labels)) for part, labels in parts]
+    return tuple(share.max(axis=1) > share[np.arange(len(share)), place] for share, place in similarity)
 
 
 def astray_by_step(results: Results) -> pd.DataFrame:
@@ -152,7 +153,7 @@ def astray_by_step(results: Results) -> pd.DataFrame:
 
 
 def astray_made_by(results: Results) -> dict:
-    """The runs that `astray_by_step` is of."""
+    """The runs that `astray_by_step` is made from."""
     return {"runs": [run_id(config) for config in _first_seeds(results)]}
 
 
@@ -160,21 +161,21 @@ def _first_seeds(results: Results) -> list[RunConfig]:
     return [config for config in results.grid("steps") if config.seed == 0]
 
 
-def _commonest(codes: np.ndarray) -> np.ndarray:
+def _modal_code(codes: np.ndarray) -> np.ndarray:
     """The code that most rows of (n, bits) have; of several the first in lexicographic order."""
     distinct, counts = np.unique(codes, axis=0, return_counts=True)
     return distinct[counts.argmax()]
 
 
 def step_title(row: Mapping, profile: Profile) -> str:
-    """What a run does beyond the paper, out of its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
+    """The title of what a run adds to the paper, from its `method`, `memory`, `schedule`, `epochs` and `augmentation`.
 
-    The epochs of `profile` at a constant rate are the paper's way and go without saying.
+    The epochs of `profile` at a constant rate are the paper's and are not named.
     """
     usual = row["schedule"] == "constant" and row["epochs"] == profile.epochs
-    told = [row["method"], "" if usual else row["schedule"], row["augmentation"]]
-    named = [STEP_TITLES[name].format(epochs=row["epochs"]) for name in told if name in STEP_TITLES]
-    return " + ".join(named + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"
+    names = [row["method"], "" if usual else row["schedule"], row["augmentation"]]
+    titles = [STEP_TITLES[name].format(epochs=row["epochs"]) for name in names if name in STEP_TITLES]
+    return " + ".join(titles + ([f"memory of {row['memory']:g} batches"] if row["memory"] else [])) or "as the paper"
 
 
 def gains(runs: pd.DataFrame, of: str, metric: str = METRIC) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def class_agreement(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def agreement_of_variants(results: Results) -> dict[str, np.ndarray]:
     """`class_agreement` of the database under each variant of Table 1, seed 0: method -> (c, c).
 
-    Computed from the saved codes, and written as an artefact for readers who have none.
+    Computed from the saved codes, and written as an artefact for readers without the codes.
 
     Raises:
         FileNotFoundError: the codes are not on this machine.

@@ -1,4 +1,4 @@
-"""What losses charge two codes at each distance, an anchor with two others, and where QSMI takes free points."""
+"""Losses as functions of Hamming distance, of a pair and of a triplet; and QSMI's gradient descent on free points."""
 
 import pandas as pd
 import torch
@@ -16,7 +16,7 @@ SQUASHED = ("dhn", "hashnet", "dnnh", "mihash")  # losses that see tanh or sigmo
 
 
 def pair_costs(bits: int, *, information_needs: float = 10.0) -> pd.DataFrame:
-    """What each loss over pairs charges two codes at each Hamming distance, as a share of its range.
+    """Each loss over pairs as a function of Hamming distance, as a share of its range.
 
     A batch of two items goes through the loss with the registry's own settings and no quantization term. Losses that
     see tanh of the outputs get outputs so large that it is the code.
@@ -45,7 +45,7 @@ def pair_costs(bits: int, *, information_needs: float = 10.0) -> pd.DataFrame:
 def descent(
     embeddings: Tensor, labels: Tensor, *, similarity: str, clamp: bool, n_steps: int = 100, rate: float = 4.0
 ) -> Tensor:
-    """Where gradient descent on the mean of `qsmi_loss` over pairs takes embeddings, without a network.
+    """Paths of embeddings under gradient descent on the mean of `qsmi_loss` over pairs, without a network.
 
     Args:
         embeddings: (n, bits), where they start; the Gaussian kernel has width 1 here.
@@ -67,7 +67,7 @@ def descent(
 
 
 def order_costs(bits: int) -> pd.DataFrame:
-    """What the losses `BY_ORDER` charge an anchor with one positive and one negative, as a share of their range.
+    """The losses `BY_ORDER` of an anchor with one positive and one negative, as a share of their range.
 
     The two distances add up to `bits`, so that the pair runs from the best order to the worst.
 

@@ -57,15 +57,15 @@ def compared_runs(results: Results, bits: int) -> list[RunConfig]:
 
 
 def made_by(results: Results, bits: int) -> dict:
-    """The runs that the artefact of `bits` bits is of."""
+    """The runs that the artefact of `bits` bits is made from."""
     return {"runs": [run_id(config) for config in compared_runs(results, bits)]}
 
 
 def load_ap(results: Results, bits: int) -> dict[str, np.ndarray]:
-    """What `collect` wrote.
+    """The artefact that `collect` wrote.
 
     Returns:
-        `methods` (m,); `by_seed` (m, n_seed), the mean AP over queries of each run, any order of ties being as likely;
+        `methods` (m,); `by_seed` (m, n_seed), the mean AP over queries of each run, expected over orders of ties;
         `by_query` (m, n_query), the mean AP over seeds of each query, to 1 / 65,535.
     """
     arrays = load_artefact(results.store, artefact_of(bits))
@@ -166,7 +166,7 @@ def holm(p: np.ndarray, level: float = LEVEL) -> np.ndarray:
 
 
 def verdicts(results: Results, bits: int) -> pd.DataFrame:
-    """Who beats whom at one code length, as `paired` judges it.
+    """Significant differences at one code length, by `paired`.
 
     Args:
         results: whose artefact.
@@ -189,8 +189,8 @@ def verdicts(results: Results, bits: int) -> pd.DataFrame:
 
 
 def in_words(square: pd.DataFrame, method: str) -> str:
-    """What `verdicts` says of one method: whom it beats, who beats it, and who is no more than noise away."""
+    """`verdicts` of one method in words: the methods that it is better than, worse than, and within noise of."""
     others = square.loc[method].drop(method)
     kinds = {1: "better than", -1: "worse than", 0: "within noise of"}
-    found = {words: [METHODS[name].title for name in others.index[others == sign]] for sign, words in kinds.items()}
-    return "; ".join(f"{words} {', '.join(titles) or 'none'}" for words, titles in found.items())
+    titles_of = {words: [METHODS[name].title for name in others.index[others == sign]] for sign, words in kinds.items()}
+    return "; ".join(f"{words} {', '.join(titles) or 'none'}" for words, titles in titles_of.items())

@@ -1,4 +1,4 @@
-"""What notebook 14 says in numbers: a triplet's energy, and the poster's comparison, rotations and searches."""
+"""Numbers of notebook 14: a triplet's energy, and the poster's comparison, rotations and searches."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from qsmi_lib.training.records import Store
 
 FORMS = {"spring": "spring", "margin_spring": "margin spring", "margin": "margin", "likelihood": "likelihood"}
 ROTATED = "Spring + rotation"
-COMPARED = ("spring", "qsmi", "dsh", "dpsh", "dhn")  # the poster's methods, its own first
+COMPARED = ("spring", "qsmi", "dsh", "dpsh", "dhn")  # the methods of the poster, the one it proposes first
 
 
 def energy(difference: ArrayLike, form: str, bits: int = 48) -> np.ndarray:
@@ -94,15 +94,15 @@ def by_length(scores: pd.DataFrame, bits: Sequence[int], value: str = "map") -> 
     rows = []
     for protocol in ("reduced", "full"):
         for method in method_order():
-            own = [known.get((protocol, method, length), math.nan) for length in bits]
-            if value == "map" or not all(map(math.isnan, own)):
-                texts = ["–" if math.isnan(number) else f"{number:.3f}" for number in own]
+            numbers = [known.get((protocol, method, length), math.nan) for length in bits]
+            if value == "map" or not all(map(math.isnan, numbers)):
+                texts = ["–" if math.isnan(number) else f"{number:.3f}" for number in numbers]
                 rows.append([PROTOCOL_TITLES[protocol], method, *texts])
     return pd.DataFrame(rows, columns=["training set", "method", *(f"{length} bits" for length in bits)])
 
 
 def gains(turned: pd.DataFrame, starts: Sequence[float]) -> pd.DataFrame:
-    """What each rotation brings, for people.
+    """Effect of each rotation, as a table for readers.
 
     Args:
         turned: `rotations.table`; may be empty.
@@ -123,7 +123,7 @@ def gains(turned: pd.DataFrame, starts: Sequence[float]) -> pd.DataFrame:
 
 
 def method_order() -> list[str]:
-    """The titles of the methods that `comparison` may hold, the poster's own first."""
+    """The titles of the methods that `comparison` may hold, the one it proposes first."""
     return [ROTATED, *(METHODS[name].title for name in COMPARED)]
 
 
@@ -133,7 +133,7 @@ def searches(configs: Iterable[RunConfig], store: Store, n_steps: int) -> list[d
 
 
 def history_of(search: Mapping) -> np.ndarray:
-    """The best mAP at the start and after each step, (n_steps + 1,), of the `search` of a record of `rotated`."""
+    """The best mAP at the start and after each step, (n_steps + 1,), of the `search` of a rotation's record."""
     history = np.zeros(search["n_steps"] + 1)
     for step, reached in search["accepted"]:
         history[step] = reached

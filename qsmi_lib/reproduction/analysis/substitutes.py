@@ -10,7 +10,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import tables
 from qsmi_lib.reproduction.results import Results
 
-# Experiment -> the metric of ours that comes nearest to the paper's.
+# Experiment -> our metric that is nearest to the paper's.
 METRICS: Mapping[str, str] = {
     "table_6": "map_11pt",
     "table_7": "map_11pt",
@@ -36,7 +36,7 @@ def pairs(name: str, results: Results) -> pd.DataFrame:
 
 
 def markdown(name: str, results: Results) -> str:
-    """`pairs` for people: both headings say of which data their numbers are."""
+    """`pairs` in Markdown; both data sets are named in every row."""
     substitute = TITLES[results.grid(name)[0].dataset]
     rows = []
     for row in pairs(name, results).to_dict("records"):
@@ -55,7 +55,7 @@ def markdown(name: str, results: Results) -> str:
 
 
 def orders(name: str, results: Results) -> pd.DataFrame:
-    """How the methods follow each other, best first, in the paper and in ours: levels do not compare, orders may.
+    """The order of the methods, best first, in the paper and in ours: scores on other data cannot be compared.
 
     Returns:
         A row a data set of the paper and code length: `dataset`, `bits`, `paper` and `ours` (the methods' titles), and

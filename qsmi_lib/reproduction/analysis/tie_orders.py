@@ -1,4 +1,4 @@
-"""How far the order inside ties alone moves each score: the codes of one run, their database in many orders."""
+"""Effect of the order inside ties on each score: the codes of one run, with the database in many orders."""
 
 from collections.abc import Callable
 
@@ -36,21 +36,21 @@ def tie_orders(codes: SavedCodes, *, n_permutations: int = 20, seed: int = 0) ->
     Raises:
         ValueError: multi-hot labels, or no random order.
     """
-    query, database, asked, labels = map(np.asarray, codes)
-    if asked.ndim != 1 or labels.ndim != 1:
-        raise ValueError(f"labels must have shape (n,), one class an item, got {asked.shape} and {labels.shape}")
+    query, database, query_labels, labels = map(np.asarray, codes)
+    if query_labels.ndim != 1 or labels.ndim != 1:
+        raise ValueError(f"labels must have shape (n,), one class an item, got {query_labels.shape} and {labels.shape}")
     if n_permutations < 1:
         raise ValueError(f"n_permutations must be at least 1, got {n_permutations}")
     k = 5000 if len(labels) >= 5000 else max(1, len(labels) // 10)
-    classes, rng = np.intersect1d(asked, labels), np.random.default_rng(seed)
+    classes, rng = np.intersect1d(query_labels, labels), np.random.default_rng(seed)
 
-    def scores(order: np.ndarray, own: np.ndarray | slice = slice(None)) -> Evaluation:
-        return evaluate(query[own], database[order], asked[own], labels[order], k=k)
+    def scores(order: np.ndarray, queries: np.ndarray | slice = slice(None)) -> Evaluation:
+        return evaluate(query[queries], database[order], query_labels[queries], labels[order], k=k)
 
     def by_query(order: Callable[[int], np.ndarray]) -> dict[str, float]:
         """Scores where the order of the database depends on the query's class."""
-        parts = [moved(scores(order(name), asked == name)) for name in classes]
-        n_query = [(asked == name).sum() for name in classes]
+        parts = [moved(scores(order(name), query_labels == name)) for name in classes]
+        n_query = [(query_labels == name).sum() for name in classes]
         return {field: _rounded(np.average([part[field] for part in parts], weights=n_query)) for field in MOVED}
 
     def moved(evaluation: Evaluation) -> dict[str, float]:
@@ -63,7 +63,7 @@ def tie_orders(codes: SavedCodes, *, n_permutations: int = 20, seed: int = 0) ->
     at_recall = np.array([one.precision_at_recall for one in permuted])
     gain = by_class.ap - evaluate(*codes, ties="expected").ap
     return {
-        "n_query": len(asked),
+        "n_query": len(query_labels),
         "n_database": len(labels),
         "n_query_codes": len(np.unique(query, axis=0)),
         "k": k,
@@ -74,7 +74,7 @@ def tie_orders(codes: SavedCodes, *, n_permutations: int = 20, seed: int = 0) ->
         "permuted": {field: [moved(one)[field] for one in permuted] for field in MOVED},
         "at_recall": [[_rounded(p) for p in bound] for bound in (at_recall.min(axis=0), at_recall.max(axis=0))],
         "order_free": {field: _rounded(getattr(stored, field)) for field in FREE},
-        "gain_by_class": [_rounded(gain[asked == name].mean()) for name in classes],
+        "gain_by_class": [_rounded(gain[query_labels == name].mean()) for name in classes],
     }
 
 
@@ -99,7 +99,7 @@ def of_runs(results: Results, *, n_permutations: int = 20, seed: int = 0) -> dic
 
 
 def made_by(results: Results, n_permutations: int = 20, seed: int = 0) -> dict:
-    """The runs and settings that `of_runs` is of."""
+    """The runs and settings that `of_runs` is made from."""
     runs = [run_id(config) for config in results.grid("tie_order")]
     return {"runs": runs, "n_permutations": n_permutations, "permutation_seed": seed}
 

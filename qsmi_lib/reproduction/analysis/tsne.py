@@ -1,4 +1,4 @@
-"""Fig. 4: database and queries in one t-SNE map, and whether what the map seems to show is so."""
+"""Fig. 4: database and queries in one t-SNE map, and measures of what the map seems to show."""
 
 import time
 from importlib.metadata import version
@@ -20,7 +20,7 @@ PERPLEXITIES = (2, 30)  # the paper's, and a usual one
 SPACES = ("qsmi", "dsh", "features")  # codes of 48 bits of two methods, and what they are codes of
 MEASURED = "tsne.json"
 SMALL = 5000  # points; on fewer, threads cost more than they save
-K, N_ANCHORS = 10, 2000  # neighbours, and items that are asked for theirs
+K, N_ANCHORS = 10, 2000  # neighbours, and at most so many items whose neighbours are counted
 
 
 class Points(NamedTuple):
@@ -38,7 +38,7 @@ def embed(
     """One map of both: t-SNE (van der Maaten & Hinton, 2008) of the database, by openTSNE; the queries placed into it.
 
     Items that coincide are one point of the map: affinities between them would be all or nothing, and a map that drew
-    them apart would show a structure that is not there. A query that coincides with an item lies where that lies.
+    them apart would show a structure that is not there. A query that coincides with an item is placed on it.
 
     Args:
         database: (n_database, d); codes or features, compared by Euclidean distance, which orders codes as Hamming
@@ -75,7 +75,7 @@ def embed(
 
 
 def memberships(distance: np.ndarray, k: int) -> np.ndarray:
-    """How much of each item belongs to the k nearest, ties in every order: (n, m) in [0, 1], each row's sum k.
+    """Probability that an item is among the k nearest, over all orders of ties: (n, m), each row's sum is k.
 
     Args:
         distance: (n, m); inf leaves an item out.
@@ -94,32 +94,32 @@ def same_class(
     query_labels: np.ndarray | None = None,
     k: int = K,
 ) -> float:
-    """The share of the k nearest of `items` that carry the class of who asks.
+    """The share of the k nearest of `items` that are of the class of the query.
 
     Args:
         items: (n, d).
         labels: int (n,).
-        query: (m, d), at most `N_ANCHORS` of them ask; None: the items themselves, none of which finds itself.
+        query: (m, d), the first `N_ANCHORS` are used; None: the items themselves, each without itself.
         query_labels: int (m,).
         k: neighbours.
     """
-    asked, asked_labels = (items, labels) if query is None else (query, query_labels)
-    rows = np.arange(len(asked))[:N_ANCHORS]
-    found = [
-        memberships(_distance(asked[chunk], items, chunk if query is None else None), k)
-        * (labels[None] == asked_labels[chunk, None])
+    queries, labels_of_queries = (items, labels) if query is None else (query, query_labels)
+    rows = np.arange(len(queries))[:N_ANCHORS]
+    shares = [
+        memberships(_distance(queries[chunk], items, chunk if query is None else None), k)
+        * (labels[None] == labels_of_queries[chunk, None])
         for chunk in np.array_split(rows, max(1, len(rows) // 250))
     ]
-    return float(sum(part.sum() for part in found) / (k * len(rows)))
+    return float(sum(part.sum() for part in shares) / (k * len(rows)))
 
 
 def agreement(one: np.ndarray, other: np.ndarray, labels: np.ndarray, k: int = K) -> tuple[float, float]:
-    """Do two spaces agree on who is near inside a class? The share of k nearest items of the own class that both name.
+    """Agreement of two spaces inside a class: the share of the k nearest items of the class that both have in common.
 
     Args:
         one: (n, d), the items in one space.
         other: (n, e), the same items in another.
-        labels: int (n,); only items of the same class are compared, and `N_ANCHORS` ask.
+        labels: int (n,); only items of the same class are compared, with at most `N_ANCHORS` queries.
         k: neighbours, at most as many as a class has others; ties count in the mean over all orders.
 
     Returns:
@@ -157,7 +157,7 @@ def points_of(space: str, results: "Results") -> Points:
 
 
 def measured(points: Points, features: Points) -> dict[str, float]:
-    """What Section 4.3 says of Fig. 4, in numbers, without any map.
+    """Section 4.3's claims about Fig. 4 in numbers, without any map.
 
     Args:
         points: of one of `SPACES`.
@@ -165,7 +165,7 @@ def measured(points: Points, features: Points) -> dict[str, float]:
 
     Returns:
         `distinct`, how many different database items there are; `items`; `database_same_class` and
-        `query_same_class`, the share of the ten nearest database items of the same class; `inner_agreement`, with whom
+        `query_same_class`, the share of the ten nearest database items of the same class; `inner_agreement`, how far
         the features agree inside a class, and `inner_chance`.
     """
     inner, chance = agreement(points.database, features.database, points.database_labels)
@@ -186,7 +186,7 @@ def made_by(results: "Results") -> dict:
 
 
 def collect(results: "Results", *, fresh: bool = False) -> None:
-    """Write the maps of `SPACES` as artefacts, one file each, and what is measured of them; unless they are there."""
+    """Write the maps of `SPACES` and their measures as artefacts, unless they are there."""
     notes = made_by(results)
     if is_current(results.store, MEASURED, notes) and not fresh:
         return
@@ -228,9 +228,9 @@ def load_map(store: Store, space: str, perplexity: float) -> Points:
     return Points(*places, *(arrays[f"{name}_labels"].astype(np.int64) for name in ("database", "query")))
 
 
-def _distance(asked: np.ndarray, items: np.ndarray, themselves: np.ndarray | None) -> np.ndarray:
+def _distance(queries: np.ndarray, items: np.ndarray, themselves: np.ndarray | None) -> np.ndarray:
     """Squared Euclidean distances (m, n), equal for equal items; inf from an item to itself, at `themselves[row]`."""
-    squared = cdist(asked, items, "sqeuclidean")
+    squared = cdist(queries, items, "sqeuclidean")
     if themselves is not None:
-        squared[np.arange(len(asked)), themselves] = np.inf
+        squared[np.arange(len(queries)), themselves] = np.inf
     return squared

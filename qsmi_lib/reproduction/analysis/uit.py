@@ -75,7 +75,7 @@ LADDER = {
 HEADINGS = {"paper": "published", "printed": "source", "mean": "ours", "short": "short answers"}
 HEADINGS |= {"learning_rate": "learning rate"}
 FORMATS = {"z": "+.1f", "change": "+.4f", "alpha": "g", "learning_rate": "g"}
-# What the slides leave open of DSH (U3, U4), around the setting of their Table 2 and script.
+# Settings of DSH that the slides leave open (U3, U4), around those of their Table 2 and script.
 DSH_SETTINGS = {
     "as in Table 2 and the script": {"learning_rate": 3e-4, "alpha": 0.01},
     "learning rate of the slides": {"learning_rate": 3e-3, "alpha": 0.01},
@@ -118,7 +118,13 @@ def lsh_tables(results: Results, settings: dict[str, Setting] = SETTINGS) -> dic
         for title, setting in settings.items():
             split = datasets.load(made["dataset"], protocol=setting.protocol)
             made["settings"][title] = _measured(setting, split, progress)
-    return _written(made, FILE, results)
+    return _written(made, FILE, results, lsh_made_by(results, settings))
+
+
+def lsh_made_by(results: Results, settings: dict[str, Setting] = SETTINGS) -> dict:
+    """The data and settings that `lsh_tables` depends on."""
+    sizes = {"k": K, "bits": list(BITS), "tables": list(TABLES)}
+    return {"dataset": results.profile.dataset} | sizes | {"settings": {n: asdict(s) for n, s in settings.items()}}
 
 
 def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
@@ -144,9 +150,9 @@ def _measured(setting: Setting, split: Split, progress: tqdm) -> dict:
             cells.append({"tables": tables, "bits": bits} | _by_seed(scores))
         buckets.append({"bits": bits} | _by_seed(occupied))
     sizes = {"n_query": len(query), "n_database": len(database), "n_features": query.shape[1]}
-    told = asdict(setting) | {"seeds": list(range(setting.n_seeds))} | sizes
-    del told["n_seeds"]
-    return told | {"by_angle": round(ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
+    described = asdict(setting) | {"seeds": list(range(setting.n_seeds))} | sizes
+    del described["n_seeds"]
+    return described | {"by_angle": round(ap_at_10(near).mean(), 6), "buckets": buckets, "cells": cells}
 
 
 def _scores(relevance: np.ndarray) -> dict[str, float]:
@@ -178,12 +184,18 @@ def dsh_settings(results: Results, *, bits: int = 12, n_seeds: int = 5, epochs: 
     split = datasets.load(made["dataset"], protocol=made["protocol"])
     made["precision"] = resolve_precision("auto", split.train.inputs.device)
     made["settings"] = {title: setting | {"map_at_10": []} for title, setting in DSH_SETTINGS.items()}
-    own = {name: made[name] for name in ("protocol", "epochs")}
+    shared = {name: made[name] for name in ("protocol", "epochs")}
     for title, seed in bar(list(product(DSH_SETTINGS, range(n_seeds))), "DSH", unit="run"):
-        config = configure(made["dataset"], "dsh", bits, seed=seed, **own, **DSH_SETTINGS[title])
+        config = configure(made["dataset"], "dsh", bits, seed=seed, **shared, **DSH_SETTINGS[title])
         scores = evaluate(*hashed(config, split), k=K).map_at_k_hits
         made["settings"][title]["map_at_10"].append(round(scores[K], 6))
-    return _written(made, DSH_FILE, results)
+    return _written(made, DSH_FILE, results, dsh_made_by(results, bits=bits, n_seeds=n_seeds, epochs=epochs))
+
+
+def dsh_made_by(results: Results, *, bits: int = 12, n_seeds: int = 5, epochs: int = 20) -> dict:
+    """The data and settings that `dsh_settings` depends on."""
+    sizes = {"bits": bits, "n_seeds": n_seeds, "epochs": epochs}
+    return {"dataset": results.profile.dataset, "protocol": "first_tenth"} | sizes | {"settings": DSH_SETTINGS}
 
 
 def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
@@ -191,11 +203,11 @@ def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
     return {name: [round(float(score[name]), 6) for score in scores] for name in scores[0]}
 
 
-def _written(made: dict, file: str, results: Results) -> dict:
+def _written(made: dict, file: str, results: Results, made_by: dict) -> dict:
     """`made`, written as an artefact: a line a list."""
     text = re.sub(r"\[[^\[\]{}]*\]", lambda list_: " ".join(list_.group().split()), json.dumps(made, indent=1))
     io.write_text(results.store.artefact(file), text + "\n")
-    note_made_by(results.store, file, {"runs": [], "settings": list(made["settings"])})
+    note_made_by(results.store, file, made_by)
     return made
 
 
@@ -269,7 +281,7 @@ def published(table: int) -> pd.DataFrame:
 
 
 def table_1(measured: dict) -> pd.DataFrame:
-    """Table 1 beside ours, as published: a row a cell.
+    """Table 1 and ours, as published: a row a cell.
 
     Args:
         measured: what `lsh_tables` returned.
@@ -307,11 +319,11 @@ def ladder(measured: dict) -> pd.DataFrame:
 
 
 def table_2(results: Results) -> pd.DataFrame:
-    """Table 2 beside ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
+    """Table 2 and ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
 
     Returns:
         `protocol`, `alpha`, `bits`, `paper`, `seeds`, `mean` and `std` over seeds (nan where there are too few). The
-        slides' numbers are of a tenth of the data; they stand beside both protocols.
+        slides' numbers are of a tenth of the data; both protocols are compared with them.
     """
     ours = cells("uit_dsh", results).rename(columns={"map_at_10": "mean", "map_at_10_std": "std"})
     beside = ours.merge(published(2), on=["alpha", "bits"], how="left")
@@ -319,7 +331,7 @@ def table_2(results: Results) -> pd.DataFrame:
 
 
 def dsh_settings_table(made: dict) -> pd.DataFrame:
-    """What the settings that the slides leave open move: a row a setting.
+    """Effect of the settings that the slides leave open: a row a setting.
 
     Args:
         made: what `dsh_settings` returned.
@@ -342,9 +354,9 @@ def dsh_settings_table(made: dict) -> pd.DataFrame:
 
 
 def markdown(rows: pd.DataFrame | list[dict]) -> str:
-    """Rows of this module, or others of such names, for people: scores with four digits, a dash where there is none."""
+    """Rows with the columns of this module in Markdown: scores with four digits, a dash for a missing one."""
 
-    def told(name: str, number: object) -> str:
+    def text(name: str, number: object) -> str:
         if name == "protocol":
             return PROTOCOL_TITLES[number]
         if isinstance(number, bool):
@@ -354,6 +366,6 @@ def markdown(rows: pd.DataFrame | list[dict]) -> str:
         return "–" if math.isnan(number) else f"{number:{FORMATS.get(name, '.4f')}}"
 
     lines = [
-        {name: told(name, number) for name, number in row.items()} for row in pd.DataFrame(rows).to_dict("records")
+        {name: text(name, number) for name, number in row.items()} for row in pd.DataFrame(rows).to_dict("records")
     ]
     return pd.DataFrame(lines).rename(columns=HEADINGS).to_markdown(index=False, disable_numparse=True)

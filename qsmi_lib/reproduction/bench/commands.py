@@ -13,17 +13,17 @@ def bench() -> None:
 @click.option("--dataset", default="fashion_mnist", show_default=True, help="One with a network of its own.")
 def train(epochs: int, dataset: str) -> None:
     """One epoch of 48-bit QSMI: the authors' style of loop, and this library's in float32 and in its own precision."""
-    from qsmi_lib.reproduction.bench.training import train as work
+    from qsmi_lib.reproduction.bench.training import train as time_training
 
-    click.echo(work(dataset, epochs), nl=False)
+    click.echo(time_training(dataset, epochs), nl=False)
 
 
 @bench.command()
 def layers() -> None:
     """Table 4: a weight update of the last layer under each loss, and the feed-forward of the hashing layers."""
-    from qsmi_lib.reproduction.bench.layers import layers as work
+    from qsmi_lib.reproduction.bench.layers import layers as time_layers
 
-    click.echo(work(), nl=False)
+    click.echo(time_layers(), nl=False)
 
 
 @bench.command()
@@ -44,12 +44,12 @@ def evaluate(sample: int, sizes: tuple[str, ...]) -> None:
 def indexes(sizes: tuple[str, ...]) -> None:
     """Recall of faiss's binary indexes against time and memory, over 10 thousand to 10 million generated codes."""
     from qsmi_lib.reproduction.bench.indexes import SIZES
-    from qsmi_lib.reproduction.bench.indexes import indexes as work
+    from qsmi_lib.reproduction.bench.indexes import indexes as measure_indexes
     from qsmi_lib.utils.validation import known
 
     for size in sizes:
         known("size", SIZES, size)
-    click.echo(work(sizes or tuple(SIZES)), nl=False)
+    click.echo(measure_indexes(sizes or tuple(SIZES)), nl=False)
 
 
 @bench.command("full-size")
@@ -61,6 +61,6 @@ def full_size(names: tuple[str, ...], share: float) -> None:
     SHAPE is nus_wide, ms_coco or ilsvrc; none: all, the only case in which the tables are kept. The data take 13 GB of
     results/cache and stay there.
     """
-    from qsmi_lib.reproduction.bench.full_size import full_size as work
+    from qsmi_lib.reproduction.bench.full_size import full_size as measure_full_size
 
-    click.echo(work(names, share), nl=False)
+    click.echo(measure_full_size(names, share), nl=False)

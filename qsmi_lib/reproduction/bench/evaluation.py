@@ -111,9 +111,11 @@ def beside(codes: SavedCodes, sample: int) -> str:
     rows = []
     for device in devices:
         moved = [torch.from_numpy(part).to(device) for part in codes]
-        own = [seconds(lambda moved=moved: evaluate(*moved, k=K), device) for _ in range(1 + REPEATS)][1:]
-        base = base or median(own)
-        rows.append([f"**`evaluate`: all**, {device}", f"{median(own):.3f}", f"{median(own) / base:.2f}", *[""] * 4])
+        times = [seconds(lambda moved=moved: evaluate(*moved, k=K), device) for _ in range(1 + REPEATS)][1:]
+        base = base or median(times)
+        rows.append(
+            [f"**`evaluate`: all**, {device}", f"{median(times):.3f}", f"{median(times) / base:.2f}", *[""] * 4]
+        )
     for other in bar([other for other in OTHERS if other.rank is not faiss_flat or _has_faiss()], "timing"):
         tiny = few._replace(query=few.query[:4], query_labels=few.query_labels[:4])
         number(other, tiny, other.rank(tiny))  # warm

@@ -1,6 +1,6 @@
-"""The data sets of Tables 6, 7 and 8 at full size, generated: what an epoch and an evaluation take, and the memory.
+"""The data sets of Tables 6, 7 and 8 at full size, generated: time and memory of an epoch and an evaluation.
 
-`full_size_tables` computes from this what the whole tables take.
+From these follows what the whole tables take.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -20,16 +20,8 @@ from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.datasets.protocols import n_way
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.models import backbones, features
-from qsmi_lib.reproduction.bench.full_size_tables import (
-    BATCH,
-    SMALL_BATCH,
-    TWENTY_WAY,
-    batches,
-    of_features,
-    of_measured,
-    of_plans,
-)
-from qsmi_lib.reproduction.bench.measure import machine, save, seconds
+from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.reproduction.bench.measure import machine, save, seconds, table
 from qsmi_lib.reproduction.bench.synthetic import NOISE, POWER, SHAPES, Shape, generate
 from qsmi_lib.training import loop, runs
 from qsmi_lib.utils import io, paths
@@ -37,6 +29,46 @@ from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
 from qsmi_lib.utils.validation import known
 
+BATCH, SMALL_BATCH = 128, 32  # items; of Tables 6 and 7, and of Table 8
+TWENTY_WAY = "ilsvrc_20_way"  # a draw of Table 7
+
+
+class Plan(NamedTuple):
+    """The runs of a table on one case; `repeats` counts seeds or draws, `batch` items."""
+
+    table: str
+    case: str
+    methods: int
+    lengths: int
+    repeats: int
+    epochs: int
+    batch: int
+
+    @property
+    def runs(self) -> int:
+        """How many networks are trained and evaluated."""
+        return self.methods * self.lengths * self.repeats
+
+
+PLANS = (
+    Plan("Table 6", "nus_wide", methods=3, lengths=5, repeats=5, epochs=50, batch=BATCH),
+    Plan("Table 7", TWENTY_WAY, methods=4, lengths=3, repeats=20, epochs=50, batch=BATCH),
+    Plan("Table 8", "ms_coco", methods=7, lengths=2, repeats=5, epochs=20, batch=SMALL_BATCH),
+    Plan("Table 8", "nus_wide", methods=7, lengths=2, repeats=5, epochs=10, batch=SMALL_BATCH),
+)
+COLUMNS = {  # of what is measured -> its title and format
+    "n_train": ("train", ",.0f"),
+    "n_query": ("queries", ",.0f"),
+    "n_database": ("database", ",.0f"),
+    "n_features": ("features", ",.0f"),
+    "generate": ("generation", ".2f"),
+    f"epoch_{BATCH}": (f"epoch by {BATCH}", ".2f"),
+    f"epoch_{SMALL_BATCH}": (f"epoch by {SMALL_BATCH}", ".2f"),
+    "encode": ("encoding", ".2f"),
+    "evaluate_share-one": ("evaluation, share-one", ".2f"),
+    "evaluate_fraction": ("evaluation, fraction", ".2f"),
+    "gigabytes": ("GB at the peak", ".2f"),
+}
 BITS = 64  # the longest code of the three tables
 K = 5000  # of Table 8
 EVERY = 0.02  # seconds between two looks at the memory
@@ -69,7 +101,7 @@ reading and decoding pictures are not counted."""
 def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
     """Generate, measure and compute; returns the tables, written to results/benchmarks if they are whole.
 
-    A CSV of what was measured lies beside. The data stay in the cache of the results, 13 GB for all shapes.
+    The measurements are also written as CSV. The data stay in the cache of the results, 13 GB for all shapes.
 
     Args:
         names: of `SHAPES`; none: all.
@@ -87,18 +119,18 @@ def full_size(names: Sequence[str] = (), share: float = 1.0) -> str:
         row, peak = apart(measured, case, shape, paths.cache() / "generated")
         backbone = BACKBONE_OF[shape.name]
         rows.append(row | {"anonymous_bytes": peak, "backbone": backbone, "pictures_per_second": speed[backbone]})
-    found = pd.DataFrame(rows).set_index("case")
+    measurements = pd.DataFrame(rows).set_index("case")
     place = machine(device, "numpy", "numba")
     several = (
         f"{s.title}: {s.labels_per_item} of {s.n_labels} in the mean" for s in SHAPES.values() if s.labels_per_item
     )
-    parts = [GENERATED.format(several="; ".join(several)), place, MEASURED, of_measured(found)]
-    parts += [COMPUTED, of_plans(found), EXTRACTED, of_features(found, shapes)]
+    parts = [GENERATED.format(several="; ".join(several)), place, MEASURED, of_measured(measurements)]
+    parts += [COMPUTED, of_plans(measurements), EXTRACTED, of_features(measurements, shapes)]
     if share < 1:
         parts.insert(0, SHARE.format(share=share))
     if share < 1 or len(shapes) < len(SHAPES):
         return "\n\n".join(parts) + "\n"
-    io.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + found.round(3).to_csv())
+    io.write_text(paths.results() / "benchmarks" / "full_size.csv", f"# {place}\n" + measurements.round(3).to_csv())
     return save("full_size", *parts)
 
 
@@ -123,10 +155,12 @@ def measured(case: str, shape: Shape, folder: Path) -> dict[str, str | float]:
     for batch in batches(case):
         config = configure(shape.name, "qsmi", BITS, epochs=1, batch_size=batch)
         runs.train(config, dataclasses.replace(split, train=split.train[:batch]))  # warm: memory, kernels
-        (model, _, precision), made = runs.train(config, split)
-        row[f"epoch_{batch}"] = made["seconds_train"]
+        trained, made_by = runs.train(config, split)
+        row[f"epoch_{batch}"] = made_by["seconds_train"]
     parts = split.query, split.database
-    codes, row["encode"] = timed(lambda: [loop.encode(model, p.inputs, precision=precision) for p in parts], device)
+    codes, row["encode"] = timed(
+        lambda: [loop.encode(trained.model, part.inputs, precision=trained.precision) for part in parts], device
+    )
     labels = [part.labels for part in parts]
     k, few = min(K, len(split.database)), (codes[1][:100], codes[1][:100], labels[1][:100], labels[1][:100])
     for rule in ("share-one", "fraction") if shape.labels_per_item else ("share-one",):
@@ -135,24 +169,24 @@ def measured(case: str, shape: Shape, folder: Path) -> dict[str, str | float]:
     return row
 
 
-def timed(work: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
-    """What `work` returns, and its seconds."""
-    kept = []
-    took = seconds(lambda: kept.append(work()), device)
-    return kept[0], took
+def timed(call: Callable[[], Any], device: torch.device) -> tuple[Any, float]:
+    """What `call` returns, and its seconds."""
+    results = []
+    took = seconds(lambda: results.append(call()), device)
+    return results[0], took
 
 
-def apart(work: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:
-    """Call `work` in a process of its own, and look at the anonymous memory of that process all the while.
+def apart(call: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:
+    """Call `call` in a new process, and record the peak of its anonymous memory.
 
-    It is looked at from here, for a thread of that process would wait while compiled loops run.
+    It is read from this process: a thread of the other one would wait while compiled loops run.
 
     Returns:
-        What `work` returns, and the peak in bytes, or None where the system does not tell.
+        What `call` returns, and the peak in bytes, or None where the system does not tell.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         pid = process.submit(os.getpid).result()
-        running, peak = process.submit(work, *arguments), 0
+        running, peak = process.submit(call, *arguments), 0
         while wait([running], timeout=EVERY).not_done:
             peak = max(peak, anonymous_bytes(pid))
         return running.result(), peak or None
@@ -170,8 +204,59 @@ def anonymous_bytes(pid: int) -> int:
 def pictures_per_second(name: str, device: torch.device) -> float:
     """Speed of the backbone `name` as `features.extract` calls it, weights and pictures at random."""
     network = backbones.assembled(name).eval().to(device, memory_format=torch.channels_last)
-    side = backbones.BACKBONES[name].side
+    side = BACKBONES[name].side
     pictures = torch.randint(256, (features.batch_size(name), 3, side, side), dtype=torch.uint8)
     with torch.inference_mode(), autocast(resolve_precision("auto", device), device):
         took = [seconds(lambda: network(pictures.to(device)).float().cpu(), device) for _ in range(1 + ROUNDS)]
     return len(pictures) / median(took[1:])
+
+
+def batches(case: str) -> list[int]:
+    """By how many items at a time an epoch of `case` is timed: `BATCH`, and what its plans need."""
+    return sorted({BATCH, *(plan.batch for plan in PLANS if plan.case == case)}, reverse=True)
+
+
+def hours(plan: Plan, row: pd.Series) -> float:
+    """What `plan` takes, one run after the other: each trains its epochs, encodes, and is evaluated by each rule.
+
+    Args:
+        plan: the runs.
+        row: seconds, as `measured` names them; a rule that was not measured may be nan.
+    """
+    run = plan.epochs * row[f"epoch_{plan.batch}"] + row["encode"] + row.filter(like="evaluate_").sum()
+    return plan.runs * run / 3600
+
+
+def of_measured(rows: pd.DataFrame) -> str:
+    """The table of what was measured, a row a case; a dash where nothing was."""
+    shown = rows.assign(gigabytes=rows["anonymous_bytes"].astype(float) / 1e9).reindex(columns=list(COLUMNS))
+    rows = [
+        [case, *("–" if pd.isna(value) else format(value, COLUMNS[name][1]) for name, value in row.items())]
+        for case, row in shown.iterrows()
+    ]
+    return table(["data", *(title for title, _ in COLUMNS.values())], rows)
+
+
+def of_plans(measurements: pd.DataFrame) -> str:
+    """The table of what the plans take whose cases were measured, and the sums of the tables of which all were."""
+    took = {plan: hours(plan, measurements.loc[plan.case]) for plan in PLANS if plan.case in measurements.index}
+    rows = [
+        [p.table, p.case, f"{p.methods} x {p.lengths} x {p.repeats}", str(p.epochs), str(p.batch), f"{value:.2f}"]
+        for p, value in took.items()
+    ]
+    for name in dict.fromkeys(plan.table for plan in took):
+        plans = [plan for plan in PLANS if plan.table == name]
+        if all(plan in took for plan in plans):
+            rows.append([f"**{name}, whole**", *[""] * 4, f"**{sum(took[plan] for plan in plans):.2f}**"])
+    return table(["table", "data", "methods x lengths x seeds or draws", "epochs", "batch", "hours"], rows)
+
+
+def of_features(measurements: pd.DataFrame, shapes: Sequence[Shape]) -> str:
+    """The table of what it takes to extract the features of all items once, a row a data set."""
+    rows = []
+    for shape in shapes:
+        row = measurements.loc[shape.name]
+        rate = row["pictures_per_second"]
+        title = BACKBONES[row["backbone"]].title
+        rows.append([shape.title, title, f"{shape.n_items:,}", f"{rate:.1f}", f"{shape.n_items / rate / 3600:.2f}"])
+    return table(["data", "backbone", "pictures", "pictures a second", "hours"], rows)

@@ -108,7 +108,7 @@ def measured(case: Case, database: np.ndarray, query: np.ndarray, exact: Answers
         }
 
 
-def _timed(work: Callable, *arguments, **options) -> tuple[float, Any]:
+def _timed(call: Callable, *arguments, **options) -> tuple[float, Any]:
     start = time.perf_counter()
-    result = work(*arguments, **options)
+    result = call(*arguments, **options)
     return time.perf_counter() - start, result

@@ -58,14 +58,14 @@ def measure(methods: tuple[str, ...], device: torch.device, rounds: int = ROUNDS
     Returns:
         A row a round and method: `method`, `update`, `feed_forward`.
     """
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # which compilers there are is of no concern
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no messages about compilers
     from torch.utils.benchmark import Timer
 
     timed = {method: steps(method, device) for method in methods}
     rows = []
     for _ in bar(range(rounds), "timing", unit="round"):
-        for method, works in timed.items():
-            timers = [Timer("work()", globals={"work": work}) for work in works]
+        for method, calls in timed.items():
+            timers = [Timer("call()", globals={"call": call}) for call in calls]
             took = [timer.blocked_autorange(min_run_time=0.05).median * 1e3 for timer in timers]
             rows.append({"method": method, "update": took[0], "feed_forward": took[1]})
     return pd.DataFrame(rows)
@@ -84,12 +84,12 @@ def layers(device: torch.device | None = None) -> str:
     """Time every trained method; returns the table, which is also written to results/benchmarks, with a CSV beside."""
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     methods = (*COMPARED, *(name for name in TRAINED if name not in COMPARED))
-    found = summary(measure(methods, device))
+    medians = summary(measure(methods, device))
     place = machine(device)
-    io.write_text(paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + found.round(6).to_csv(index=False))
+    io.write_text(paths.results() / "benchmarks" / "layers.csv", f"# {place}\n" + medians.round(6).to_csv(index=False))
     rows = [
         [METHODS[r["method"]].title, f"{r['update']:.3f}", f"{r['feed_forward']:.3f}", f"{r['overhead']:+.0%}"]
-        for r in found.to_dict("records")
+        for r in medians.to_dict("records")
     ]
     return save(
         "layers",

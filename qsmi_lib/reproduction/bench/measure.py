@@ -1,4 +1,4 @@
-"""What every benchmark needs: time, memory, the machine in words, and a table that is kept."""
+"""Shared by the benchmarks: time, memory, the machine in words, and tables."""
 
 import ctypes
 import gc
@@ -20,30 +20,30 @@ T = TypeVar("T")
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux alone has them
 
 
-def seconds(work: Callable[[], object], device: torch.device) -> float:
+def seconds(call: Callable[[], object], device: torch.device) -> float:
     """Seconds that `work` takes, the device's queue emptied before and after."""
     synchronize = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     synchronize()
     start = time.perf_counter()
-    work()
+    call()
     synchronize()
     return time.perf_counter() - start
 
 
-def peak_megabytes(work: Callable[[], object]) -> float | None:
-    """Most memory that `work` holds beyond what the process held before, in 10^6 bytes; None where it is not told."""
+def peak_megabytes(call: Callable[[], object]) -> float | None:
+    """Peak memory of `call` beyond what the process held before, in 10^6 bytes; None if the system does not tell."""
     _give_back()
     try:
         CLEAR.write_text("5")  # the peak starts again from what is held now
         before = _kilobytes("VmRSS")
-        work()
+        call()
         return (_kilobytes("VmHWM") - before) * 1024 / 1e6
     except OSError:
         return None
 
 
 def held_megabytes(make: Callable[[], T]) -> tuple[T, float]:
-    """What `make` gives, and by how much the process has grown with it, in 10^6 bytes; NaN where it is not told."""
+    """What `make` returns, and the growth of the process in 10^6 bytes; NaN if the system does not tell."""
     _give_back()
     before = _kilobytes("VmRSS") if STATUS.exists() else math.nan
     made = make()
@@ -53,7 +53,7 @@ def held_megabytes(make: Callable[[], T]) -> tuple[T, float]:
 
 
 def _give_back() -> None:
-    """Have glibc give freed memory back: after a training it keeps it, and `work` would take it without a trace."""
+    """Have glibc give freed memory back: after a training glibc holds it, and reusing it would not be measured."""
     gc.collect()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
@@ -65,7 +65,7 @@ def _kilobytes(name: str) -> int:
 
 
 def machine(device: torch.device, *packages: str) -> str:
-    """What computes, in words, and the versions of `packages`."""
+    """The device, in words, and the versions of `packages`."""
     if device.type == "cuda":
         place = torch.cuda.get_device_name(device)
     else:

@@ -64,13 +64,15 @@ def train(dataset: str, epochs: int) -> str:
     known("data set with a network of its own", networks.NETWORKS, dataset)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     split = datasets.load(dataset, device=device)
-    own = training.resolve_precision("auto", device)
+    device_precision = training.resolve_precision("auto", device)
 
-    def ours(precision: str) -> Callable[[int], object]:
+    def library_loop(precision: str) -> Callable[[int], object]:
         return lambda n: training.train(configure(dataset, "qsmi", BITS, epochs=n, precision=precision), split)
 
     loops = {"authors' style: DataLoader, float32": lambda n: authors_style(split, n)}
-    loops |= {f"qsmi_lib, {precision}": ours(precision) for precision in dict.fromkeys(["float32", own])}
+    loops |= {
+        f"qsmi_lib, {precision}": library_loop(precision) for precision in dict.fromkeys(["float32", device_precision])
+    }
     took = {}
     for name, loop in bar(loops.items(), "timing", unit="loop"):
         loop(1)  # warm: memory, oneDNN's choice of kernels

@@ -1,4 +1,4 @@
-"""Each table and figure of the paper, and what it claims and does not tabulate, as one entry each: a grid and its show.
+"""The experiments: one entry for each table, figure and untabulated claim of the paper.
 
 A new table is one new entry in one of the modules.
 """

@@ -4,14 +4,14 @@ from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves
 
 TIE_BITS = (8, 12, 24, 48)
 
 
 def sensitivity(shown: Shown):
     """Scores by the weight of the penalty, of the weights that are recorded."""
-    return plots.sensitivity(shown.cells.dropna(subset="map_11pt"))
+    return curves.sensitivity(shown.cells.dropna(subset="map_11pt"))
 
 
 def alphas(profile: Profile, **data) -> list[RunConfig]:
@@ -40,7 +40,7 @@ EXPERIMENTS = {
         by=("method",),
         metrics=("map_11pt", "precision_radius2", "map", "empty_radius2"),
         published="table_1.csv",
-        figure=lambda shown: plots.ablation(shown.cells, shown.paper),
+        figure=lambda shown: curves.ablation(shown.cells, shown.paper),
     ),
     "fig_2b": Experiment(
         "Fig. 2b: loss and information measures over the epochs, 48 bits",
@@ -48,7 +48,7 @@ EXPERIMENTS = {
         grid=lambda profile: grids.runs(profile, ["qsmi"], [48], profile.seeds[:1]),
         by=("method",),
         metrics=(),
-        figure=lambda shown: plots.measures(shown.runs["history"].iloc[0]),
+        figure=lambda shown: curves.measures(shown.runs["history"].iloc[0]),
     ),
     "constant_m": Experiment(
         "Section 3.3: M estimated from each batch against M = 10, 48 bits",

@@ -9,8 +9,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.analysis import tsne
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import frozen
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves, maps
 
 FEW = ("sampled", "sampled_all")  # Table 5's database without and with the training items
 TABLE_5_METHODS = ("dnnh", "dsh", "dpsh", "hashnet", "hashgan", "pgdh", "mihash", "qsmi")
@@ -42,7 +41,7 @@ def end_to_end(profile: Profile) -> list[RunConfig]:
 
 
 def table_9(profile: Profile) -> list[RunConfig]:
-    """Classes held back, in both readings of 7.5: each draw has a seed of its own; ITQ is what no training gives."""
+    """Classes held back, in both readings of 7.5; the seed is the number of the draw. ITQ is not trained."""
     methods, bits = (*grids.COMPARED, "qsmi_u", "itq"), grids.lengths(profile, grids.BITS[:3])
     data = {"dataset": profile.pictures, "epochs": profile.head_epochs}
     cells = product((profile.backbone, profile.clean_backbone), ("unseen_3", "unseen_2"), profile.seeds)
@@ -59,7 +58,7 @@ def drawn_maps(shown: Shown):
         return None
     titles = {space: METHODS[space].title if space in METHODS else space for space in tsne.SPACES}
     drawn = {f"{title}, perplexity 2": tsne.load_map(shown.store, space, 2) for space, title in titles.items()}
-    return frozen.maps(drawn, DATASETS[shown.runs["dataset"].iloc[0]].classes)
+    return maps.maps(drawn, DATASETS[shown.runs["dataset"].iloc[0]].classes)
 
 
 EXPERIMENTS = {
@@ -70,7 +69,7 @@ EXPERIMENTS = {
         by=("method", "bits"),
         published="table_3.csv",
         quoted=": through a DenseNet-BC-190, after 5 epochs",
-        figure=lambda shown: plots.by_bits(shown.cells, shown.paper),
+        figure=lambda shown: curves.by_bits(shown.cells, shown.paper),
     ),
     "table_5": Experiment(
         "Table 5: few training items, no other label seen",
@@ -80,7 +79,7 @@ EXPERIMENTS = {
         metrics=("map_11pt", "map", "precision_radius2"),
         published="table_5.csv",
         quoted=": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
-        figure=lambda shown: frozen.few_items(shown.cells, shown.paper),
+        figure=lambda shown: curves.few_items(shown.cells, shown.paper),
     ),
     "table_5_end_to_end": Experiment(
         "Table 5, the backbone trained too: 32 bits, one seed",
@@ -105,6 +104,6 @@ EXPERIMENTS = {
         metrics=("map_11pt", "map"),
         published="table_9.csv",
         quoted="; it does not say which classes, nor how 7.5 of 10 are taken",
-        figure=lambda shown: frozen.unseen(shown.cells, shown.paper),
+        figure=lambda shown: curves.unseen(shown.cells, shown.paper),
     ),
 }

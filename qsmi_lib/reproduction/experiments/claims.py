@@ -1,4 +1,4 @@
-"""What the paper claims and does not tabulate, and QSMI beyond the paper (notebook 18)."""
+"""Claims of the paper without a table, and QSMI beyond the paper (notebook 18)."""
 
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig

@@ -1,4 +1,4 @@
-"""What an experiment is: everything that one table or figure needs, in one entry."""
+"""`Experiment`: everything that one table or figure needs, in one entry."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAP = ("map_11pt", "map", "precision_radius2", "empty_radius2")  # metrics of mo
 
 @dataclass(frozen=True)
 class Shown:
-    """What a figure of an experiment is drawn from.
+    """The data that the figure of an experiment is drawn from.
 
     Attributes:
         cells: `tables.cells`.
@@ -38,21 +38,21 @@ class Shown:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What one table or figure needs.
+    """Everything that one table or figure needs.
 
     Attributes:
         title: its number and what it shows.
         notebook: number of the notebook that teaches it.
         grid: profile -> every run, all seeds.
-        by: the settings that tell its cells apart; the seeds of a cell share them all.
-        metrics: columns of the table of runs that its table shows, the one that it is about first; none: no table.
+        by: the settings that distinguish its cells; the seeds of a cell share them all.
+        metrics: columns of the table of runs that its table shows, the main one first; none: no table.
         published: file of data/paper with the paper's numbers, or None where it prints none.
-        quoted: what the caption says of the paper's numbers, where that is not after how many epochs they were made.
+        quoted: text of the caption about the paper's numbers; None: the number of their epochs.
         remark: a sentence below the table of the profile `paper`.
-        substitute_for: the paper's data sets that its substitute stands for, where not all of those that it could.
-        figure: what draws its figure; None: it has none. It may give None where something is not recorded.
+        substitute_for: the data sets of the paper that its data set replaces; empty: all those that it can.
+        figure: draws its figure, or returns None if something is not recorded; None: it has no figure.
         rotations: profile -> the runs whose rotations are shown beside it; None: none.
-        reads_data: whether the notebook's live part reads pictures, features or codes, which no repository carries.
+        reads_data: whether the notebook's live part reads pictures, features or codes, which are not in the repository.
         live: whether the notebook's live part needs all runs of the grid; a profile that is `only_live` makes no
             others.
     """

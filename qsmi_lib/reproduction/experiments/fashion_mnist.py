@@ -3,10 +3,9 @@
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
-from qsmi_lib.reproduction.analysis.methods import caption
+from qsmi_lib.reproduction.analysis.method_tables import caption
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import comparison
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves, methods
 from qsmi_lib.training.tuning import chosen
 
 SEARCHED = 20  # epochs of the line searches for Table 2
@@ -18,7 +17,7 @@ def table_2_tuned(profile: Profile) -> list[RunConfig]:
     return [run for method in grids.COMPARED for run in grids.runs(profile, [method], grids.BITS, **best[method])]
 
 
-def methods(profile: Profile) -> list[RunConfig]:
+def every_method(profile: Profile) -> list[RunConfig]:
     """Every method at the profile's code lengths."""
     return grids.tuned(profile, (*grids.TRAINED, *grids.UNTRAINED), profile.lengths, profile.seeds[:3])
 
@@ -31,7 +30,7 @@ def rotations(profile: Profile) -> list[RunConfig]:
 
 def compared(shown: Shown):
     """Every method's scores, as notebook 17 shows them."""
-    return comparison.scores(shown.cells, caption(shown.configs, len(shown.runs), "mean and deviation over seeds"))
+    return methods.scores(shown.cells, caption(shown.configs, len(shown.runs), "mean and deviation over seeds"))
 
 
 EXPERIMENTS = {
@@ -41,7 +40,7 @@ EXPERIMENTS = {
         grid=lambda profile: grids.runs(profile, grids.COMPARED, grids.BITS),
         by=("method", "bits"),
         published="table_2.csv",
-        figure=lambda shown: plots.by_bits(shown.cells, shown.paper),
+        figure=lambda shown: curves.by_bits(shown.cells, shown.paper),
         reads_data=True,
     ),
     "table_2_tuned": Experiment(
@@ -54,7 +53,7 @@ EXPERIMENTS = {
     "methods": Experiment(
         "Every method, each tuned at 48 bits",
         notebook="17",
-        grid=methods,
+        grid=every_method,
         by=("bits", "method"),
         figure=compared,
         rotations=rotations,

@@ -7,7 +7,7 @@ from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.experiments.entry import Experiment
-from qsmi_lib.reproduction.plotting import results as plots
+from qsmi_lib.reproduction.plotting import curves
 
 METHODS = ("dsh", "dpsh", "dch", "qsmi")
 METRICS = ("map_11pt", "map", "precision_radius2")
@@ -16,7 +16,7 @@ METRICS = ("map_11pt", "map", "precision_radius2")
 def drawn_classes(
     profile: Profile, methods: Sequence[str], bits: Sequence[int], draw: int, epochs: int
 ) -> list[RunConfig]:
-    """Runs on one draw of the classes, which has a seed of its own."""
+    """Runs on one draw of the classes; the seed is the number of the draw."""
     data = {"dataset": profile.objects, "backbone": profile.large_backbone, "protocol": f"n_way_{profile.n_way}"}
     return grids.tuned(profile, methods, bits, [draw], draw=draw, epochs=epochs, **data)
 
@@ -48,7 +48,7 @@ EXPERIMENTS = {
         published="table_7.csv",
         remark="Tuned for 10 epochs on held-out items of all classes. After 50 epochs the order is another (notebook "
         "09).",
-        figure=lambda shown: plots.by_bits(shown.cells, shown.paper),
+        figure=lambda shown: curves.by_bits(shown.cells, shown.paper),
     ),
     "table_7_longer": Experiment(
         "Table 7: two fifths of the epochs against all, 48 bits",

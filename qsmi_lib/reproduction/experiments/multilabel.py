@@ -9,7 +9,7 @@ from qsmi_lib.datasets import DATASETS
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.experiments.entry import MAP, Experiment, Shown
-from qsmi_lib.reproduction.plotting import several
+from qsmi_lib.reproduction.plotting import curves
 
 SEVERAL = ("map_11pt", "share_one_map_11pt", "share_one_map", "share_one_precision_radius2")
 CUT = ("share_one_map_at_500", "share_one_map_at_500_clean", "map_11pt", "share_one_map")
@@ -19,7 +19,7 @@ BOTH_DENOMINATORS = {
     "share_one_map_at_500_clean": "mAP@500 over min(R, 500)",
 }
 TABLE_8_METHODS = ("cnnh", "dnnh", "dhn", "hashnet", "dch", "csq", "csq_qsmi")
-CENTRAL = ("csq", "csq_qsmi")  # they have a head of their own
+CENTRAL = ("csq", "csq_qsmi")  # methods of hash centers, which have another head
 
 
 def table_6(profile: Profile) -> list[RunConfig]:
@@ -52,7 +52,7 @@ def table_8(profile: Profile) -> list[RunConfig]:
 
 
 def csq_heads(profile: Profile) -> list[RunConfig]:
-    """Table 8's methods of centers on their own head and on the others'; only the head differs."""
+    """Table 8's methods of hash centers on both heads; only the head differs."""
     heads = ("csq", "wide") if profile.large_backbone else ("narrow",)
     return [run for head in heads for run in central(profile, CENTRAL, head)]
 
@@ -73,7 +73,7 @@ def by_class(shown: Shown):
     for run in shown.runs.itertuples():
         scores.setdefault(f"{METHODS[run.method].title}, alpha {run.alpha:g}", []).append(run.ap_by_label)
     first = shown.runs.iloc[0]
-    return several.by_label(scores, DATASETS[first["dataset"]].classes, first["n_by_label"])
+    return curves.by_label(scores, DATASETS[first["dataset"]].classes, first["n_by_label"])
 
 
 EXPERIMENTS = {
@@ -84,7 +84,7 @@ EXPERIMENTS = {
         by=("method", "bits"),
         metrics=SEVERAL,
         published="table_6.csv",
-        figure=lambda shown: several.over_bits(shown.cells, BOTH_RULES),
+        figure=lambda shown: curves.over_bits(shown.cells, BOTH_RULES),
     ),
     "table_6_tuned": Experiment(
         "Table 6, each method tuned, and QSMI with true priors and with graded relevance",
@@ -95,7 +95,7 @@ EXPERIMENTS = {
         remark="Tuned at 48 bits on 150 held-out training items, by the mAP of all orders of ties, relevance by "
         "shares.",
         substitute_for=frozenset({"nus_wide"}),
-        figure=lambda shown: several.over_bits(shown.cells, BOTH_RULES),
+        figure=lambda shown: curves.over_bits(shown.cells, BOTH_RULES),
     ),
     "unbalanced": Experiment(
         "Section 3.3: equal against true priors, up to 100 times as many items a class, 48 bits",
@@ -114,7 +114,7 @@ EXPERIMENTS = {
         published="table_8.csv",
         remark="All are tuned at 48 bits on the head of 2,048 hidden units, by batches of 128, for 50 epochs; CSQ's "
         "own head has the settings found there.",
-        figure=lambda shown: several.over_bits(shown.cells, BOTH_DENOMINATORS),
+        figure=lambda shown: curves.over_bits(shown.cells, BOTH_DENOMINATORS),
     ),
     "csq_heads": Experiment(
         "Table 8's methods of centers on two heads",

@@ -6,7 +6,7 @@ from qsmi_lib.losses.triplet import FORMS
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.analysis.spherical import COMPARED, comparison
 from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
-from qsmi_lib.reproduction.plotting import sphere
+from qsmi_lib.reproduction.plotting import spherical
 from qsmi_lib.reproduction.rotations import WHOLE
 
 BITS = (12, 16, 24, 32, 48)
@@ -67,7 +67,7 @@ def on_scenes(profile: Profile, methods, protocol: str) -> list[RunConfig]:
 
 def across_lengths(shown: Shown):
     """The comparison by code length, as notebook 14 shows it."""
-    return sphere.across_lengths(comparison(shown.runs, shown.rotations), BITS)
+    return spherical.across_lengths(comparison(shown.runs, shown.rotations), BITS)
 
 
 EXPERIMENTS = {

@@ -1,4 +1,4 @@
-"""Figures of notebook 18: where the eleven-point mAP is lost, what steps bring, how far seeds lie apart."""
+"""Figures of notebook 18: precision at each recall, gains of the steps, spread over seeds."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import fill
@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from qsmi_lib.methods import METHODS
-from qsmi_lib.reproduction.plotting import cycle_style, distinct_style
-from qsmi_lib.reproduction.plotting.results import MAP_LABEL
+from qsmi_lib.reproduction.plotting.curves import MAP_LABEL
+from qsmi_lib.reproduction.plotting.style import cycle_style, distinct_style
 
 
 def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
@@ -30,7 +30,7 @@ def at_recall(levels: Mapping[str, Sequence[Sequence[float]]]) -> Figure:
 
 
 def brought(rows: pd.DataFrame, titles: Sequence[str]) -> Figure:
-    """What each step brings over the plain method: the mean over seeds and its standard error.
+    """Gain of each step over the plain method: mean over seeds and standard error.
 
     Args:
         rows: `claims.paired`.
@@ -53,12 +53,12 @@ def widths(cells: pd.DataFrame) -> Figure:
         cells: `tables.cells` of the experiment "sigmas".
     """
     figure, axes = plt.subplots()
-    for index, (method, own) in enumerate(cells.groupby("method", sort=False)):
+    for index, (method, group) in enumerate(cells.groupby("method", sort=False)):
         style, label = cycle_style(index), METHODS[method].title
-        if own["sigma"].isna().all():
-            axes.axhline(own["map_11pt"].item(), label=f"{label}, no width", **style | {"marker": ""})
+        if group["sigma"].isna().all():
+            axes.axhline(group["map_11pt"].item(), label=f"{label}, no width", **style | {"marker": ""})
         else:
-            axes.errorbar(own["sigma"], own["map_11pt"], own["map_11pt_std"], label=label, **style)
+            axes.errorbar(group["sigma"], group["map_11pt"], group["map_11pt_std"], label=label, **style)
     ticks = sorted(cells["sigma"].dropna().unique())
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{sigma:g}" for sigma in ticks])
@@ -69,7 +69,7 @@ def widths(cells: pd.DataFrame) -> Figure:
 
 
 def spreads(rows: pd.DataFrame) -> Figure:
-    """How far seeds lie apart, a point a method and experiment.
+    """Standard deviation over seeds, a point a method and experiment.
 
     Args:
         rows: `claims.spread`.
@@ -77,9 +77,9 @@ def spreads(rows: pd.DataFrame) -> Figure:
     rows = rows[rows["std"] > 0]  # what has no randomness has no place on a logarithmic axis
     methods = list(dict.fromkeys(rows["method"]))
     figure, axes = plt.subplots(figsize=(5.2, 0.24 * len(methods) + 1.0))
-    for index, (name, own) in enumerate(rows.groupby("experiment", sort=False)):
-        place = [methods.index(method) for method in own["method"]]
-        axes.plot(own["std"], place, label=name, **cycle_style(index) | {"linestyle": "none"})
+    for index, (name, group) in enumerate(rows.groupby("experiment", sort=False)):
+        place = [methods.index(method) for method in group["method"]]
+        axes.plot(group["std"], place, label=name, **cycle_style(index) | {"linestyle": "none"})
     axes.set(xlabel=f"standard deviation over seeds of {MAP_LABEL}", yticks=range(len(methods)), xscale="log")
     axes.set_yticklabels([METHODS[method].title for method in methods])
     axes.invert_yaxis()

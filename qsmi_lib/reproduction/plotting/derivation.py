@@ -37,7 +37,7 @@ def parzen_densities(
         grid: (g,), places y on a line.
         joint: (m, g), one row per information need.
         density: (g,).
-        points: (n,), the images that the windows stand on.
+        points: (n,), the images at the centres of the windows.
         needs: int (n,), the information need of each.
     """
     figure, axes = plt.subplots(figsize=(6.4, 2.8))
@@ -46,8 +46,8 @@ def parzen_densities(
         style = {"color": f"C{need}", "linestyle": ("-", "--", "-.")[need % 3]}
         (line,) = axes.plot(grid, row, marker="", label=f"$p(q_{need + 1}, y)$, Eq. 7", **style)
         axes.fill_between(grid, row, color=line.get_color(), alpha=0.12, linewidth=0)
-        here = points[needs == need]
-        axes.plot(here, np.zeros(len(here)), "os^"[need % 3], color=line.get_color(), clip_on=False, zorder=3)
+        in_class = points[needs == need]
+        axes.plot(in_class, np.zeros(len(in_class)), "os^"[need % 3], color=line.get_color(), clip_on=False, zorder=3)
     axes.plot(grid, density, color="black", linestyle=":", marker="", label="$p(y)$, Eq. 8")
     seen = grid[density > 0.002 * density.max()]
     axes.set(xlabel="place $y$ (units of the embedding)", ylabel="density (per unit)")
@@ -77,7 +77,7 @@ def clamp_against_linear(error: ArrayLike, linear: ArrayLike, clamped: ArrayLike
 
 
 def pair_over_needs(information_needs: float = 10.0, similarity: float = 0.5) -> Figure:
-    """What one pair costs: over S for this M, and a similar pair over M and S; the optimum M / (M + 1) is marked.
+    """Loss of one pair: over S for this M, and a similar pair over M and S; the optimum M / (M + 1) is marked.
 
     Args:
         information_needs: M, above 0; the picture spans 1 to 100.
@@ -129,7 +129,7 @@ def arrangements(similarities: Mapping[str, ArrayLike]) -> Figure:
 
 
 def descent_paths(paths: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
-    """Where gradient descent takes embeddings of two bits; the marker is where each one arrives.
+    """Paths of embeddings of two bits under gradient descent; a marker shows the end of each.
 
     Args:
         paths: title -> (steps, n, 2), one panel each.
@@ -165,7 +165,7 @@ def descent_paths(paths: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
 def moving(
     paths: Mapping[tuple[str, str], ArrayLike], labels: ArrayLike, step: int, similarity: str, clamp: str
 ) -> Figure:
-    """`descent_paths` of one loss up to one step: what a slider and two choices show.
+    """`descent_paths` of one loss up to one step, for a slider and two choices.
 
     Args:
         paths: (similarity, clamp) -> (steps, n, 2).

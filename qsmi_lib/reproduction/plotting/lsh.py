@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from qsmi_lib.reproduction.plotting.pipeline import answers
+from qsmi_lib.reproduction.plotting.retrieval import answers
 from qsmi_lib.search.lsh import MISSING, collision_probability
 
 MAP_LABEL = "mAP@10 (share of 1)"
@@ -81,31 +81,33 @@ def bucket_sizes(sizes: Mapping[str, ArrayLike], bits: int) -> Figure:
         bits: length of the keys.
     """
     figure, axes = plt.subplots()
-    for name, own in sizes.items():
-        own = np.asarray(own)
-        every = np.unique(np.geomspace(1, len(own), 7).astype(int)) - 1
-        axes.plot(np.arange(1, len(own) + 1), own, label=f"{name}: {len(own)} buckets", markevery=every.tolist())
-    even = own.sum() / 2**bits
+    for name, counts in sizes.items():
+        counts = np.asarray(counts)
+        every = np.unique(np.geomspace(1, len(counts), 7).astype(int)) - 1
+        axes.plot(
+            np.arange(1, len(counts) + 1), counts, label=f"{name}: {len(counts)} buckets", markevery=every.tolist()
+        )
+    even = counts.sum() / 2**bits
     axes.axhline(even, color="0.5", linewidth=1, label=f"even: {2**bits:,} buckets of {even:.3g}")
     axes.set(xscale="log", yscale="log", xlabel="bucket, the fullest first", ylabel="items in the bucket")
     axes.legend()
     return figure
 
 
-def retrieved(queries: np.ndarray, found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+def retrieved(queries: np.ndarray, answers_of: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     """The answers of several methods to each query, framed where right and struck through where wrong.
 
     Args:
         queries: (n, height, width).
-        found: method -> pictures (n, k, height, width) in rank order and their relevance (n, k): 1, 0, or
+        answers_of: method -> pictures (n, k, height, width) in rank order and their relevance (n, k): 1, 0, or
             `lsh.MISSING`, for a rank that has no answer.
     """
-    pictures, relevance = (np.stack(parts, axis=1) for parts in zip(*found.values(), strict=True))
+    pictures, relevance = (np.stack(parts, axis=1) for parts in zip(*answers_of.values(), strict=True))
     n, methods, k = relevance.shape
     pictures, relevance = (part.reshape(n * methods, *part.shape[2:]) for part in (pictures, relevance))
     figure = answers(np.repeat(queries, methods, axis=0), pictures, relevance == 1)
     panels = np.array(figure.axes).reshape(n * methods, k + 1)
-    for row, name in zip(panels, list(found) * n, strict=True):
+    for row, name in zip(panels, list(answers_of) * n, strict=True):
         row[0].set_ylabel(name, fontsize=8)
     for axes, right in zip(panels[:, 1:].flat, relevance.flat, strict=True):
         if right == MISSING:
@@ -122,17 +124,19 @@ def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """mAP@10 from rung to rung, a panel a number of tables, a line a code length; the slides' numbers as hollow marks.
 
     Args:
-        rows: `uit_tables.ladder`.
-        published: `uit_tables.published` of Table 1.
+        rows: `uit.ladder`.
+        published: `uit.published` of Table 1.
     """
     groups = rows.groupby("tables", sort=True)
     figure, panels = plt.subplots(1, len(groups), figsize=(7.6, 3.6), sharey=True, squeeze=False)
     rungs = list(rows["rung"].unique())
     for axes, (tables, group) in zip(panels[0], groups, strict=True):
-        for (bits, own), style in zip(group.groupby("bits"), plt.rcParams["axes.prop_cycle"], strict=False):
-            axes.errorbar(np.arange(1, len(own) + 1), own["mean"], own["std"], label=f"{bits} bits", capsize=2, **style)
-            theirs = published[(published["tables"] == tables) & (published["bits"] == bits)]["paper"]
-            axes.plot(0, theirs, markerfacecolor="none", **style | {"linestyle": ""})
+        for (bits, steps), style in zip(group.groupby("bits"), plt.rcParams["axes.prop_cycle"], strict=False):
+            axes.errorbar(
+                np.arange(1, len(steps) + 1), steps["mean"], steps["std"], label=f"{bits} bits", capsize=2, **style
+            )
+            paper = published[(published["tables"] == tables) & (published["bits"] == bits)]["paper"]
+            axes.plot(0, paper, markerfacecolor="none", **style | {"linestyle": ""})
         axes.set(title=f"{tables} tables", xticks=range(len(rungs) + 1), xlim=(-0.5, len(rungs) + 0.5))
         axes.set_xticklabels(["published", *rungs], rotation=90)
     panels[0, 0].set_ylabel(MAP_LABEL)
@@ -141,19 +145,19 @@ def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
 
 def by_bits(first: pd.DataFrame, second: pd.DataFrame, by_angle: float) -> Figure:
-    """The slides' two tables in one picture: LSH and DSH over the bits of a key or code, theirs as hollow marks.
+    """The slides' two tables in one picture: LSH and DSH over the bits of a key or code, the slides' as hollow marks.
 
     Args:
-        first: `uit_tables.table_1`.
-        second: `uit_tables.table_2`, of one protocol.
+        first: `uit.table_1`.
+        second: `uit.table_2`, of one protocol.
         by_angle: mAP@10 of the ranking by angle, without hashing.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.6))
-    curves = {f"LSH, {tables} tables": own for tables, own in first[first["bits"] <= 16].groupby("tables")}
-    curves |= {f"DSH, alpha {alpha:g}": own for alpha, own in second.groupby("alpha")}
-    for (name, own), style in zip(curves.items(), plt.rcParams["axes.prop_cycle"], strict=False):
-        axes.errorbar(own["bits"], own["mean"], own["std"], label=name, **style)
-        axes.plot(own["bits"] + 0.2, own["paper"], markerfacecolor="none", **style | {"linestyle": ""})
+    curves = {f"LSH, {tables} tables": curve for tables, curve in first[first["bits"] <= 16].groupby("tables")}
+    curves |= {f"DSH, alpha {alpha:g}": curve for alpha, curve in second.groupby("alpha")}
+    for (name, curve), style in zip(curves.items(), plt.rcParams["axes.prop_cycle"], strict=False):
+        axes.errorbar(curve["bits"], curve["mean"], curve["std"], label=name, **style)
+        axes.plot(curve["bits"] + 0.2, curve["paper"], markerfacecolor="none", **style | {"linestyle": ""})
     axes.axhline(by_angle, color="0.5", linewidth=1, label="HOG by angle, no hashing")
     axes.plot([], [], "o", color="0.4", markerfacecolor="none", label="slides and script")
     axes.set(xlabel="bits of a key or of a code", ylabel=MAP_LABEL, xticks=sorted(second["bits"].unique()))

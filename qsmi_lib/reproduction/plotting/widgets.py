@@ -1,4 +1,4 @@
-"""Interactive figures: sliders where a person looks on, the same figure as a static picture everywhere else."""
+"""Interactive figures: with widgets in a live notebook, and as a static picture everywhere else."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ class Slider(NamedTuple):
         low: smallest value.
         high: largest value.
         step: distance of two values.
-        title: what stands beside the slider.
+        title: label of the slider.
     """
 
     start: float
@@ -48,7 +48,7 @@ class Choice(NamedTuple):
     Attributes:
         start: value at first, and in the static picture.
         options: all of them.
-        title: what stands beside them.
+        title: label.
     """
 
     start: str
@@ -65,7 +65,7 @@ class Order(NamedTuple):
 
     Attributes:
         start: the names in the order at first, and in the static picture.
-        title: what stands beside them.
+        title: label.
     """
 
     start: Sequence[str]
@@ -78,7 +78,7 @@ class Order(NamedTuple):
 
 
 def explore(draw: Callable[..., Figure], **arguments: Slider | Choice | Order) -> Figure | ipywidgets.interactive:
-    """Show `draw(**values)`: with one widget per argument where a person looks on, else once, at their starts.
+    """Show `draw(**values)`: with one widget per argument in a live notebook, else once, at their starts.
 
     Args:
         draw: a plot function.

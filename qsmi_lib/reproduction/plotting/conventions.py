@@ -1,4 +1,4 @@
-"""Figures of notebook 02: rankings with their ties, what each convention makes of them, and what code length does."""
+"""Figures of notebook 02: rankings with ties, their scores by convention, and the effect of the code length."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ def rankings(distances: Sequence[int], orders: Sequence[ArrayLike], labels: Sequ
     Args:
         distances: (n,), ascending.
         orders: rows of 0 and 1 (n,), relevance in the order of the ranking.
-        labels: what stands at the end of each row.
+        labels: text at the end of each row.
     """
     distances = np.asarray(distances)
     left = np.arange(len(distances)) * (BOX + 0.02) + GAP * np.r_[0, np.diff(distances) > 0].cumsum()
@@ -62,12 +62,12 @@ def ties_in_order(distances: Sequence[int], relevant: Sequence[int], order: Sequ
     items = range(len(distances))
     ranked = sorted(items, key=lambda item: (distances[item], places.get(str(item + 1), len(distances) + item)))
     orders = [list(relevant), [relevant[item] for item in ranked]]
-    names = [f"AP {average_precision_at_k(own):.4f}" for own in orders]
+    names = [f"AP {average_precision_at_k(order):.4f}" for order in orders]
     return rankings(distances, orders, [f"{names[0]}, as it is", f"{names[1]}, as dragged"])
 
 
 def drag_ties(distances: Sequence[int], relevant: Sequence[int]) -> Figure | ipywidgets.interactive:
-    """`ties_in_order` with the items as tags to drag where a person looks on, else as a static picture."""
+    """`ties_in_order` with the items as tags to drag interactively, else as a static picture."""
     names = [str(item + 1) for item in range(len(distances))]
     draw = functools.partial(ties_in_order, distances, relevant)
     return widgets.explore(draw, order=widgets.Order(names, "database"))
@@ -102,7 +102,7 @@ def conventions(groups: Mapping[str, Mapping[str, float]], reference: float) -> 
 
 
 def eleven_points(recall: ArrayLike, precision: ArrayLike, rules: Mapping[str, ArrayLike]) -> Figure:
-    """Precision over recall, rank by rank, and what each rule reads off at the eleven levels.
+    """Precision over recall, rank by rank, and the eleven values of each rule.
 
     Args:
         recall: (n,), by rank.
@@ -123,13 +123,13 @@ def eleven_points(recall: ArrayLike, precision: ArrayLike, rules: Mapping[str, A
     return figure
 
 
-def tie_orders(found: Mapping) -> Figure:
-    """What the order inside ties leaves open, a panel a score: the extremes, the random orders, the sorted database.
+def tie_orders(scores: Mapping) -> Figure:
+    """Range of each score over the orders inside ties: the extremes, random orders, the sorted database.
 
     Args:
-        found: what `tie_orders.of_runs` returned, code lengths ascending.
+        scores: what `tie_orders.of_runs` returned, code lengths ascending.
     """
-    runs = found["runs"]
+    runs = scores["runs"]
     place = np.arange(len(runs))
     fields = list(runs[0]["permuted"])
     figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 3.2), sharey=True)
@@ -159,7 +159,7 @@ def tie_orders(found: Mapping) -> Figure:
 
 
 def sorted_database(gaps: Mapping[str, ArrayLike]) -> Figure:
-    """By how much the order of a database moves the mAP of each class of queries away from its tie-free value.
+    """Effect of the order of the database on the mAP of each class of queries.
 
     Args:
         gaps: name of an order -> (n_class,), mAP less the mean over all orders inside ties, by class.

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib.reproduction.analysis.spherical import FORMS, ROTATED, energy, method_order, slope
-from qsmi_lib.reproduction.plotting import cycle_style, widgets
+from qsmi_lib.reproduction.plotting import widgets
+from qsmi_lib.reproduction.plotting.style import cycle_style
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
 CLASS_COLORS = [*plt.get_cmap("tab10").colors[:7], (0.0, 0.0, 0.0), *plt.get_cmap("tab10").colors[8:]]  # no grey
@@ -54,8 +55,8 @@ def circle(phi: ArrayLike, labels: ArrayLike, degrees: ArrayLike, scores: ArrayL
         angle = np.asarray(phi) + np.radians(degrees[index])
         _checkerboard(axes, np.eye(2))
         for name, marker in zip(np.unique(labels), "os^DvP", strict=False):
-            own = angle[np.asarray(labels) == name]
-            axes.plot(np.cos(own), np.sin(own), marker, color=f"C{name}", markersize=5, markeredgecolor="white")
+            members = angle[np.asarray(labels) == name]
+            axes.plot(np.cos(members), np.sin(members), marker, color=f"C{name}", markersize=5, markeredgecolor="white")
         for code in ((1, 1), (0, 1), (0, 0), (1, 0)):
             place = 0.5 * (2 * np.array(code) - 1)
             axes.text(*place, "".join(SIGNS[list(code)]), ha="center", va="center", fontsize=11)
@@ -105,7 +106,7 @@ def spheres(
 def look_around(
     before: ArrayLike, after: ArrayLike, labels: ArrayLike, names: Sequence[str] = ()
 ) -> Figure | ipywidgets.interactive:
-    """`spheres` with a slider for each angle where a person looks on, else as a static picture."""
+    """`spheres` with a slider for each angle if interactive, else as a static picture."""
 
     def draw(azimuth: float, elevation: float) -> Figure:
         return spheres(before, after, labels, names, azimuth, elevation)
@@ -123,13 +124,13 @@ def search_curves(panels: Mapping[str, Mapping[str, Sequence[ArrayLike]]]) -> Fi
     size = 3.6 * len(panels) + 0.8, 3.0
     figure, axes = plt.subplots(1, len(panels), figsize=size, sharex=True, sharey=True, squeeze=False)
     handles = {}
-    for own, (title, curves) in zip(axes[0], panels.items(), strict=True):
+    for panel, (title, curves) in zip(axes[0], panels.items(), strict=True):
         for index, (name, histories) in enumerate(curves.items()):
             style = cycle_style(index) | {"drawstyle": "steps-post", "markersize": 4}
             for history in histories:
                 every = (7 * index % 10, max(1, len(history) // 6))
-                (handles[name],) = own.plot(history, markevery=every, label=name, **style)
-        own.set(title=title, xlabel="step of the search")
+                (handles[name],) = panel.plot(history, markevery=every, label=name, **style)
+        panel.set(title=title, xlabel="step of the search")
     axes[0, 0].set_ylabel("mAP of held-out items")
     if handles:
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=5)
@@ -140,16 +141,16 @@ def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
     """mAP over code length, a curve a method, a panel a training set.
 
     Args:
-        scores: `poster.comparison`; any subset.
+        scores: `analysis.spherical.comparison`; any subset.
         bits: the code lengths of the axis.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True)
     for axes, protocol in zip(panels, ("reduced", "full"), strict=True):
-        here = scores[scores["protocol"] == protocol]
+        panel_scores = scores[scores["protocol"] == protocol]
         for index, method in enumerate(method_order()):
-            own = here[here["method"] == method].groupby("bits")["map"].mean()
+            means = panel_scores[panel_scores["method"] == method].groupby("bits")["map"].mean()
             hollow = {} if method == ROTATED else {"markerfacecolor": "white"}
-            axes.plot(own.index, own.to_numpy(), label=method, **cycle_style(index), **hollow)
+            axes.plot(means.index, means.to_numpy(), label=method, **cycle_style(index), **hollow)
         axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=bits)
         axes.set_xlim(min(bits) - 2, max(bits) + 2)
     panels[0].set_ylabel("mAP, all orders of ties")
@@ -196,8 +197,10 @@ def _globe(axes: plt.Axes, points: np.ndarray, labels: np.ndarray, frame: np.nda
     _checkerboard(axes, frame)
     seen = points @ frame
     for name in np.unique(labels):
-        own = seen[(labels == name) & (seen[:, 2] > 0)]
-        axes.scatter(own[:, 0], own[:, 1], s=26, marker=f"${name}$", color=CLASS_COLORS[name], linewidths=0.3, zorder=2)
+        places = seen[(labels == name) & (seen[:, 2] > 0)]
+        axes.scatter(
+            places[:, 0], places[:, 1], s=26, marker=f"${name}$", color=CLASS_COLORS[name], linewidths=0.3, zorder=2
+        )
     for code in np.ndindex(2, 2, 2):
         middle = (2 * np.array(code) - 1) / np.sqrt(3.0) @ frame
         if middle[2] > 0.1:

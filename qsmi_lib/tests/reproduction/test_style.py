@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
-from qsmi_lib.reproduction import plotting
+from qsmi_lib.reproduction.plotting import style
 
 CYCLE = list(plt.rcParams["axes.prop_cycle"])
 # What is left of red, green and blue, linear, without a kind of cone: Machado, Oliveira & Fernandes, 2009
@@ -50,7 +50,7 @@ def test_a_figure_is_saved_small_and_equal_and_keeps_its_colours(tmp_path):
     rng = np.random.default_rng(0)
     for look in CYCLE:
         axis.scatter(*rng.normal(size=(2, 200)), color=look["color"], marker=look["marker"])
-    first, again = (plotting.save(figure, tmp_path / name, "points") for name in "ab")
+    first, again = (style.save_figure(figure, tmp_path / name, "points") for name in "ab")
     plain = tmp_path / "plain.png"
     figure.savefig(plain)
     plt.close(figure)

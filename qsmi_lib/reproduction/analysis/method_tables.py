@@ -1,4 +1,4 @@
-"""Methods as tables: the registry, the line searches, what codes are like; and the caption of a figure of runs."""
+"""Tables about methods: the registry, the line searches, properties of codes; and the caption of a figure of runs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ from qsmi_lib.training.records import Store
 
 
 def described(methods: Iterable[str]) -> pd.DataFrame:
-    """The registry as a table: title, source, what the line search tries, and what must stand beside the numbers."""
+    """The registry as a table: title, source, what the line search tries, and a note on the numbers."""
     rows = []
     for entry in map(METHODS.__getitem__, methods):
         tried = "; ".join(f"{name}: {', '.join(map(shown, values))}" for name, values in entry.search.items())
@@ -50,7 +50,7 @@ def trials(store: Store, dataset: str = "fashion_mnist") -> pd.DataFrame:
 
 
 def properties(runs: pd.DataFrame) -> pd.DataFrame:
-    """What the codes of runs are like, a row a run.
+    """Properties of the codes of runs, a row a run.
 
     Args:
         runs: rows of the table of runs.
@@ -71,7 +71,7 @@ def properties(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def caption(configs: Sequence[RunConfig], n_recorded: int, measure: str) -> str:
-    """What a figure of the runs `configs` must say: data, epochs, seeds, tuning, measure, and how many are recorded."""
+    """The caption of a figure of the runs `configs`: data, epochs, seeds, tuning, measure, recorded runs."""
     dataset = configs[0].dataset
     data = "Fashion-MNIST" if dataset == "fashion_mnist" else dataset
     trained = [config for config in configs if METHODS[config.method].loss is not None]

@@ -1,0 +1,80 @@
+"""Maps: codes in the plane (Fig. 4), and how many bits classes share."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.analysis.tsne import Points
+from qsmi_lib.reproduction.plotting.style import DPI
+
+NUMERAL = {
+    "ha": "center", "va": "center", "fontsize": 8, "weight": "bold", "annotation_clip": True,
+    "path_effects": [withStroke(linewidth=2.5, foreground="white")],
+}  # fmt: skip
+
+
+def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float = 0.5) -> Figure:
+    """Fig. 4: two panels a map, the database on the left and the queries on the right.
+
+    Items that coincide are one disc, its area proportional to their number, in the colour of one of them; it is drawn
+    with small discs over large ones. The number of a class is printed in its middle, for readers who see no colour.
+    The outermost two permille on each side are cut off.
+
+    Args:
+        points_of: title -> places in the plane, and labels.
+        classes: names of the classes.
+        size: area of the disc of one item.
+    """
+    figure, panels = plt.subplots(
+        len(points_of), 2, figsize=(6.4, 2.9 * len(points_of)), dpi=DPI, sharex="row", sharey="row", squeeze=False
+    )
+    colors = plt.get_cmap("tab10", len(classes))
+    for row, (title, points) in zip(panels, points_of.items(), strict=True):
+        low, high = np.percentile(points.database, [0.2, 99.8], axis=0)
+        margin = 0.12 * (high - low)  # room for discs
+        for axes, places, labels, part in (
+            (row[0], points.database, points.database_labels, "database"),
+            (row[1], points.query, points.query_labels, "queries"),
+        ):
+            spots, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
+            order = np.argsort(-counts, kind="stable")
+            looks = {"c": colors(labels[first[order]]), "s": size * counts[order], "antialiased": False}
+            axes.scatter(*spots[order].T, linewidths=0, rasterized=True, **looks)
+            axes.set(title=f"{title}: {len(places):,} {part}", xticks=[], yticks=[])
+            axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+            for label in np.unique(labels):
+                axes.annotate(str(label), _middle(places[labels == label]), **NUMERAL)
+    for index, name in enumerate(classes):
+        numbered = name if name == str(index) else f"{index}: {name}"
+        panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=numbered)
+    figure.legend(loc="outside lower center", ncols=5)
+    return figure
+
+
+def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, ...]) -> Figure:
+    """Mean agreement of the codes of each pair of classes, a panel a method: classes that share a code lose bits.
+
+    Args:
+        matrices: method -> (c, c), the mean share of equal bits between items of two classes.
+        classes: their names.
+    """
+    figure, panels = plt.subplots(1, len(matrices), figsize=(2.3 * len(matrices) + 0.8, 2.9), sharey=True)
+    for axes, (method, matrix) in zip(np.atleast_1d(panels), matrices.items(), strict=True):
+        image = axes.imshow(matrix, vmin=0.0, vmax=1.0)
+        axes.set(title=METHODS[method].title, xticks=range(len(classes)), yticks=range(len(classes)))
+        axes.set_xticklabels(classes, rotation=90)
+        axes.grid(False)
+        axes.set_xlabel("class")
+    np.atleast_1d(panels)[0].set_yticklabels(classes)
+    np.atleast_1d(panels)[0].set_ylabel("class")
+    figure.colorbar(image, ax=panels, label="share of equal bits")
+    return figure
+
+
+def _middle(places: np.ndarray) -> np.ndarray:
+    """The item nearest to the medians, (2,) of (n, 2): one of the class even if it has two clusters."""
+    return places[np.abs(places - np.median(places, axis=0)).sum(axis=1).argmin()]
