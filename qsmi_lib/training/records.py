@@ -27,7 +27,7 @@ class Store:
 
     Attributes:
         folder: it need not exist yet.
-        committed: another such folder, which is read where `folder` lacks a file, and never written to.
+        committed: another folder of results, read if a file is missing in `folder`, never written to.
     """
 
     folder: Path
@@ -35,20 +35,20 @@ class Store:
 
     @classmethod
     def of(cls, profile: Profile) -> "Store":
-        """The folder of a profile's results; those of `paper` that the repository carries are read in any case."""
+        """The store of a profile; the committed records of `paper` can be read wherever results are written."""
         folder = paths.results() / profile.name
-        carried = profile.name == paths.COMMITTED.name and folder != paths.COMMITTED
-        return cls(folder, paths.COMMITTED if carried else None)
+        fall_back = profile.name == paths.COMMITTED.name and folder != paths.COMMITTED
+        return cls(folder, paths.COMMITTED if fall_back else None)
 
     def existing(self, path: Path) -> Path:
-        """A file of this store, or, where it is only there, the committed one of the same name."""
+        """`path` of this store, or the committed file of the same name if only that exists."""
         if self.committed is None or path.exists():
             return path
         committed = self.committed / path.relative_to(self.folder)
         return committed if committed.exists() else path
 
     def files(self, folder: Path) -> list[Path]:
-        """The JSON files of a folder of this store, and the committed ones that it lacks, by name."""
+        """The JSON files of a folder of this store and the committed ones that it lacks, sorted by name."""
         names = {path.name: path for path in folder.glob("*.json")}
         if self.committed is not None:
             names = {p.name: p for p in (self.committed / folder.relative_to(self.folder)).glob("*.json")} | names
