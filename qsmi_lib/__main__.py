@@ -1,4 +1,4 @@
-"""`python -m qsmi_lib`."""
+"""The command line as `python -m qsmi_lib`."""
 
 from qsmi_lib.cli import main
 

@@ -1,1 +1,1 @@
-"""What a run is, each method's settings for a data set, and the profiles of a reproduction."""
+"""Configurations of runs, each method's settings for a data set, and the profiles of a reproduction."""

@@ -1,4 +1,4 @@
-"""The configuration of a run: a method's own numbers for a data set, and what overrides them."""
+"""Presets: each method's settings for a data set, and what overrides them."""
 
 from pathlib import Path
 
@@ -12,31 +12,31 @@ from qsmi_lib.utils.validation import known, whole_number
 OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
 OF_TRAINING |= {"schedule", "augmentation", "memory"}
 EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
-NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B); 2,048 elsewhere
-COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1}  # options that are whole numbers, and the least
+NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B), elsewhere 2,048
+COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1}  # options that are whole numbers, and their minimum
 
 
 def options_of(method: str) -> dict[str, Default]:
-    """Every option that a run of `method` may set, with its default or rule; a ValueError lists the known methods."""
+    """All options of `method`, each with its default or the rule for it; a ValueError lists the known methods."""
     entry = known("method", METHODS, method)
     return {**entry.options, **entry.prepare_options}
 
 
 def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
-    """The run of `method` with its numbers for `dataset`; `settings` override them by name.
+    """The run of `method` with its settings for `dataset`; `settings` override them by name.
 
     Args:
-        settings: names of `RunConfig`, or options of the method's loss. A method without a loss has no epochs, batches
-            and learning rate to set.
+        settings: names of `RunConfig`, or options of the method. A method that trains nothing has no epochs, batches or
+            learning rate.
 
     Raises:
-        ValueError: an unknown method, setting, option or head, with the known ones listed; a number out of its range.
+        ValueError: an unknown method, setting, option or head, where the known ones are listed; a number out of range.
     """
     entry = known("method", METHODS, method)
-    of_no_use = {"options", "dataset", "method", *(() if entry.loss else OF_TRAINING)}
-    of_no_use |= {"alpha"} if entry.alpha is None else set()
-    fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in of_no_use}
-    ruling = SUBSTITUTE_FOR.get(dataset, (dataset,))[0]  # a stand-in gets the numbers of what it stands for
+    excluded = {"options", "dataset", "method", *(() if entry.loss else OF_TRAINING)}
+    excluded |= {"alpha"} if entry.alpha is None else set()
+    fields = {name: None for name in RunConfig.__dataclass_fields__ if name not in excluded}
+    ruling = SUBSTITUTE_FOR.get(dataset, (dataset,))[0]  # a substitute gets the settings of what it replaces
     options = {k: v(ruling, bits) if callable(v) else v for k, v in options_of(method).items()}
     for name in settings:
         known(f"setting of {method}", fields | options, name)
@@ -47,18 +47,18 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
         dataset = str(place.resolve())  # one data set, one id
     settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
     head = "wide" if entry.loss and settings["backbone"] and dataset not in NARROW else "narrow"
-    own = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}
-    own |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}
-    return RunConfig(dataset, method, bits, options=options, **(own | settings))
+    defaults = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}
+    defaults |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}
+    return RunConfig(dataset, method, bits, options=options, **(defaults | settings))
 
 
 def of_profile(
     dataset: str, method: str, bits: int, profile: Profile | None = None, **settings
 ) -> tuple[RunConfig, Profile]:
-    """The run of `method` with the epochs of a profile, and the profile: that of the data set where it is None.
+    """The run of `method` with the epochs of a profile, and the profile; None: the usual one of the data set.
 
     Args:
-        settings: as of `configure`; those that are None count as not given.
+        settings: as in `configure`; None means not given.
     """
     profile = profile or PROFILES["digits" if dataset in ("digits", "digit_pairs") else "quick"]
     frozen = dataset == profile.pictures and (settings.get("backbone") or profile.pictures != profile.dataset)
@@ -68,12 +68,12 @@ def of_profile(
 
 
 def epochs_of(method: str, epochs: int) -> dict[str, int]:
-    """The setting `epochs` for `configure`, where the method has something to train."""
+    """The setting `epochs` for `configure`; none for a method that trains nothing."""
     return {"epochs": epochs} if known("method", METHODS, method).loss else {}
 
 
 def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) -> float | str | None:
-    """The option `name`, taken out of `settings` where it is there; a ValueError where it is of the wrong kind."""
+    """The option `name`, removed from `settings` if it is given; a ValueError if its value is of the wrong kind."""
     if isinstance(default, tuple):
         value = settings.pop(name, default[0])
         return value if value in default else known(name, dict.fromkeys(map(str, default)), str(value))

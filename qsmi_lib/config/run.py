@@ -1,4 +1,4 @@
-"""What a run is: one frozen configuration, every number with its unit."""
+"""The configuration of a run, frozen, every number with its unit."""
 
 import dataclasses
 import hashlib
@@ -11,41 +11,39 @@ from pathlib import PurePath
 from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.utils.validation import known, non_negative_number, positive_number, whole_number
 
-SCHEDULES = ("constant", "cosine")  # of the learning rate over the epochs; cosine: along half a period, towards 0
-AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `augmentation`
-# Settings that came after the first records, and are left out of them at their defaults, so that older ids hold.
+SCHEDULES = ("constant", "cosine")  # of the learning rate; cosine: half a period, from the full rate to 0
+AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `training.augmentation`
+# Settings that are newer than the first records. They are left out at their defaults, so that ids do not change.
 LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
 
 
 def short(dataset: str) -> str:
-    """A data set as files are called after it: its name, or the last step of its path."""
+    """A data set in the names of files: its name, or the last part of its path."""
     return re.sub(r"[^\w.]+", "_", PurePath(dataset).name).strip(".") or "pictures"
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One training run and its evaluation. `configuring.configure` fills in a method's own numbers for a data set."""
+    """One training run and its evaluation; `presets.configure` fills in a method's settings for a data set."""
 
     dataset: str
     method: str
     bits: int  # code length
     seed: int = 0  # weights and the order of the batches; never the split
     epochs: int = 50  # passes over the training set (Table 10)
-    batch_size: int = 128  # items; a batch has batch_size ** 2 pairs; the last, shorter batch is kept (Table 10)
+    batch_size: int = 128  # items; a batch has batch_size ** 2 pairs; the last, shorter batch is used too (Table 10)
     learning_rate: float = 1e-3  # Adam's step, other settings PyTorch's defaults (Table 10)
     alpha: float = 0.01  # weight of the quantization term: alpha of QSMI and DSH, eta of DPSH (Table 10)
     options: Mapping[str, float | str | None] = field(default_factory=dict)  # further arguments of the method's loss
-    draw: int = 0  # which split of the data set, where it has several
+    draw: int = 0  # which random split, if the data set or protocol has several
     precision: str = "auto"  # of the network: float32, bf16, or auto (bf16 where the device is fast at it)
     protocol: str = FULL  # how the data set is divided, see `datasets.PROTOCOLS`
-    backbone: str = (
-        ""  # whose features are hashed, see `backbones.BACKBONES`; empty: the data set's own network hashes it
-    )
-    backbone_learning_rate: float = 0.0  # Adam's step for the backbone's own weights; 0: it is frozen
-    head: str = "narrow"  # what hashes a backbone's features, see `networks.HEADS`
+    backbone: str = ""  # whose features are hashed, see `models.BACKBONES`; empty: the network of the data set
+    backbone_learning_rate: float = 0.0  # Adam's step for the weights of the backbone; 0: it is frozen
+    head: str = "narrow"  # hashes the features of a backbone, see `networks.HEADS`
     schedule: str = "constant"  # one of `SCHEDULES`
     augmentation: str = "none"  # one of `AUGMENTATIONS`
-    memory: int = 0  # earlier batches with whose embeddings each batch is compared too, see `cross_batch`
+    memory: int = 0  # earlier batches that each batch is also compared with, see `training.memory`
 
     def __post_init__(self):
         for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0, "memory": 0}.items():
@@ -65,10 +63,10 @@ class RunConfig:
             raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
 
     def to_dict(self) -> dict:
-        """The configuration as JSON holds it, without those of `LATER` that are at their defaults."""
+        """The configuration for JSON, without the settings of `LATER` that are at their defaults."""
         values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
-        first = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
-        return {name: value for name, value in values.items() if name not in LATER or value != first[name]}
+        defaults = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
+        return {name: value for name, value in values.items() if name not in LATER or value != defaults[name]}
 
     @classmethod
     def from_dict(cls, values: Mapping) -> "RunConfig":
@@ -81,7 +79,7 @@ class RunConfig:
     def run_id(self, fingerprint: str) -> str:
         """``<dataset>-<method>-<bits>b-s<seed>-<hash>``; the hash is of the configuration and the split.
 
-        A data set that is a path gives its last step.
+        A path is represented by its last part.
         """
         text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]

@@ -84,8 +84,9 @@ def compare(record: dict) -> str:
     split = runs.split_of(config)
     if "search" in record:
         settings = {name: record["search"][name] for name in ("start", "seed")}
-        return disagreement(record["probe"], rotations.probe(config, split, precision, **settings), "rotation")
-    return disagreement(record["probe"], replay(config, split, precision), precision)
+        replayed = rotations.probe(config, split, precision, **settings)
+        return disagreement(record["probe"], replayed, "rotation", config.bits)
+    return disagreement(record["probe"], replay(config, split, precision), precision, config.bits)
 
 
 def quick_disagreements(results: Results, configs: Iterable[RunConfig]) -> list[str]:

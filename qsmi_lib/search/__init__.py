@@ -1,4 +1,4 @@
-"""From codes to answers: indexes, collections of pictures, the app, the estimator, locality-sensitive hashing."""
+"""Search: indexes of codes, collections of pictures, the app, the estimator, locality-sensitive hashing."""
 
 from qsmi_lib.utils.lazy import lazy_names
 

@@ -1,4 +1,4 @@
-"""QSMI as a transformer of scikit-learn: fit to vectors or pictures with labels, transform to codes, neighbours."""
+"""A transformer of scikit-learn: fit to labelled vectors or pictures, transform to codes, find neighbours."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ from qsmi_lib.training import loop
 from qsmi_lib.utils import io
 from qsmi_lib.utils.validation import known, whole_number
 
-PICTURE = (1, 28, 28)  # what the paper's network takes
+PICTURE = (1, 28, 28)  # inputs of the paper's network
 METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss and not (entry.prepare or entry.head)}
 
 
@@ -36,22 +36,22 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     Args:
         bits: code length.
-        method: a registry name whose loss is one of pairs, e.g. "qsmi", "dsh" or "dpsh".
-        alpha: weight of the quantization term; None: the method's own.
+        method: a registry name whose loss compares pairs, e.g. "qsmi", "dsh" or "dpsh".
+        alpha: weight of the quantization term; None: the default of the method.
         epochs: passes over the training items.
         batch_size: items a batch; a batch has `batch_size` ** 2 pairs.
         learning_rate: Adam's step.
         hidden: width of the hidden layer, for vectors.
-        random_state: of weights and batches; a whole number gives the same codes again, None others every time.
+        random_state: of weights and batches; a whole number gives the same codes again, None other codes every time.
 
     Attributes:
         classes_: the labels, sorted; for several labels an item the numbers of the columns of y.
-        n_features_in_: d; for vectors alone.
-        shape_: of an item, (d,) or (1, 28, 28).
+        n_features_in_: d; only for vectors.
+        shape_: that of an item, (d,) or (1, 28, 28).
         n_iter_: epochs passed.
         history_: a dict an epoch, as `training.loop.Trained` has it.
         codes_: the codes of the training items, int8 (n, bits) of -1 and +1: the database of `kneighbors`.
-        labels_: their labels as numbers, places in `classes_`, (n,), or multi-hot (n, c).
+        labels_: their labels as indices into `classes_`, (n,), or multi-hot (n, c).
 
     Examples:
         >>> from sklearn.datasets import load_digits
@@ -111,42 +111,44 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """The training items nearest to each of `X` by Hamming distance, equal distances in their order.
 
         Args:
-            X: queries; None: the training items, each without itself.
+            X: queries; None: the training items, each compared with all others.
             n_neighbors: how many, at most the training items (less one where X is None).
-            return_distance: whether the distances are wanted.
+            return_distance: whether to return the distances too.
 
         Returns:
             `distances`, int64 (n, n_neighbors), the differing bits; and `indices`, int64, of training items. The latter
             alone where `return_distance` is False.
         """
         check_is_fitted(self)
-        own = X is None
-        most = len(self.codes_) - own
-        whole_number("n_neighbors", n_neighbors, 1, most)
-        asked = self.codes_ if own else self.transform(X)
-        indices = nearest_others(asked, n_neighbors) if own else nearest(asked, self.codes_, n_neighbors)
+        among_themselves = X is None
+        whole_number("n_neighbors", n_neighbors, 1, len(self.codes_) - among_themselves)
+        queries = self.codes_ if among_themselves else self.transform(X)
+        if among_themselves:
+            indices = nearest_others(queries, n_neighbors)
+        else:
+            indices = nearest(queries, self.codes_, n_neighbors)
         if not return_distance:
             return indices
-        return (asked[:, None, :] != self.codes_[indices]).sum(axis=2), indices
+        return (queries[:, None, :] != self.codes_[indices]).sum(axis=2), indices
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """mAP of `X` with labels `y` asking the training items, the mean over all orders of ties; for GridSearchCV."""
+        """mAP with `X` as queries, of labels `y`, against the training items; the mean over all orders of ties."""
         check_is_fitted(self)
         X, y = self._checked(X, y)
         return float(evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_).map_expected)
 
     def save(self, path: Path | str) -> None:
-        """Write everything that is fitted to `path`, a safetensors file; whole or not at all, and without pickle.
+        """Write all fitted attributes to `path`, a safetensors file, complete or not at all, and without pickle.
 
         Raises:
-            TypeError: classes, or a `random_state`, that JSON does not hold.
-            ValueError: parameters were set after `fit` that need another network.
+            TypeError: classes or a `random_state` that JSON cannot represent.
+            ValueError: parameters were changed after `fit` so that they need another network.
         """
         check_is_fitted(self)
         try:
             self._network(self.shape_).load_state_dict(self.model_.state_dict())
         except RuntimeError as error:
-            raise ValueError("the parameters were set to others since fit, which the network does not have") from error
+            raise ValueError("parameters were changed after fit, and do not fit the network: fit again") from error
         fitted = {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
         fitted |= {"shape": list(self.shape_), "history": self.history_}
         fitted |= {name: getattr(self, name).tolist() for name in ("feature_names_in_",) if hasattr(self, name)}
@@ -157,7 +159,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @classmethod
     def load(cls, path: Path | str) -> "QSMIHasher":
-        """What `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
+        """The hasher that `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
         try:
             tensors, header = io.read_tensors(Path(path))
             hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
@@ -170,7 +172,8 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
             if "feature_names_in_" in fitted:
                 hasher.feature_names_in_ = np.asarray(fitted["feature_names_in_"], dtype=object)
             hasher.model_ = hasher._network(hasher.shape_).eval()
-            hasher.model_.load_state_dict({name.removeprefix("model."): own for name, own in tensors.items()})
+            weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+            hasher.model_.load_state_dict(weights)
         except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is damaged, or not a QSMIHasher that was saved: {error}") from error
         return hasher
@@ -180,7 +183,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return self.codes_.shape[1]
 
     def __sklearn_tags__(self):
-        """What scikit-learn may assume: labels are needed, several an item are welcome."""
+        """For scikit-learn's checks: labels are required, and an item may carry several."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
@@ -188,18 +191,18 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return tags
 
     def _config(self) -> RunConfig:
-        """The parameters as the training loop takes them; a ValueError says which one is out of its range."""
+        """The parameters as the training loop takes them; a ValueError names one that is out of range."""
         known("method of pairs", METHODS_OF_PAIRS, self.method)
         whole_number("hidden", self.hidden, 1)
-        own = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate")}
-        own |= {} if self.alpha is None else {"alpha": _plain(self.alpha)}
+        settings = {name: _plain(getattr(self, name)) for name in ("epochs", "batch_size", "learning_rate")}
+        settings |= {} if self.alpha is None else {"alpha": _plain(self.alpha)}
         seed = _plain(self.random_state)
         if seed is None or isinstance(seed, np.random.RandomState):
             seed = check_random_state(seed).randint(2**31)
-        return configure("own", self.method, _plain(self.bits), seed=seed, precision="float32", **own)
+        return configure("user data", self.method, _plain(self.bits), seed=seed, precision="float32", **settings)
 
     def _network(self, shape: tuple[int, ...]) -> nn.Module:
-        """A network for items of `shape`, at random."""
+        """A network for items of `shape`, with random weights."""
         if shape == PICTURE:
             return FashionCNN(int(self.bits))
         return HashHead(shape[0], int(self.bits), int(self.hidden))
@@ -208,10 +211,10 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return loop.encode(self.model_, torch.from_numpy(inputs)).numpy()
 
     def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
-        """`X` as float32, and `y` beside it where that is given, by scikit-learn's own checks and those of shapes."""
+        """`X` as float32, and `y` if given, after scikit-learn's checks and those of shapes."""
         options = {"dtype": np.float32, "order": "C", "force_writeable": True}
         n_axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
-        if pictures := n_axes == 4:  # scikit-learn checks items of one axis alone
+        if pictures := n_axes == 4:  # `validate_data` accepts two axes only
             X = check_array(X, allow_nd=True, **options)
             y = y if y is None else check_array(y, ensure_2d=False, dtype=None)
             check_consistent_length(X, y)
@@ -228,7 +231,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return X if y is None else (X, y)
 
     def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
-        """Labels as the losses take them: int64 (n,), places in `classes_`, or multi-hot (n, c)."""
+        """Labels as the losses take them: int64 (n,), indices into `classes_`, or multi-hot (n, c)."""
         if y.ndim == 2 and y.shape[1] > 1:
             if not np.isin(y, (0, 1)).all():
                 raise ValueError(f"several labels an item must be a column each, of 0 and 1, got {np.unique(y)[:5]}")
@@ -245,5 +248,5 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
 
 def _plain(value):
-    """A NumPy number as Python's, anything else as it is."""
+    """A NumPy number as a Python number, anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value

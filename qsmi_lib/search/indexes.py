@@ -1,4 +1,4 @@
-"""Binary indexes of faiss over codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
+"""Binary indexes of faiss for codes: exhaustive, a graph of neighbours, and hash tables of substrings."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -8,15 +8,15 @@ import numpy as np
 
 from qsmi_lib.utils.validation import known, whole_number
 
-OUTSIDE = -1  # in place of an item that an approximate index does not find
+OUTSIDE = -1  # in place of an item that an approximate index misses
 
 
 class Answers(NamedTuple):
-    """What an index finds for each query, nearest first; items at equal distances come in the index's own order.
+    """The items nearest to each query, in this order; items at equal distances come in the order of the index.
 
     Attributes:
         distances: int32 (n_query, k), differing bits; `OUTSIDE` where fewer than k items are found.
-        items: int64 (n_query, k), places in the database; `OUTSIDE` likewise.
+        items: int64 (n_query, k), database indices; `OUTSIDE` likewise.
     """
 
     distances: np.ndarray
@@ -26,15 +26,15 @@ class Answers(NamedTuple):
 class CodeIndex:
     """Codes in one of faiss's binary indexes.
 
-    faiss counts in bytes: the bits that fill the last one are 0 in every code, so that they add nothing to a distance,
-    and they come last, so that no hash table of `multihash` is spent on them.
+    faiss stores whole bytes. The bits that fill the last byte are 0 in every code, so that they add nothing to a
+    distance; they come last, so that no hash table of `multihash` uses them.
 
     Args:
         codes: the database, (n, bits) of -1 and +1, at least one.
-        kind: "flat" compares with every item; "hnsw" walks a graph of neighbours; "multihash" looks up substrings of
-            the code in as many tables.
-        settings: of "hnsw": `neighbours` of a node (32), `effort` while building (40); of "multihash": `tables` (4, at
-                most the bits) and `substring` bits of each (the bits over the tables, at most 16); those of `tuned`.
+        kind: "flat" compares with every item; "hnsw" follows a graph of neighbours; "multihash" looks up substrings
+            of the code, each in a hash table.
+        settings: for "hnsw": `neighbours` of a node (32), `effort` of building (40); for "multihash": `tables` (4, at
+            most the bits) and the bits of each `substring` (bits / tables, at most 16); and those of `tuned`.
 
     Raises:
         ImportError: faiss is not installed; the message says how.
@@ -48,17 +48,17 @@ class CodeIndex:
         allowed = dict.fromkeys([*inspect.getfullargspec(make).kwonlyargs, *tune])
         for name in settings:
             known(f"setting of {kind}", allowed, name)
-        own = {name: whole_number(name, settings.pop(name, default), 0) for name, (_, default) in tune.items()}
+        search = {name: whole_number(name, settings.pop(name, default), 0) for name, (_, default) in tune.items()}
         build = {name: whole_number(name, value, 1) for name, value in settings.items()}
         self._index = make(8 * -(-self.bits // 8), self.bits, **build)
         self._index.add(octets(codes))
-        self.tuned(**own)
+        self.tuned(**search)
 
     def tuned(self, **settings: int) -> "CodeIndex":
-        """The same index, searched another way from now on.
+        """Change how this index is searched, and return it.
 
         Args:
-            settings: of "hnsw": `search_effort` (64), the candidates that are kept; of "multihash": `flips` (1), in how
+            settings: for "hnsw": `search_effort` (64), the number of candidates; for "multihash": `flips` (1), in how
                 many bits a substring may differ; "flat" has none.
         """
         tune = KINDS[self.kind].tune
@@ -68,15 +68,15 @@ class CodeIndex:
         return self
 
     def search(self, codes: np.ndarray, k: int = 10) -> Answers:
-        """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError where they or `k` do not fit."""
+        """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError if codes or `k` do not fit."""
         codes = _checked(codes, "query codes")
         if codes.shape[1] != self.bits:
             raise ValueError(f"query codes must have {self.bits} bits as the database has, got {codes.shape[1]}")
         if whole_number("k", k, 1) > self.n_items:
             raise ValueError(f"k must be from 1 to {self.n_items}, the items of the database, got {k}")
         distances, items = self._index.search(octets(codes), int(k))
-        lost = items < 0
-        return Answers(np.where(lost, OUTSIDE, distances), np.where(lost, OUTSIDE, items))
+        missed = items < 0
+        return Answers(np.where(missed, OUTSIDE, distances), np.where(missed, OUTSIDE, items))
 
 
 def octets(codes: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def _flat(width: int, bits: int):
 
 
 def _hnsw(width: int, bits: int, *, neighbours: int = 32, effort: int = 40):
-    neighbours = whole_number("neighbours", neighbours, 2)  # with one faiss ends the whole process
+    neighbours = whole_number("neighbours", neighbours, 2)  # with 1, faiss ends the whole process
     index = _faiss().IndexBinaryHNSW(width, neighbours)
     index.hnsw.efConstruction = effort
     return index
@@ -129,11 +129,11 @@ def _flips(index, value: int) -> None:
 
 
 class Kind(NamedTuple):
-    """How an index is built, and what of its search can be set, with the value that it has at first.
+    """How an index is built, and the settings of its search.
 
     Attributes:
-        build: (bits filled to whole bytes, bits, settings) -> faiss's index.
-        tune: name of a setting -> what sets it, and its default.
+        build: makes the index of faiss from the bits in whole bytes, the bits, and settings.
+        tune: the function that changes each setting of the search, and its default.
     """
 
     build: Callable

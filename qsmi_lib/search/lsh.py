@@ -1,4 +1,4 @@
-"""Locality-sensitive hashing with several tables: random keys, exact buckets, a ranking by tables."""
+"""Locality-sensitive hashing with several tables: random keys, exact buckets, ranking by shared buckets."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from numpy.typing import ArrayLike
 from qsmi_lib.utils.validation import whole_number
 
 TIES = ("index", "table")
-K = 10  # items of an answer, and ranks that `lsh_scores.ap_at_10` looks at
-MISSING = -1  # stands where an answer is too short
-CHUNK = 64_000_000  # bytes: what `HashTables.answers` and `by_angle` may use at a time
+K = 10  # items of an answer
+MISSING = -1  # fills answers that are too short
+CHUNK = 64_000_000  # bytes that `HashTables.answers` and `by_angle` use at a time
 ROWS = 4096  # items that are projected at a time
 
 
 class Answers(NamedTuple):
-    """The first database items of each query, those that share most buckets with it first.
+    """The first database items of each query, by number of shared buckets.
 
     Attributes:
-        items: int64 (n_query, k), database indices; `MISSING` at the end of an answer that is too short.
-        tables: int64 (n_query, k), in how many tables each shares the query's bucket; 0 where an item is missing.
+        items: int64 (n_query, k), database indices; `MISSING` at the end of a short answer.
+        tables: int64 (n_query, k), in how many tables each item shares the query's bucket; 0 if it is missing.
     """
 
     items: np.ndarray
@@ -27,21 +27,21 @@ class Answers(NamedTuple):
 
 
 class HashTables:
-    r"""Hash tables over one database; the key of an item is :math:`\mathrm{sign}(R_t^T x)`, with sign(0) = +1.
+    r"""Hash tables of one database; the key of an item is :math:`\mathrm{sign}(R_t^T x)`, with sign(0) = +1.
 
-    The entries of :math:`R_t` (n_features, bits), a matrix for each table, are drawn from N(0, 1). Features are taken
-    as they are: centre them first, or leave it. Two items at the angle :math:`\theta` share a bit with probability
+    The entries of :math:`R_t` (n_features, bits), a matrix for each table, are drawn from N(0, 1). Features are
+    used as they are, centred or not. Two items at the angle :math:`\theta` share a bit with probability
     :math:`1 - \theta / \pi`; see `collision_probability`.
 
     Args:
         database: (n_database, n_features), finite.
         bits: length of a key, 1 to 64.
-        tables: how many, at least 1.
-        seed: of the directions; fewer tables with the same seed are the first ones of more.
+        tables: number of tables, at least 1.
+        seed: of the directions; fewer tables with the same seed are the first of more tables.
 
     Attributes:
         directions: float64 (tables, n_features, bits).
-        database_keys: unsigned (tables, n_database), bit k of a key being 2 to the power k.
+        database_keys: unsigned (tables, n_database), bit k of a key has the value 2 to the power k.
 
     Raises:
         ValueError: a database of another shape, complex or not finite; bits, tables or seed out of range.
@@ -72,41 +72,40 @@ class HashTables:
         return keys
 
     def bucket(self, query: ArrayLike, table: int | None = None) -> np.ndarray:
-        """The database items that share the query's bucket: exactly its key, no near ones.
+        """The database items in the query's bucket, whose key is the same.
 
         Args:
             query: (n_features,).
             table: number of a table, from 0; None: in any of them.
 
         Returns:
-            int64 (n,), database indices, ascending, each once; empty where the bucket is.
+            int64 (n,), database indices, ascending, each once; empty if the bucket is.
 
         Raises:
             ValueError: a query of another length, complex or not finite; no such table.
         """
         (keys,) = self.keys(np.asarray(query)[None]).T
-        asked = range(len(keys)) if table is None else [self._number(table)]
-        found = [self._bucket(own, keys[own]) for own in asked]
-        return np.unique(np.concatenate(found))
+        numbers = range(len(keys)) if table is None else [self._number(table)]
+        return np.unique(np.concatenate([self._bucket(number, keys[number]) for number in numbers]))
 
     def collisions(self, queries: ArrayLike) -> np.ndarray:
         """In how many tables each database item shares each query's bucket: unsigned (n_query, n_database).
 
-        All at once, a byte a pair (600 MB for 10,000 queries of 60,000 items): `answers` goes by parts instead.
+        One byte a pair: 600 MB for 10,000 queries and 60,000 items. `answers` works in parts instead.
         """
         return self._collisions(self.keys(queries))
 
     def answers(self, queries: ArrayLike, k: int = K, *, ties: str = "index") -> Answers:
         """The first k items of each query by number of shared buckets, then by database index.
 
-        An item that shares none is no answer, however many are missing. Computed by parts of the queries, in less than
-        200 MB beside features, keys and the answers themselves; they do not depend on the parts.
+        An item that shares no bucket is never an answer. The queries are processed in parts, so that less than 200 MB
+        are needed besides features, keys and answers.
 
         Args:
             queries: (n_query, n_features), finite.
             k: at least 1.
-            ties: what orders items with as many shared buckets: "index" alone, or, as "table", first the number of the
-                first table that they share. A loop over the tables meets them in that order.
+            ties: order of items that share equally many buckets: "index", or "table", by the first table that they
+                share and then by index, which is the order in which a loop over the tables finds them.
 
         Raises:
             ValueError: queries of another shape, complex or not finite; k below 1; an unknown rule for ties.
@@ -117,7 +116,7 @@ class HashTables:
         keys, n = self.keys(queries), self.database_keys.shape[1]
         items = np.full((keys.shape[1], k), MISSING, np.int64)
         tables = np.zeros_like(items)
-        span = n if ties == "index" else n * (len(keys) + 1)  # of the places of items with as many shared buckets
+        span = n if ties == "index" else n * (len(keys) + 1)  # of places among items that share equally many buckets
         for rows in _parts(len(items), 24 * n):
             place = self._collisions(keys[:, rows]) * np.int64(span) + np.arange(n)[::-1]
             if ties == "table":
@@ -137,7 +136,7 @@ class HashTables:
         return np.sort(np.unique(self.database_keys[self._number(table)], return_counts=True)[1])[::-1]
 
     def _number(self, table: int) -> int:
-        """`table`, checked: the number of one of the tables."""
+        """`table`, after a check that there is such a table."""
         if isinstance(table, bool) or not isinstance(table, int | np.integer) or not 0 <= table < len(self.directions):
             raise ValueError(f"table must lie between 0 and {len(self.directions) - 1}, got {table}")
         return table
@@ -150,29 +149,30 @@ class HashTables:
     def _collisions(self, keys: np.ndarray) -> np.ndarray:
         """`collisions` of queries with these keys."""
         counts = np.zeros((keys.shape[1], self.database_keys.shape[1]), np.min_scalar_type(len(keys)))
-        for asked, kept in zip(keys, self.database_keys, strict=True):
-            counts += asked[:, None] == kept
+        for query_keys, database_keys in zip(keys, self.database_keys, strict=True):
+            counts += query_keys[:, None] == database_keys
         return counts
 
     def _earliness(self, keys: np.ndarray) -> np.ndarray:
-        """How early queries with these keys first meet each item: `tables` in the first table, 0 in none."""
+        """How early a table is shared: the number of tables if it is the first one, 1 for the last, 0 for none."""
         early = np.zeros((keys.shape[1], self.database_keys.shape[1]), np.min_scalar_type(len(keys)))
-        for number, (asked, kept) in enumerate(zip(keys, self.database_keys, strict=True)):
-            np.maximum(early, (asked[:, None] == kept) * early.dtype.type(len(keys) - number), out=early)
+        for number, (query_keys, database_keys) in enumerate(zip(keys, self.database_keys, strict=True)):
+            shared = query_keys[:, None] == database_keys
+            np.maximum(early, shared * early.dtype.type(len(keys) - number), out=early)
         return early
 
 
 def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
-    """The first k database items by angle to the query, then by index: what ever more tables tend to.
+    """The first k database items by angle to the query, then by index: the limit of ever more tables.
 
     Args:
         queries: (n_query, n_features), finite.
-        database: (n_database, n_features), finite; k items at least.
+        database: (n_database, n_features), finite, at least k items.
         k: at least 1.
 
     Returns:
-        int64 (n_query, k), database indices. Cosines are compared in float32; a row of zeros is at a right angle to
-        all others.
+        int64 (n_query, k), database indices. Cosines are compared in float32; a row of zeros is orthogonal to all
+        others.
 
     Raises:
         ValueError: features of another shape, of different lengths, complex or not finite; k out of range.
@@ -184,10 +184,10 @@ def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
     items = np.empty((len(queries), k), np.int64)
     for rows in _parts(len(queries), 20 * len(database)):
         cosine = queries[rows] @ database.T
-        least = np.partition(cosine, -k, axis=1)[:, -k]  # of equal cosines, several may reach the k-th place
-        for row, own in enumerate(cosine, start=rows.start):
-            near = np.flatnonzero(own >= least[row - rows.start])
-            items[row] = near[np.argsort(-own[near], kind="stable")[:k]]
+        least = np.partition(cosine, -k, axis=1)[:, -k]  # several equal cosines may compete for the k-th place
+        for row, similarities in enumerate(cosine, start=rows.start):
+            near = np.flatnonzero(similarities >= least[row - rows.start])
+            items[row] = near[np.argsort(-similarities[near], kind="stable")[:k]]
     return items
 
 
@@ -203,7 +203,7 @@ def collision_probability(angle: ArrayLike, bits: int, tables: int = 1) -> np.nd
 
 
 def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np.ndarray:
-    """`values` as real (n, n_features), checked."""
+    """`values` as a real and finite array (n, n_features)."""
     values = np.asarray(values)
     wanted = "n_features" if n_features is None else n_features
     if values.ndim != 2 or not values.shape[1] or (n_features is not None and values.shape[1] != n_features):
@@ -211,17 +211,17 @@ def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np
     if not (np.issubdtype(values.dtype, np.floating) or np.issubdtype(values.dtype, np.integer)):
         raise ValueError(f"{name} must be real, got {values.dtype}")
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite: NaN and infinity have no side of a plane")
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
     return values
 
 
 def _unit(features: np.ndarray) -> np.ndarray:
-    """Rows of length 1, float32; a row of zeros stays."""
+    """Rows of norm 1, float32; a row of zeros stays."""
     norm = np.linalg.norm(features, axis=1, keepdims=True)
     return (features / np.where(norm > 0, norm, 1)).astype(np.float32)
 
 
 def _parts(n: int, size: int) -> list[slice]:
-    """The rows 0 to n - 1 in parts of at most `CHUNK` bytes, at `size` bytes a row, a row at least."""
+    """The rows 0 to n - 1 in parts of at most `CHUNK` bytes, or of one row, at `size` bytes a row."""
     step = max(1, CHUNK // size)
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]

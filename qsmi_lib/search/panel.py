@@ -1,4 +1,4 @@
-"""The search as a page: a picture of one's own or an example, and what each method answers, in notebook and app."""
+"""The panel of notebook and app: a query, uploaded or an example, and the answers of each method."""
 
 import base64
 import functools
@@ -25,15 +25,15 @@ STYLE = """\
 NONE, N_EXAMPLES = "none", 20
 
 
-def answers_page(query: Image.Image, found: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
-    """A query and its answers as HTML: thumbnails, names, distances, and a square a bit, dark where it differs.
+def answers_page(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
+    """A query and its answers as HTML: thumbnails, names, distances, and a square a bit, dark if it differs.
 
     Args:
-        query: the picture that was searched for.
-        found: method -> its collection, and its answers.
+        query: the picture.
+        answers_of: the collection and the answers of each method, by its title.
     """
-    parts = [STYLE, f'<ul class="qsmi-row"><li>{_figure(_source(query), "query", "searched for")}</li></ul>']
-    for title, (collection, answers) in found.items():
+    parts = [STYLE, f'<ul class="qsmi-row"><li>{_figure(_source(query), "query", "your picture or example")}</li></ul>']
+    for title, (collection, answers) in answers_of.items():
         shown = (
             _figure(
                 _thumbnail(collection, answer.item),
@@ -49,17 +49,17 @@ def answers_page(query: Image.Image, found: Mapping[str, tuple[Collection, Seque
 
 
 def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int = 10) -> ipywidgets.VBox:
-    """An upload, examples, a slider for how many answers, and below the answers of each method, side by side.
+    """An upload, a list of examples, a slider for the number of answers, and below them the answers of each method.
 
-    A file that is no picture, or not one to be searched for, gives a message in the page.
+    A file that is not accepted gives a message in the page.
 
     Args:
-        collections: method -> what it searches.
-        examples: of whose first pictures one can be taken; the very first is searched for at once.
-        k: answers at first.
+        collections: what each method searches, by its title.
+        examples: its first pictures are offered as queries; the very first is the query at the start.
+        k: number of answers at the start.
     """
     named, most = list(collections.items()), min(map(len, collections.values()))
-    upload = ipywidgets.FileUpload(accept="image/*", description="Own picture", tooltip="PNG, JPEG, WebP, BMP or TIFF")
+    upload = ipywidgets.FileUpload(accept="image/*", description="Upload", tooltip="PNG, JPEG, WebP, BMP or TIFF")
     offered = [(f"{item + 1}: {examples.names[item]}", item) for item in range(min(N_EXAMPLES, len(examples)))]
     example = ipywidgets.Dropdown(options=[(NONE, None), *offered], description="Example")
     count = ipywidgets.IntSlider(
@@ -71,9 +71,9 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     def search(read: Callable[[], Image.Image]) -> None:
         try:
             image = read()
-            page.value = answers_page(image, {name: (own, own.search(image, count.value)) for name, own in named})
-        except (OSError, ValueError) as error:  # also of a folder's file that has gone since
-            message.value = f'<p role="alert"><b>Not searched:</b> {html.escape(str(error))}</p>'
+            page.value = answers_page(image, {title: (c, c.search(image, count.value)) for title, c in named})
+        except (OSError, ValueError) as error:  # also a file of the folder that has been deleted
+            message.value = f'<p role="alert"><b>No search:</b> {html.escape(str(error))}</p>'
         else:
             state["query"], message.value = image, ""
 
@@ -82,7 +82,7 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
             example.value = None
             search(lambda file=file: opened(bytes(file["content"]), file["name"]))
         if change["new"]:
-            upload.value = ()  # else the same file cannot be chosen again
+            upload.value = ()  # so that the same file can be chosen again
 
     def exemplified(change) -> None:
         if change["new"] is not None:
@@ -101,10 +101,10 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
 
 
 def _about(collection: Collection) -> str:
-    """What is searched, how the answers are read, and, folded, the files that are left out."""
+    """What is searched, how to read the answers, and, folded, the files that are left out."""
     words = (
-        f"<h3>Search by picture</h3><p>{len(collection):,} pictures: {html.escape(collection.title)}. Below each "
-        "answer stand the bits of its code, a square each, dark where they differ from the query's.</p>"
+        f"<h3>Search by picture</h3><p>{len(collection):,} pictures: {html.escape(collection.title)}. The squares "
+        "below an answer are the bits of its code; a dark square differs from the query.</p>"
     )
     if not collection.faults:
         return words
@@ -113,15 +113,15 @@ def _about(collection: Collection) -> str:
 
 
 def _figure(source: str, name: str, below: str, more: str = "") -> str:
-    """A thumbnail, or words where there is none, with its name and what stands below it."""
+    """A thumbnail, or a message if there is none, with its name and the text below it."""
     name = html.escape(name)
-    shown = f'<img alt="{name}, {below}" src="{source}"/>' if source else "<p>The file cannot be read any more.</p>"
+    shown = f'<img alt="{name}, {below}" src="{source}"/>' if source else "<p>The file is no longer readable.</p>"
     return f"<figure>{shown}<figcaption>{name}<br/>{below}{more}</figcaption></figure>"
 
 
 @functools.lru_cache(maxsize=2000)
 def _thumbnail(collection: Collection, item: int) -> str:
-    """The picture of an answer, as `_source`; nothing where its file has gone or changed since it was hashed."""
+    """The picture of an answer as `_source`; empty if its file was deleted or changed after hashing."""
     try:
         return _source(collection.picture(item))
     except (OSError, ValueError):
@@ -138,7 +138,7 @@ def _source(image: Image.Image) -> str:
 
 
 def _bits(differing: Sequence[int], bits: int) -> str:
-    """A square a bit; the differing ones are named for who cannot see them."""
+    """A square a bit; a label names the differing ones for screen readers."""
     squares = "".join(f"<i{' class=other' if bit in differing else ''}></i>" for bit in range(bits))
     named = ", ".join(str(bit + 1) for bit in differing) or "none"
     named = f"differing bits: {named}"

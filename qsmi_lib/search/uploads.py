@@ -1,4 +1,4 @@
-"""Pictures of one's own: anything may be uploaded, so each is looked at before it is decoded."""
+"""Uploaded pictures: anything may be uploaded, so each file is checked before it is decoded."""
 
 import io
 import warnings
@@ -8,19 +8,19 @@ from PIL import Image, ImageOps
 from qsmi_lib.datasets.images.lazy import UNREADABLE
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-MOST_PIXELS = 50_000_000  # of a picture; one of 100 million takes 300 MB decoded
+MOST_PIXELS = 50_000_000  # of a picture; decoded, 100 million take 300 MB
 
 
 def opened(content: bytes, name: str) -> Image.Image:
-    """The picture in a file's `content`, RGB, turned as its camera noted, what is transparent on white.
+    """The picture in a file's `content`: RGB, turned as its EXIF data say, transparency on white.
 
     Raises:
-        ValueError: no picture, a damaged one, one of more than `MOST_PIXELS`, an animation or several pages, or one of
-            more than 8 bits a channel; the message names it, says what came and what was expected.
+        ValueError: not a picture, a damaged one, more than `MOST_PIXELS`, an animation, several pages, or more than 8
+            bits a channel. The message names the file, and says what it has and what is expected.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow about what is refused here, or harmless in a picture
+            warnings.simplefilter("ignore")  # Pillow warns of what is refused here, or harmless
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _refuse(image)
                 turned = ImageOps.exif_transpose(image)
@@ -29,18 +29,18 @@ def opened(content: bytes, name: str) -> Image.Image:
                     ground.alpha_composite(turned.convert("RGBA"))
                     turned = ground
                 return turned.convert("RGB")
-    except Image.UnidentifiedImageError as error:  # its own text names but an address in memory
+    except Image.UnidentifiedImageError as error:  # Pillow's message names an address in memory
         raise ValueError(
-            f"{name} is no picture of a known format: expected PNG, JPEG, WebP, BMP, GIF or TIFF"
+            f"{name} is not a picture of a known format: expected PNG, JPEG, WebP, BMP, GIF or TIFF"
         ) from error
-    except Image.DecompressionBombError as error:  # refused by Pillow before this looks at it
-        raise ValueError(f"{name} cannot be searched for: {_too_large(2 * Image.MAX_IMAGE_PIXELS)}") from error
+    except Image.DecompressionBombError as error:  # Pillow refuses it first
+        raise ValueError(f"{name} cannot be used as a query: {_too_large(2 * Image.MAX_IMAGE_PIXELS)}") from error
     except (*UNREADABLE, EOFError) as error:
-        raise ValueError(f"{name} cannot be searched for: {error}") from error
+        raise ValueError(f"{name} cannot be used as a query: {error}") from error
 
 
 def _refuse(image: Image.Image) -> None:
-    """A ValueError for a picture that is readable, and not one to be searched for."""
+    """A ValueError for a picture that is readable but not accepted."""
     if (n_pixels := image.width * image.height) > MOST_PIXELS:
         raise ValueError(_too_large(n_pixels))
     n_frames = getattr(image, "n_frames", 1)
@@ -57,6 +57,6 @@ def _too_large(n_pixels: int) -> str:
 
 
 def _deep(image: Image.Image) -> bool:
-    """Whether a file has 16 bits a channel, of which Pillow would keep eight without a word: its raw mode says so."""
+    """Whether a file has 16 bits a channel: Pillow would silently drop eight of them; its raw mode tells."""
     arguments = [tile[3] for tile in image.tile] if image.format in ("PNG", "TIFF") else []
-    return any(";16" in str(own if isinstance(own, str) else own[0]) for own in arguments)
+    return any(";16" in str(mode if isinstance(mode, str) else mode[0]) for mode in arguments)

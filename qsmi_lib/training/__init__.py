@@ -1,4 +1,4 @@
-"""From a configuration to a record: what a run trains on, the loop, codes, records, tuning."""
+"""Training: splits with features, the loop, codes, runs and their records, tuning."""
 
 from qsmi_lib.utils.lazy import lazy_names
 

@@ -1,4 +1,4 @@
-"""From a configuration to a network, and from a network to a file."""
+"""Networks of configurations, and models on disk."""
 
 import json
 from pathlib import Path
@@ -28,27 +28,27 @@ def build(
     end_to_end: bool = False,
     weights: bool = True,
 ) -> nn.Module:
-    """The network that `dataset` is hashed with, PyTorch's default initialisation from its global generator.
+    """The network that hashes `dataset`, initialised by PyTorch's defaults from its global generator.
 
     Args:
         dataset: registry name.
         bits: code length.
-        method: registry name; some bring a last layer, or, untrained, a module, of their own.
-        backbone: whose features are hashed; empty: the data set's own network hashes its pictures.
-        head: one of `HEADS`; without a backbone it is not used.
-        end_to_end: whether the backbone is part of the network, which then takes pictures.
+        method: registry name; some have a special last layer, and those that train nothing a projection.
+        backbone: whose features are hashed; empty: the network of the data set hashes its pictures.
+        head: one of `HEADS`; only used with a backbone.
+        end_to_end: whether the network contains the backbone and takes pictures.
         weights: whether that backbone gets its published weights.
 
     Raises:
-        ValueError: an unknown data set, method, backbone or head, a code length below 1, or a data set that has no
-            network of its own and no backbone.
-        FileNotFoundError: a backbone's weights are wanted and not on this machine.
+        ValueError: an unknown data set, method, backbone or head, a code length below 1, or a data set without
+            network and backbone.
+        FileNotFoundError: the weights of the backbone are not on this machine.
     """
     data = named(dataset)
     entry = known("method", METHODS, method)
     whole_number("bits", bits, 1)
     if not backbone and dataset not in NETWORKS:
-        raise ValueError(f"{dataset} has no network of its own: name a backbone, one of {', '.join(BACKBONES)}")
+        raise ValueError(f"{dataset} needs the features of a backbone: name one of {', '.join(BACKBONES)}")
     n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
     if entry.network is not None:
         return entry.network(dataset, bits, n_features)
@@ -64,12 +64,12 @@ def build(
 def of(config: RunConfig, *, weights: bool = True) -> nn.Module:
     """The network of `config`; `weights` as in `build`."""
     end_to_end = config.backbone_learning_rate > 0
-    own = {"backbone": config.backbone, "head": config.head, "end_to_end": end_to_end, "weights": weights}
-    return build(config.dataset, config.bits, config.method, **own)
+    parts = {"backbone": config.backbone, "head": config.head, "end_to_end": end_to_end, "weights": weights}
+    return build(config.dataset, config.bits, config.method, **parts)
 
 
 def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict]:
-    """The weights of `model` as Adam takes them: a trained backbone's have a learning rate of their own."""
+    """The weights of `model` for Adam; those of a trained backbone have their own learning rate."""
     if not isinstance(model, EndToEnd):
         return [{"params": list(model.parameters())}]
     tuned = {"params": list(model.backbone.parameters()), "lr": config.backbone_learning_rate}
@@ -77,12 +77,12 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict]:
 
 
 def batch_size(config: RunConfig) -> int:
-    """How many items the network of `config` encodes at a time."""
+    """The number of items that the network of `config` encodes at a time."""
     return features.batch_size(config.backbone) if config.backbone_learning_rate else 1000
 
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
-    """Write `model` to `path` as safetensors, its configuration in the header; whole or not at all."""
+    """Write `model` to `path` as safetensors, with its configuration in the header; complete or not at all."""
     with atomic_write(Path(path)) as partial:
         save_weights(model, str(partial), metadata={FORMAT: VERSION, "config": json.dumps(config.to_dict())})
 
@@ -92,14 +92,14 @@ def load(path: Path) -> tuple[nn.Module, RunConfig]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or no model that `save` wrote; the message names it.
+        ValueError: the file is damaged or was not written by `save`; the message names it.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         check_format(metadata)
         if "config" not in metadata:
-            raise ValueError("it carries no configuration")
+            raise ValueError("it has no configuration")
         config = RunConfig.from_dict(json.loads(metadata["config"]))
         model = of(config, weights=False)
         load_weights(model, path)

@@ -25,22 +25,22 @@ from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar as progress_bar
 from qsmi_lib.utils.validation import known
 
-N_MEASURED = 1024  # training items on which the information measures are followed, the first ones
-N_FIRST = 3  # batches whose losses a record carries as its probe
-SMALL = 256  # numbers a picture: a network for so little, or a narrow head, is faster on one thread than on several
+N_MEASURED = 1024  # the first training items, on which the information measures are computed
+N_FIRST = 3  # batches whose losses are the probe of a record
+SMALL = 256  # values a picture: the network of smaller pictures, as a narrow head, is faster on one thread
 SCHEDULES = {"constant": lambda optimizer, epochs: ConstantLR(optimizer, factor=1.0), "cosine": CosineAnnealingLR}
 
 
 class Trained(NamedTuple):
-    """What training leaves.
+    """The result of training.
 
     Attributes:
         model: the network after the last epoch, in evaluation mode.
         history: one dict an epoch: the mean training loss of a batch, and on the first 1,024 training items the
             clamped QSMI loss (Eq. 19), QSMI (Eq. 13) and QMI (the same with the Gaussian kernel, sigma = 10).
         precision: the precision used, "float32" or "bf16".
-        first_losses: of the first three batches, or of fewer where there are fewer, to six digits; empty where nothing
-            is trained.
+        first_losses: those of the first three batches, if there are so many, to six digits; empty if nothing is
+            trained.
     """
 
     model: nn.Module
@@ -50,16 +50,16 @@ class Trained(NamedTuple):
 
 
 def train(config: RunConfig, split: Split) -> Trained:
-    """Train `config` on the training part of `split`, on the device where its tensors lie.
+    """Train `config` on the training part of `split`, on the device of its tensors.
 
-    Adam with PyTorch's default settings, no weight decay; the last epoch counts. As in the paper there is no schedule,
-    augmentation or memory, unless `config` names one. A method without a loss is fitted to the inputs instead, and has
-    no history.
+    Adam with PyTorch's default settings and no weight decay; the model of the last epoch is the result. As in the paper
+    there is no schedule, augmentation or memory, unless `config` has one. A method that trains nothing is fitted to the
+    inputs, and has no history.
 
     Raises:
-        ValueError: an unknown method or data set; an augmentation where the inputs are no pictures; a memory where the
-            loss has targets, not pairs.
-        FloatingPointError: the loss is no longer finite after an epoch; nothing is saved.
+        ValueError: an unknown method or data set; an augmentation of inputs that are not pictures; a memory for a
+            loss that has targets, not pairs.
+        FloatingPointError: the mean loss of an epoch is not finite.
     """
     device = split.train.inputs.device
     precision = resolve_precision(config.precision, device)
@@ -73,7 +73,7 @@ def train(config: RunConfig, split: Split) -> Trained:
 
 
 def train_briefly(config: RunConfig, split: Split, n_batches: int, precision: str) -> Trained:
-    """`train` in `precision`, stopped after the first batches: what a probe replays; the history is empty."""
+    """`train` in `precision`, stopped after the first batches, as a probe needs it; the history is empty."""
     device = split.train.inputs.device
     if known("method", METHODS, config.method).loss is None:
         return train(config, split)
@@ -86,7 +86,7 @@ def train_briefly(config: RunConfig, split: Split, n_batches: int, precision: st
 def descend(
     model: nn.Module, config: RunConfig, split: Split, precision: str
 ) -> tuple[list[dict[str, float]], list[float]]:
-    """All epochs of `config`: changes `model`, returns the history and the first losses, see `Trained`."""
+    """Train `model` in place for all epochs of `config`; returns history and first losses, see `Trained`."""
     history, first = [], []
     bar = progress_bar(epochs(model, config, split, precision), f"{config.method} {config.bits} bits", unit="epoch",
                        total=config.epochs)  # fmt: skip
@@ -105,9 +105,9 @@ def descend(
 
 
 def epochs(model: nn.Module, config: RunConfig, split: Split, precision: str) -> Iterator[Iterator[Tensor]]:
-    """The epochs of `config`, each an iterator over its steps: a step changes `model` and gives its loss, a scalar.
+    """The epochs of `config`, each an iterator over its steps: a step updates `model` and yields its loss, a scalar.
 
-    The losses stay on the device, so that no step waits for it. An epoch must be used up before the next begins.
+    The losses stay on the device, so that no step waits for it. An epoch must be exhausted before the next begins.
     """
     method, part, settings = METHODS[config.method], split.train, settings_of_loss(config)
     device = part.inputs.device
@@ -145,10 +145,10 @@ def epochs(model: nn.Module, config: RunConfig, split: Split, precision: str) ->
 
 @contextmanager
 def computing(config: RunConfig, split: Split) -> Iterator[None]:
-    """The conditions under which runs are trained: denormal numbers are 0, and small networks have one thread.
+    """Settings of PyTorch for training: denormal numbers are flushed to 0, and small networks use one thread.
 
-    Adam's moments of units that no longer fire decay into denormal numbers, on which a CPU is many times slower. As 0
-    they change no weight: beside Adam's epsilon of 1e-8 they are nothing.
+    Adam's moments of inactive units decay to denormal numbers, with which a CPU is many times slower. Flushing changes
+    no weight: such numbers are negligible beside Adam's epsilon of 1e-8.
     """
     threads = torch.get_num_threads()
     narrow = split.train.inputs.ndim == 2 and config.head == "narrow"
@@ -164,7 +164,7 @@ def computing(config: RunConfig, split: Split) -> Iterator[None]:
 
 @contextmanager
 def _seeded(config: RunConfig, device: torch.device) -> Iterator[nn.Module]:
-    """The network of `config` with the weights of its seed; the global generator is as before afterwards."""
+    """The network of `config`, initialised from its seed; the global generator is restored afterwards."""
     _keep_freed_memory()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed)
@@ -173,7 +173,7 @@ def _seeded(config: RunConfig, device: torch.device) -> Iterator[nn.Module]:
 
 @torch.no_grad()
 def measure(model: nn.Module, split: Split, precision: str, batch_size: int = 1000) -> dict[str, float]:
-    """The measures of Fig. 2b on the first 1,024 training items: means over pairs, class priors as they are."""
+    """The measures of Fig. 2b on the first 1,024 training items: means over pairs, with the empirical class priors."""
     inputs, labels = split.train.inputs[:N_MEASURED], split.train.labels[:N_MEASURED]
     embeddings = embed(model.eval(), inputs, precision=precision, batch_size=batch_size)
     model.train()
@@ -187,12 +187,12 @@ def measure(model: nn.Module, split: Split, precision: str, batch_size: int = 10
 
 @torch.no_grad()
 def embed(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
-    """Embeddings of `inputs`, on the device where model and inputs lie.
+    """Embeddings of `inputs`, on the device of model and inputs.
 
     Args:
         model: network whose output is (n, bits), in evaluation mode.
         inputs: images or features, the first axis being the items.
-        precision: "float32" or "bf16"; a model is evaluated as it was trained.
+        precision: "float32" or "bf16", that of training.
         batch_size: items at a time; the embeddings do not depend on it beyond rounding.
 
     Returns:
@@ -206,12 +206,12 @@ def embed(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch
 
 
 def encode(model: nn.Module, inputs: Tensor, *, precision: str = "float32", batch_size: int = 1000) -> Tensor:
-    """Codes of `inputs`, the sign of what `embed` gives for the same arguments: int8 (n, bits), -1 and +1."""
+    """Codes of `inputs`, the sign of `embed` with the same arguments: int8 (n, bits) of -1 and +1."""
     return binarize(embed(model, inputs, precision=precision, batch_size=batch_size))
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep freed memory: the gradient of max pooling would else fault in 5 MB of fresh pages every step."""
+    """Let glibc reuse freed memory: otherwise every step of max pooling maps 5 MB of new pages for its gradient."""
     if platform.libc_ver()[0] == "glibc":
         m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
         libc = ctypes.CDLL(None)
@@ -220,14 +220,14 @@ def _keep_freed_memory() -> None:
 
 
 def settings_of_loss(config: RunConfig) -> dict[str, float | str | None]:
-    """The arguments that `config` gives the loss of its method: the loss's options, and `alpha` where it has one."""
+    """Keyword arguments of the loss: its options, and `alpha` if it has one."""
     entry = METHODS[config.method]
-    own = {name: config.options[name] for name in entry.options}
-    return own if entry.alpha is None else own | {"alpha": config.alpha}
+    settings = {name: config.options[name] for name in entry.options}
+    return settings if entry.alpha is None else settings | {"alpha": config.alpha}
 
 
 def rounded(value: float | list | None) -> float | list | None:
-    """`value` with six significant digits; a whole number, or None, as it is; a list item by item."""
+    """`value` to six significant digits; whole numbers and None unchanged; a list item by item."""
     if isinstance(value, list):
         return [rounded(item) for item in value]
     return value if value is None or isinstance(value, int) else float(f"{value:.6g}")

@@ -7,20 +7,21 @@ from torch import Tensor
 
 
 class Memory:
-    """The embeddings and labels of the last batches; the network moves slowly, so that they are nearly today's.
+    """The embeddings and labels of the last batches: the network changes slowly, so that they are almost current.
 
-    A loss that sums over pairs grows by the pairs with what is kept (and by those within it, a constant), a penalty on
-    the embeddings does not: to keep their balance alpha must grow as the number of items that each is compared with.
+    A loss that sums over pairs grows by the pairs with the remembered items (and by the constant of the pairs among
+    these); a penalty on the embeddings does not grow. To keep the balance, alpha must grow in proportion to the number
+    of items that each item is compared with.
 
     Args:
-        n_batches: how many batches to keep; 0 keeps none.
+        n_batches: number of remembered batches; may be 0.
     """
 
     def __init__(self, n_batches: int):
-        self.kept: deque[tuple[Tensor, Tensor]] = deque(maxlen=n_batches)
+        self.batches: deque[tuple[Tensor, Tensor]] = deque(maxlen=n_batches)
 
     def beside(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """A batch followed by what is kept, of which no gradient is taken; the batch is then kept as well.
+        """A batch followed by the remembered ones, which have no gradient; then the batch is remembered too.
 
         Args:
             embeddings: (n, bits).
@@ -29,8 +30,8 @@ class Memory:
         Returns:
             (n + m, bits) and (n + m,) or (n + m, c).
         """
-        older = [*self.kept]
-        self.kept.append((embeddings.detach(), labels))
+        older = [*self.batches]
+        self.batches.append((embeddings.detach(), labels))
         if not older:
             return embeddings, labels
         recent, recent_labels = zip(*older, strict=True)

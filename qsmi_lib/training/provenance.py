@@ -1,7 +1,7 @@
-"""Provenance: what made a record, and a probe by which today's code can be compared with the code that made it.
+"""Provenance: which commit made a record, and a probe that compares today's code with the code that made it.
 
-The probe of a run is short and can be replayed: the losses of its first three batches, or, where nothing is trained,
-the codes of the first hundred database items.
+The probe of a run can be replayed in a moment: the losses of its first three batches, or, for a method that trains
+nothing, the codes of the first 100 database items.
 """
 
 import datetime
@@ -11,25 +11,26 @@ import subprocess
 import numpy as np
 import torch
 
-from qsmi_lib.codes import pack
+from qsmi_lib.codes import pack, unpack
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import Split
 from qsmi_lib.training import loop
 from qsmi_lib.training.records import COMMITTED, Store
 from qsmi_lib.utils import paths
 
-N_CODES = 100  # of the probe of a method that trains nothing
-# Relative, between machines: of losses by precision (frozen features may be in bf16 in any case), and of the mAP at the
-# start of a search for a rotation, where a changed rounding may turn a few bits.
+N_CODES = 100  # in the probe of a method that trains nothing
+# Relative differences between machines: of losses by precision (frozen features may be in bf16 in any case), and of the
+# mAP at the start of a search for a rotation, where rounding may flip a few bits.
 TOLERANCES = {"float32": 2e-3, "bf16": 5e-3, "rotation": 2e-2}
-DIFFERENT_BITS = 1e-3  # share of the bits of a probe's codes that may differ
+DIFFERENT_BITS = 1e-3  # share of the bits of a probe's codes that may differ between machines
 
 
 def provenance(device: str, precision: str) -> dict:
-    """What makes a record: commit, versions, machine; the run adds its times."""
+    """Commit, versions and machine; the run adds its times."""
+    changes = _uncommitted_changes()
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "dirty": None if (changes := _git("status", "--porcelain", "--", "qsmi_lib")) is None else bool(changes),
+        "dirty": None if changes is None else bool(changes),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -42,69 +43,86 @@ def provenance(device: str, precision: str) -> dict:
 
 
 def require_commit(store: Store) -> None:
-    """A ValueError where `store` is the committed one and the code that would fill it has no commit of its own."""
-    if store.folder.resolve() != COMMITTED.folder.resolve() and COMMITTED.folder.resolve() not in (
-        store.folder.resolve().parents
-    ):
+    """Refuse to write into the committed folder of results with code that no commit holds; called before training.
+
+    Anywhere else such a record is written, and its provenance says so.
+
+    Raises:
+        ValueError: `store` is the committed folder, or lies in it as the trials of the line searches do, and git names
+            no commit or `qsmi_lib` has uncommitted changes.
+    """
+    if not store.folder.resolve().is_relative_to(COMMITTED.folder.resolve()):
         return
+    rule = f"{store.folder} takes records of committed code only"
     if _git("rev-parse", "HEAD") is None:
-        raise ValueError(f"{store.folder} takes records of committed code only, and git names no commit here: "
-                         "set QSMI_RESULTS to another folder")  # fmt: skip
-    if changes := _git("status", "--porcelain", "--", "qsmi_lib"):
+        raise ValueError(f"{rule}, and there is no commit here: set QSMI_RESULTS to another folder")
+    if changes := _uncommitted_changes():
         raise ValueError(
-            f"{store.folder} takes records of committed code only, and qsmi_lib has uncommitted changes "
-            f"({changes.splitlines()[0].strip()} ...): commit them, or set QSMI_RESULTS to another folder"
+            f"{rule}, and qsmi_lib has uncommitted changes ({changes.splitlines()[0].strip()} ...): "
+            "commit them, or set QSMI_RESULTS to another folder"
         )
 
 
 def replay(config: RunConfig, split: Split, precision: str) -> list[float] | str:
-    """The probe of `config`, computed now.
+    """The probe of `config`, computed with today's code.
 
     Args:
         config: the run.
         split: what it trains on.
-        precision: in which the record was made, "float32" or "bf16".
+        precision: that of the record, "float32" or "bf16".
 
     Returns:
-        The losses of the first three batches, to six digits; or, where nothing is trained, the codes of the first 100
-        database items, packed, as hexadecimal digits.
+        The losses of the first three batches, to six digits. For a method that trains nothing: the codes of the first
+        100 database items, packed into words as `codes.pack` does, as hexadecimal digits.
     """
     with loop.computing(config, split):
         return probe_of(loop.train_briefly(config, split, loop.N_FIRST, precision), split)
 
 
 def probe_of(trained: loop.Trained, split: Split) -> list[float] | str:
-    """The probe of a run that was trained on `split`, whole or briefly; see `replay`."""
+    """The probe of a run that was trained on `split`, to its end or briefly; see `replay`."""
     if trained.first_losses:
         return trained.first_losses
     codes = loop.encode(trained.model, split.database.inputs[:N_CODES], precision=trained.precision)
     return pack(codes.cpu().numpy()).tobytes().hex()
 
 
-def disagreement(recorded: list[float] | str, replayed: list[float] | str, kind: str) -> str:
-    """In what two probes of one run differ by more than machines do, as a clause; "" where they agree.
+def disagreement(recorded: list[float] | str, replayed: list[float] | str, kind: str, bits: int) -> str:
+    """How two probes of one run differ, as a clause; "" if by no more than the same code on another machine.
 
     Args:
         recorded: the probe of the record.
         replayed: what `replay` gave.
-        kind: one of `TOLERANCES`; of no use to codes.
+        kind: one of `TOLERANCES`, for numbers.
+        bits: code length of the run, for codes.
     """
     if isinstance(recorded, str):
-        bits = [np.unpackbits(np.frombuffer(bytes.fromhex(probe), np.uint8)) for probe in (recorded, replayed)]
-        if len(bits[0]) != len(bits[1]):
-            return f"{len(bits[1])} bits, recorded {len(bits[0])}"
-        different = (bits[0] != bits[1]).mean()
-        return f"{different:.1%} of the bits differ" if different > DIFFERENT_BITS else ""
-    off = np.abs(np.subtract(replayed, recorded)) / np.maximum(np.abs(recorded), 1e-12)
-    if off.max() <= TOLERANCES[kind]:
+        return _disagreement_of_codes(recorded, replayed, bits)
+    relative = np.abs(np.subtract(replayed, recorded)) / np.maximum(np.abs(recorded), 1e-12)
+    if relative.max() <= TOLERANCES[kind]:
         return ""
-    batch = int((off > TOLERANCES[kind]).argmax())
-    what = "mAP" if kind == "rotation" else f"loss of batch {batch + 1}"
-    return f"{what}: {replayed[batch]:g}, recorded {recorded[batch]:g}"
+    place = int((relative > TOLERANCES[kind]).argmax())
+    name = "mAP" if kind == "rotation" else f"loss of batch {place + 1}"
+    return f"{name}: {replayed[place]:g}, recorded {recorded[place]:g}"
+
+
+def _disagreement_of_codes(recorded: str, replayed: str, bits: int) -> str:
+    """`disagreement` of packed codes; the bits that fill their last words do not count."""
+    n_words = -(-bits // 64)
+    one, other = (np.frombuffer(bytes.fromhex(probe), np.uint64).reshape(-1, n_words) for probe in (recorded, replayed))
+    if len(one) != len(other):
+        return f"{len(other)} codes, recorded {len(one)}"
+    different = (unpack(one, bits) != unpack(other, bits)).mean()
+    return f"{different:.1%} of the bits differ" if different > DIFFERENT_BITS else ""
+
+
+def _uncommitted_changes() -> str | None:
+    """The changed files of the package, one a line; "" if there are none, None where there is no repository."""
+    return _git("status", "--porcelain", "--", "qsmi_lib")
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of the repository; None where there is no git or it refuses, or the package has no repository."""
+    """Output of a git command in the checkout; None where there is no checkout, no git, or the command fails."""
     if not (paths.ROOT / ".git").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Records and the folder that holds them: one small JSON file a run, and beside it codes, weights and artefacts."""
+"""The folder of results: a small JSON record a run, its codes and weights, and what is computed from several runs."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_arrays, write_text
 
 FORMAT = 1  # of the records that `save_record` writes
-KEYS = ("config", "metrics", "provenance")  # what a record has at least
+KEYS = ("config", "metrics", "provenance")  # that every record has
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Store:
 
     Attributes:
         folder: it need not exist yet.
-        committed: another such folder, which is read where `folder` lacks a file, and never written to.
+        committed: another folder of results, read if a file is missing in `folder`, never written to.
     """
 
     folder: Path
@@ -35,20 +35,20 @@ class Store:
 
     @classmethod
     def of(cls, profile: Profile) -> "Store":
-        """The folder of a profile's results; those of `paper` that the repository carries are read in any case."""
+        """The store of a profile; the committed records of `paper` can be read wherever results are written."""
         folder = paths.results() / profile.name
-        carried = profile.name == paths.COMMITTED.name and folder != paths.COMMITTED
-        return cls(folder, paths.COMMITTED if carried else None)
+        fall_back = profile.name == paths.COMMITTED.name and folder != paths.COMMITTED
+        return cls(folder, paths.COMMITTED if fall_back else None)
 
     def existing(self, path: Path) -> Path:
-        """A file of this store, or, where it is only there, the committed one of the same name."""
+        """`path` of this store, or the committed file of the same name if only that exists."""
         if self.committed is None or path.exists():
             return path
         committed = self.committed / path.relative_to(self.folder)
         return committed if committed.exists() else path
 
     def files(self, folder: Path) -> list[Path]:
-        """The JSON files of a folder of this store, and the committed ones that it lacks, by name."""
+        """The JSON files of a folder of this store and the committed ones that it lacks, sorted by name."""
         names = {path.name: path for path in folder.glob("*.json")}
         if self.committed is not None:
             names = {p.name: p for p in (self.committed / folder.relative_to(self.folder)).glob("*.json")} | names
@@ -67,7 +67,7 @@ class Store:
         return self.folder / "models" / f"{run}.safetensors"
 
     def artefact(self, name: str) -> Path:
-        """File of an artefact: what was computed from several runs, or from their codes."""
+        """File of an artefact, which is computed from several runs or their codes."""
         return self.folder / "artefacts" / name
 
     @property
@@ -87,7 +87,7 @@ class Store:
 
     @property
     def trials(self) -> "Store":
-        """Where the runs of the line searches and of the rotations lie: they are none of the profile's own runs."""
+        """The store of the runs that line searches and rotations need, apart from those of the profile."""
         return Store(self.tuning)
 
     @property
@@ -115,12 +115,12 @@ def run_id(config: RunConfig) -> str:
 
 
 def fingerprint(config: RunConfig) -> str:
-    """What identifies the data of `config`, without having them; a ValueError where its backbone would leak labels."""
+    """Identifies the split of `config` without loading it; a ValueError if its backbone would leak labels."""
     return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
 
 
 def save_record(record: dict, path: Path) -> None:
-    """Write `record` to `path`, one top-level key a line; a reader sees the old file or the new one, never a part."""
+    """Write `record` to `path`, complete or not at all, one top-level key a line."""
     record = {"format": FORMAT} | record
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
     write_text(path, "{" + ",\n ".join(lines) + "}\n")
@@ -130,25 +130,25 @@ def load_record(path: Path, config: RunConfig | None = None) -> dict:
     """The record at `path`.
 
     Raises:
-        ValueError: the file is no record, is of a later format, or is not the record of `config`, if that is given;
-            the message names it.
+        ValueError: the file is not a record, has a later format, or, if `config` is given, is the record of another
+            configuration; the message names the file.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not a record: {error}; delete it and run again") from error
     if not isinstance(record, dict) or (missing := [key for key in KEYS if record.get(key) is None]):
-        lack = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is no JSON object"
-        raise ValueError(f"{path} is not a record: {lack}; delete it and run again")
+        reason = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is not a JSON object"
+        raise ValueError(f"{path} is not a record: {reason}; delete it and run again")
     if record.get("format", FORMAT) != FORMAT:
         raise ValueError(f"{path} has format {record['format']}, expected {FORMAT}: a newer qsmi_lib wrote it; update")
     if config is not None and record["config"] != config.to_dict():
-        raise ValueError(f"{path} is not the record of its name: its configuration is another; delete it and run again")
+        raise ValueError(f"{path} is the record of another configuration than its name says; delete it and run again")
     return record
 
 
 def by_any_label(record: dict) -> dict:
-    """The metrics by which an item is relevant that shares any label, the field's rule, also with several labels."""
+    """The metrics by the rule of the field: an item is relevant if it shares at least one label with the query."""
     return record.get("metrics_share_one", record["metrics"])
 
 
@@ -162,7 +162,7 @@ class SavedCodes(NamedTuple):
 
 
 def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> None:
-    """Packed codes and labels, so that metrics can be computed again without training; whole or not at all."""
+    """Write packed codes and labels, from which metrics can be computed again; complete or not at all."""
     write_arrays(
         path,
         bits=np.array(query.shape[1]),
@@ -174,20 +174,20 @@ def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> Non
 
 
 def load_codes(path: Path) -> SavedCodes:
-    """The codes that `save_codes` wrote to `path`; a ValueError names a file that is damaged."""
+    """The codes that `save_codes` wrote to `path`; a ValueError names a damaged file."""
     try:
         with np.load(path) as saved:
             query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
             return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
     except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} holds no codes of a run: {error}; delete it and run again") from error
+        raise ValueError(f"{path} is not a file of codes: {error}; delete it and run again") from error
 
 
 def codes_of(config: RunConfig, store: Store) -> SavedCodes:
-    """The codes of a recorded run, or those that the repository carries of it.
+    """The codes of a recorded run, from `store` or from the committed artefacts.
 
     Raises:
-        FileNotFoundError: neither is on this machine; the message says how to make them.
+        FileNotFoundError: neither has them; the message says how to compute them.
     """
     run = run_id(config)
     for path in (store.codes(run), COMMITTED.artefact(f"{run}.npz")):

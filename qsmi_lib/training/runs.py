@@ -1,4 +1,4 @@
-"""Runs: train, encode, evaluate, record; what is recorded already is not run again."""
+"""Runs: train, encode, evaluate, record; recorded runs are read."""
 
 import tempfile
 import time
@@ -21,34 +21,34 @@ from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.precision import resolve_precision
 from qsmi_lib.utils.progress import bar
 
-CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, as far as the database reaches
-FURTHER_CUTOFF = 500  # with several labels: what Table 8's 5,000 are where the database holds 1,500 items
+CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, up to the size of the database
+FURTHER_CUTOFF = 500  # with several labels: corresponds to Table 8's 5,000 in a database of 1,500 items
 
 
 def run(config: RunConfig, store: Store, *, fresh: bool = False) -> dict:
-    """The record of `config` in `store`: the one on disk, or that of a new run.
+    """The record of `config` in `store`, read if it exists, else made by a new run.
 
     Args:
         config: what to run.
         store: the folder of results.
-        fresh: run again although a record is there.
+        fresh: run again even if there is a record.
 
     Raises:
-        ValueError: the record on disk is damaged or another's; or `store` is the committed one, and the code has
-            uncommitted changes.
+        ValueError: the record on disk is damaged or that of another configuration; or a new one would be written into
+            the committed store with uncommitted code.
     """
     path = store.record(run_id(config))
     if store.existing(path).exists() and not fresh:
         return load_record(store.existing(path), config)
     require_commit(store)
     path.parent.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=path.parent).close()  # a folder that cannot be written to fails before the training
+    tempfile.TemporaryFile(dir=path.parent).close()  # fails before training if the folder is not writable
     split = split_of(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return _finish(config, *train(config, split), split, store)
 
 
 def train(config: RunConfig, split: datasets.Split) -> tuple[loop.Trained, dict]:
-    """Train, and say on what machine, in which precision and how long."""
+    """Train; returns the model and its provenance with machine, precision and time."""
     device = split.train.inputs.device
     start = time.perf_counter()
     with loop.computing(config, split):
@@ -59,7 +59,7 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[loop.Trained, dict]
 
 
 def _finish(config: RunConfig, trained: loop.Trained, made_by: dict, split: datasets.Split, store: Store) -> dict:
-    """Encode and score what was trained; write model, codes and, last, the record, which is returned."""
+    """Encode and evaluate a trained model; write model, codes and, last, the record, which is returned."""
     run = run_id(config)
     start = time.perf_counter()
     query, database = (
@@ -73,7 +73,7 @@ def _finish(config: RunConfig, trained: loop.Trained, made_by: dict, split: data
         **({"data": datasets.title(config.dataset)} if config.dataset in datasets.SUBSTITUTE_FOR else {}),
         **metrics,
         "codes": {name: rounded(value) for name, value in code_statistics(database.cpu().numpy()).items()},
-        # Six digits draw a curve; records stay small.
+        # Six digits are enough for curves, and records stay small.
         "history": [{name: rounded(value) for name, value in epoch.items()} for epoch in trained.history],
         "probe": probe_of(trained, split),
         "provenance": made_by | {"fingerprint": fingerprint(config)},
@@ -85,53 +85,64 @@ def _finish(config: RunConfig, trained: loop.Trained, made_by: dict, split: data
 
 
 def scores(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> dict[str, dict]:
-    """The metrics that a record carries; with several labels by the paper's fractions, and by any shared label.
+    """The metrics of a record; with several labels by the paper's fractions, and by any shared label.
 
-    Curves have six digits. `ap_by_label` is the mean AP of the queries that carry each label, `n_by_label` how many
-    database items do.
+    Curves have six digits. `ap_by_label` is the mean AP of the queries with each label, `n_by_label` the number of
+    database items with it.
     """
     several = query_labels.ndim == 2
     ks = [k for k in sorted({*CUTOFFS, FURTHER_CUTOFF} if several else CUTOFFS) if k <= len(database)]
     rules = {"metrics": "fraction", "metrics_share_one": "share-one"} if several else {"metrics": "share-one"}
-    found = {}
+    metrics = {}
     for key, rule in rules.items():
         scored = evaluate(query, database, query_labels, database_labels, k=ks, relevance=rule)
-        found[key] = {k: rounded(v) if isinstance(v, list) else v for k, v in scored.to_record().items()}
+        metrics[key] = {k: rounded(v) if isinstance(v, list) else v for k, v in scored.to_record().items()}
     counts = {"n_by_label": _member(database_labels).sum(axis=0).tolist()}
-    return found | {"ap_by_label": rounded(ap_by_label(scored.ap, query_labels))} | counts
+    return metrics | {"ap_by_label": rounded(ap_by_label(scored.ap, query_labels))} | counts
 
 
 def ap_by_label(ap: np.ndarray, labels: torch.Tensor | np.ndarray) -> list[float | None]:
-    """Mean of `ap` (n,) over the queries that carry each label, (n,) or (n, c); None where it is of none."""
+    """Mean of `ap` (n,) over the queries with each label; None if no query with it has an AP.
+
+    Args:
+        ap: average precisions, NaN if undefined.
+        labels: (n,) or multi-hot (n, c).
+    """
     member = _member(labels) & ~np.isnan(ap)[:, None]
-    return [float(ap[own].mean()) if own.any() else None for own in member.T]
+    return [float(ap[queries].mean()) if queries.any() else None for queries in member.T]
 
 
 def _member(labels: torch.Tensor | np.ndarray) -> np.ndarray:
-    """Which item carries which label: bool (n, c)."""
+    """Which item has which label: bool (n, c)."""
     labels = np.asarray(labels.cpu() if isinstance(labels, torch.Tensor) else labels)
     return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(labels.max() + 1)
 
 
 def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: str | None = None) -> datasets.Split:
-    """What `config` trains on and is scored on, or, under another `protocol`, would be; the last one is kept.
+    """The split on which `config` is trained and evaluated, or, if `protocol` is given, the split under that one.
 
-    The inputs are the features of its backbone, or, where the backbone itself is trained, the pictures.
+    The inputs are the features of its backbone, or pictures if the backbone itself is trained. The last split stays in
+    memory for the next run on the same data.
+
+    Raises:
+        ValueError: the backbone has seen labels that the protocol does not give, whether it is trained or not.
     """
-    fingerprint(config)  # refuses a leak, also where the backbone is trained and the pictures are asked for
+    fingerprint(config)  # refuses a leak
+    protocol = protocol or config.protocol
     frozen = "" if config.backbone_learning_rate else config.backbone
-    return _split(config.dataset, config.draw, protocol or config.protocol, frozen, torch.device(device))
+    data = datasets.fingerprint(config.dataset, config.draw, protocol)  # files may have changed since the last run
+    return _split(config.dataset, config.draw, protocol, frozen, torch.device(device), data)
 
 
 def run_all(
     configs: Iterable[RunConfig], store: Store, *, jobs: int = 1, fresh: bool = False, title: str = "runs"
 ) -> list[dict]:
-    """The records of `configs`, in their order; equal configurations are run once.
+    """The records of `configs`, in order; equal configurations are run once.
 
     Args:
         configs: what to run.
         store: the folder of results.
-        jobs: processes at a time; joblib gives each its share of the cores.
+        jobs: parallel processes, which share the cores.
         fresh: as in `run`.
         title: of the progress bar.
     """
@@ -146,14 +157,19 @@ def run_all(
 
 
 def rescore(store: Store) -> int:
-    """Score every record of `store` whose codes are on this machine again; returns how many there were."""
-    scored = [path for path in sorted(store.runs.glob("*.json")) if store.codes(path.stem).exists()]
-    for path in bar(scored, "scoring", unit="run"):
+    """Compute the metrics of every record again whose codes are on this machine; returns their number.
+
+    Raises:
+        ValueError: `store` is the committed one and the code has uncommitted changes; or codes are damaged.
+    """
+    require_commit(store)
+    files = [path for path in sorted(store.runs.glob("*.json")) if store.codes(path.stem).exists()]
+    for path in bar(files, "scoring", unit="run"):
         save_record(load_record(path) | scores(*load_codes(store.codes(path.stem))), path)
-    return len(scored)
+    return len(files)
 
 
 @lru_cache(maxsize=1)
-def _split(dataset: str, draw: int, protocol: str, backbone: str, device: torch.device) -> datasets.Split:
-    """The split, kept for the next run on the same data."""
+def _split(dataset: str, draw: int, protocol: str, backbone: str, device: torch.device, data: str) -> datasets.Split:
+    """A split by its names; `data`, its fingerprint, is part of the key of the cache."""
     return splits.load_split(dataset, draw=draw, protocol=protocol, backbone=backbone, device=device)

@@ -1,4 +1,4 @@
-"""What a run trains on: a data set as its protocol divides it, seen directly or through a frozen backbone."""
+"""Splits of a data set under a protocol: pictures, or the features of a frozen backbone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from qsmi_lib.utils.validation import known
 def load_split(
     name: str, *, draw: int = 0, protocol: str = FULL, backbone: str = "", device: torch.device | str = "cpu"
 ) -> Split:
-    """The data set `name`, resident on `device`; with a backbone the inputs are its features, computed once.
+    """The data set `name` on `device`; with a backbone the inputs are its features, computed once.
 
     Args:
-        name, draw, protocol, device: as of `datasets.load`.
+        name, draw, protocol, device: as in `datasets.load`.
         backbone: one of `backbones.BACKBONES`; empty: the pictures themselves.
 
     Raises:
@@ -27,29 +27,29 @@ def load_split(
     """
     if not backbone:
         return datasets.load(name, draw=draw, protocol=protocol, device=device)
-    mark = fingerprint(name, draw, protocol, backbone)
-    seen = features.of_split(datasets.named(name).load(draw if protocol == FULL else 0), backbone)
-    return replace(PROTOCOLS[protocol](seen, draw), fingerprint=mark).to(device)
+    split_fingerprint = fingerprint(name, draw, protocol, backbone)
+    featured = features.of_split(datasets.named(name).load(draw if protocol == FULL else 0), backbone)
+    return replace(PROTOCOLS[protocol](featured, draw), fingerprint=split_fingerprint).to(device)
 
 
 def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = "") -> str:
-    """What identifies the split that `load_split` would give, without loading it; part of the id of a run.
+    """Identifies the split that `load_split` gives, without loading it; part of the id of a run.
 
     Raises:
         ValueError: an unknown name, protocol or backbone, or a backbone that has seen labels which the protocol does
             not give.
     """
-    mark = datasets.fingerprint(name, draw, protocol)
+    data = datasets.fingerprint(name, draw, protocol)
     if not backbone:
-        return mark
+        return data
     if protocol in FEW_LABELS:
         backbones.refuse_leak(backbone, name, protocol)
-    return f"{mark}-{known('backbone', BACKBONES, backbone).fingerprint}"
+    return f"{data}-{known('backbone', BACKBONES, backbone).fingerprint}"
 
 
 def inventory() -> list[tuple[str, Path | str | None, str]]:
-    """Every data set and every backbone's weights: its name, where it lies or None, and how to get it."""
-    places = [(name, module.find(), module.fetch) for name, module in DATASETS.items()]
+    """Every data set and the weights of every backbone: name, path or None, and how to get it."""
+    places = [(name, data.find(), data.fetch) for name, data in DATASETS.items()]
     for name, entry in BACKBONES.items():
         file = next(iter(entry.files))
         fetch = f"downloaded when first needed, or put {file} where QSMI_DATA points"

@@ -17,15 +17,15 @@ from qsmi_lib.utils import io
 from qsmi_lib.utils.validation import known
 
 SEED = 0
-BITS = 48  # the length at which methods are tuned; the values hold for all
-CRITERION = "map_expected"  # free of ties
-MADE_BY = ("torch", "device", "precision", "fingerprint")  # of a trial's provenance
-# Settings whose line search keeps to the registry's values: what counts buy costs in proportion, a weight of 0 makes
-# another method, and beyond 0.5 DNNH's epsilon changes nothing.
+BITS = 48  # methods are tuned at this code length, and the values are used at all lengths
+CRITERION = "map_expected"  # does not depend on the order of ties
+MADE_BY = ("torch", "device", "precision", "fingerprint")  # from the provenance of a trial
+# Settings whose line search is limited to the registry's values: the cost grows with a count, a weight of 0 gives
+# another method, and beyond 0.5 DNNH's epsilon has no effect.
 CLOSED = {*COUNTS, "a_csq", "beta", "epsilon"}
-STAND_IN_EPOCHS = {"miml_scenes": 50, "tiny_imagenet_32": 10}  # of a search: 1,350 and 14,400 items train
-FURTHER = 2  # values beyond those of the registry, while the last one tried is the best
-SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # of each trial
+SUBSTITUTE_EPOCHS = {"miml_scenes": 50, "tiny_imagenet_32": 10}  # of a search: 1,350 and 14,400 training items
+FURTHER = 2  # most values beyond those of the registry, tried while the last one is the best
+SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # metrics of each trial
 
 
 def tune(
@@ -39,43 +39,44 @@ def tune(
     epochs: int | None = None,
     jobs: int = 1,
 ) -> dict:
-    """The line search for `method`: one setting after the other, the best value of each kept for the next.
+    """The line search for `method`: one setting after the other, each fixed at its best value for the next.
 
     Each trial trains on nine tenths of the training set and is evaluated with the held-out tenth as queries (the
     protocol "held_out"; on CIFAR-10, with the features of a backbone that has seen no label, "reduced_held_out": only
     the labels of 5,000 items are used). With several labels relevance is the share of them. Where the best value is the
     smallest or the largest of the registry's, up to `FURTHER` values beyond it are tried, unless the setting is one of
-    `CLOSED`. Recorded trials are not run again; the search is written when it is complete.
+    `CLOSED`. Recorded trials are not run again; the search is recorded when it is complete.
 
     Args:
         method: registry name.
         dataset: registry name.
-        store: the folder of results in which the search is recorded.
-        backbone: whose features are hashed; empty: the data set's usual one, or none.
+        store: the folder of results.
+        backbone: whose features are hashed; empty: the usual one of the data set, or none.
         bits: code length.
         seed: of all trials.
         epochs: passes over the nine tenths; None: those of `usual_of`.
-        jobs: trials at a time.
+        jobs: parallel processes.
 
     Returns:
         `method`, `dataset`, `bits`, `seed`, `epochs`, `protocol`, `criterion`; `trials`, each with its `settings`, its
-        metrics `SHOWN`, and its `run`; `chosen`: setting -> value; `provenance`, what
-        else made the first trial.
+        metrics `SHOWN`, and its `run`; `chosen`, the best value of each setting; `provenance`, the entries `MADE_BY` of
+        the first trial.
 
     Raises:
-        ValueError: an unknown method or data set, a method that trains nothing, or a setting out of its range.
+        ValueError: an unknown method or data set, a method that trains nothing, a setting out of range; or the search
+            would be written into the committed store with uncommitted code.
     """
     if known("method", METHODS, method).loss is None:
-        raise ValueError(f"{method} trains nothing: there is nothing to tune")
+        raise ValueError(f"{method} trains nothing, so there is nothing to tune")
     backbone = backbone or BACKBONE_OF.get(dataset, "")
     usual, protocol = usual_of(dataset, backbone)
     common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
-    seen = {"backbone": backbone} if backbone else {}
+    features = {"backbone": backbone} if backbone else {}
     require_commit(store)
     trials, provenances, chosen = [], [], {}
 
     def score(candidates: list[dict]) -> list[dict]:
-        configs = [configure(dataset, method, bits, **common, **seen, **settings) for settings in candidates]
+        configs = [configure(dataset, method, bits, **common, **features, **settings) for settings in candidates]
         records = runs.run_all(configs, store.trials, jobs=jobs, title="trials")
         trials.extend(_trial(*each) for each in zip(candidates, configs, records, strict=True))
         provenances.extend(record["provenance"] for record in records)
@@ -90,7 +91,7 @@ def tune(
             scores.append(score([fixed | {name: value}])[0]["metrics"][CRITERION])
             line.append(value)
         chosen = fixed | {name: line[np.argmax(scores)]}
-    head = {"method": method, "dataset": dataset, **seen, "bits": bits} | common | {"criterion": CRITERION}
+    head = {"method": method, "dataset": dataset, **features, "bits": bits} | common | {"criterion": CRITERION}
     made_by = {name: provenances[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
     path = search_path(method, dataset, store, backbone=backbone, bits=bits, seed=seed, epochs=epochs)
@@ -99,28 +100,28 @@ def tune(
 
 
 def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
-    """Epochs and protocol of a search; CIFAR-10's features by a backbone that knows no label are tuned on few items."""
+    """Epochs and protocol of a search; features of a backbone that has seen no label are tuned on few items."""
     if not backbone:
         return 10, "held_out"
-    if dataset in STAND_IN_EPOCHS:
-        return STAND_IN_EPOCHS[dataset], "held_out"
+    if dataset in SUBSTITUTE_EPOCHS:
+        return SUBSTITUTE_EPOCHS[dataset], "held_out"
     return (5, "held_out") if known("backbone", BACKBONES, backbone).labels_of == dataset else (50, "reduced_held_out")
 
 
 def load_search(path: Path) -> dict:
-    """The search in the file `path`; a ValueError names a file that holds none."""
+    """The search in the file `path`; a ValueError names a file that is not a search."""
     try:
         search = json.loads(path.read_text(encoding="utf-8"))
         missing = {"method", "dataset", "bits", "seed", "epochs", "protocol", "trials", "chosen"} - search.keys()
         if missing:
-            raise ValueError(f"it has no {' and no '.join(sorted(missing))}")
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     except ValueError as error:
         raise ValueError(f"{path} is not the record of a search: {error}; delete it and tune again") from error
     return search
 
 
 def chosen(method: str, dataset: str, backbone: str = "", epochs: int | None = None) -> dict[str, float | None]:
-    """The settings that the repository's search chose for `method` on `dataset`; none where there was no search."""
+    """The settings that the committed search chose for `method` on `dataset`; empty if there is no such search."""
     search = recorded_search(method, dataset, backbone=backbone, epochs=epochs)
     return search["chosen"] if search else {}
 
@@ -128,7 +129,7 @@ def chosen(method: str, dataset: str, backbone: str = "", epochs: int | None = N
 def recorded_search(
     method: str, dataset: str, store: Store = COMMITTED, *, backbone: str = "", epochs: int | None = None
 ) -> dict | None:
-    """The search for `method` of `BITS` bits and `SEED` in `store`, of the usual epochs unless given; None: no such."""
+    """The search for `method` in `store`, of `BITS` bits, `SEED` and, unless given, the usual epochs; or None."""
     path = search_path(method, dataset, store, backbone=backbone, epochs=epochs)
     return load_search(path) if path.exists() else None
 
@@ -150,7 +151,7 @@ def search_path(
 
 
 def _beyond(name: str, line: list[float | None], best: float | None) -> float | None:
-    """The value that follows `best` outwards, by the ratio of the last two; None where `best` is no end of `line`."""
+    """The next value outwards if `best` is an end of `line`, by the ratio of the last two; else None."""
     values = sorted(value for value in line if value is not None)
     ends = {values[0]: values[1], values[-1]: values[-2]}
     return None if best not in ends or name in CLOSED else float(f"{best * best / ends[best]:.3g}")
@@ -158,6 +159,5 @@ def _beyond(name: str, line: list[float | None], best: float | None) -> float | 
 
 def _trial(settings: dict, config: RunConfig, record: dict) -> dict:
     """One trial as the search records it."""
-    shown = {name: record["metrics"][name] for name in SHOWN}
-    made = {"run": run_id(config)}
-    return {"settings": settings} | shown | made
+    metrics = {name: record["metrics"][name] for name in SHOWN}
+    return {"settings": settings} | metrics | {"run": run_id(config)}

@@ -28,7 +28,7 @@ def upload(opened):
     """Choose a file, as the dialog would."""
 
     def choose(path):
-        [button] = [own for own in opened.find_elements(By.TAG_NAME, "button") if "Own picture" in own.text]
+        [button] = [own for own in opened.find_elements(By.TAG_NAME, "button") if "Upload" in own.text]
         button.click()
         opened.find_elements(By.CSS_SELECTOR, "input[data-upload]")[-1].send_keys(str(path))
 
@@ -85,12 +85,12 @@ def uncompressed(width, height) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda: b"hello", "is no picture of a known format"),
+        (lambda: b"hello", "is not a picture of a known format"),
         (animated, "animation of 2 frames"),
         (huge, "100 million pixels"),
         (deep, "more than 8 bits a channel"),
         (lambda: uncompressed(8500, 8500), "72 million pixels"),
-        (lambda: np.random.default_rng(0).bytes(20_000_000), "is no picture of a known format"),
+        (lambda: np.random.default_rng(0).bytes(20_000_000), "is not a picture of a known format"),
     ],
     ids=["text", "animated", "huge", "16 bits", "huge and 217 MB", "20 MB"],
 )

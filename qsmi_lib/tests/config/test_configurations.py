@@ -211,3 +211,36 @@ def test_a_learning_rate_without_a_backbone_is_refused():
 def test_equal_configurations_have_one_id(one, same):
     one, same = dataclasses.replace(CONFIG, **one), dataclasses.replace(CONFIG, **same)
     assert one == same and one.run_id("fingerprint") == same.run_id("fingerprint")
+
+
+# Paths as data sets
+
+PATHS = {
+    "/home/someone/my pictures/list.txt": "list.txt",
+    "some/folder/": "folder",
+    "../a folder (2)": "a_folder_2_",
+    "scenes.zip": "scenes.zip",
+    "~/größe": "größe",
+    "../..": "pictures",
+    "/": "pictures",
+}
+
+
+@pytest.mark.parametrize(("path", "name"), PATHS.items(), ids=PATHS)
+def test_the_id_of_a_run_has_only_the_last_part_of_a_path(path, name):
+    config = RunConfig(path, "qsmi", 12)
+    run = config.run_id("fingerprint")
+    assert run.startswith(f"{name}-qsmi-12b-s0-") and not set(run) & set("/\\ ")
+    assert config.to_dict()["dataset"] == path and run != RunConfig(f"x/{name}", "qsmi", 12).run_id("fingerprint")
+
+
+def test_a_path_is_one_data_set_however_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    assert configure("pictures", "qsmi", 12) == configure(f"{tmp_path}/./pictures/", "qsmi", 12)
+    assert configure("pictures", "qsmi", 12, backbone="resnet50").head == "wide"
+
+
+def test_features_have_no_augmentation():
+    with pytest.raises(ValueError, match="needs pictures, got the features of digits_pixels"):
+        dataclasses.replace(CONFIG, backbone="digits_pixels", augmentation="flip")

@@ -6,8 +6,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from qsmi_lib.cli import main
+from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.search import app
-from qsmi_lib.utils import paths
+from qsmi_lib.training.records import Store
 
 pytest.importorskip("faiss")
 pytest.importorskip("voila")
@@ -16,7 +17,7 @@ GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "
 
 @pytest.fixture
 def served(monkeypatch):
-    """What was to be served: the cells of each notebook with what lies beside it, and the settings."""
+    """What would have been served: the cells of each notebook, whether it is alone in its folder, and the settings."""
     calls = []
 
     def serve(notebook, *settings):
@@ -36,7 +37,7 @@ def test_the_app_trains_what_it_needs_and_serves_one_notebook_to_this_machine(se
     assert result.exit_code == 0, result.output
     [([cell], alone, notebook, port, host, browser)] = served
     assert (port, host, browser) == (8866, "127.0.0.1", False)
-    assert len(list(paths.runs("digits").glob("*.json"))) == 2
+    assert len(list(Store.of(PROFILES["digits"]).runs.glob("*.json"))) == 2
     assert "bits=8" in cell.source and "kind='flat'" in cell.source and alone and not notebook.parent.exists()
 
 
@@ -49,18 +50,18 @@ def test_two_apps_share_no_notebook(tmp_path, served):
     assert "white" not in first[0].source and f"folder='{tmp_path}'" in second[0].source and "hnsw" in second[0].source
 
 
-def test_the_written_cell_shows_the_panel(capsys, tmp_path):
-    notebook = app.written(GIVEN, tmp_path)
+def test_the_cell_of_the_notebook_shows_the_panel(tmp_path):
+    [cell] = nbformat.read(app.write_notebook(GIVEN, tmp_path), as_version=4).cells
+    first, last = cell.source.splitlines()
     space = {}
-    exec(nbformat.read(notebook, as_version=4).cells[0].source.replace("page(", "shown = page(", 1).replace(
-        "import shown = page(", "import page("), space)  # fmt: skip
-    assert "query, searched for" in space["shown"].children[-1].value
+    exec(f"{first}\nshown = {last}", space)
+    assert "8 bits" in space["shown"].children[-1].value
 
 
 def test_a_folder_is_searched_by_each_method(tmp_path, served):
     Image.new("L", (20, 20), 255).save(tmp_path / "white.png")
-    found = app.collections(**(GIVEN | {"folder": str(tmp_path)}))
-    assert list(found) == ["LSH", "ITQ"] and all(list(own.names) == ["white.png"] for own in found.values())
+    collections = app.collections(**(GIVEN | {"folder": str(tmp_path)}))
+    assert list(collections) == ["LSH", "ITQ"] and all(list(c.names) == ["white.png"] for c in collections.values())
     page = app.page(**(GIVEN | {"folder": str(tmp_path)}))
     assert "white.png, 0 of 8 bits" in page.children[-1].value
 
@@ -69,22 +70,18 @@ def test_a_folder_is_searched_by_each_method(tmp_path, served):
     ("arguments", "message"),
     [
         (["--method", "qsmii"], "unknown method 'qsmii'; known"),
-        (["--dataset", "digit_pairs"], "digit_pairs has no form for pictures of one's own"),
+        (["--dataset", "digit_pairs"], "digit_pairs does not accept user images"),
         (["--bits", "0"], "0 is not in the range"),
         (["--folder", "missing"], "'missing' does not exist"),
+        (["--folder", ".", "--method", "lsh", "--bits", "8"], "holds no readable picture"),
         (["--port", "70000"], "70000 is not in the range"),
-        (["--port", "0"], "0 is not in the range"),
         (["--index", "tree"], "'tree' is not one of"),
     ],
 )
-def test_bad_input_is_one_line(arguments, message, served):
+def test_bad_input_is_one_line(arguments, message, served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     result = call(*arguments)
     assert result.exit_code and message in result.output and "Traceback" not in result.output and not served
-
-
-def test_a_folder_without_pictures_is_one_line(tmp_path, served):
-    result = call("--method", "lsh", "--bits", "8", "--folder", str(tmp_path))
-    assert result.exit_code == 1 and "holds no picture to search" in result.output and not served
 
 
 def test_without_voila_it_says_what_to_install(monkeypatch, served):

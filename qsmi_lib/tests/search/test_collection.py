@@ -1,4 +1,4 @@
-"""Search by picture: what is read and what is refused, folders, runs, and answers that agree with the codes."""
+"""Search by picture: accepted and refused files, folders, runs, and answers that agree with the codes."""
 
 import io
 import struct
@@ -12,6 +12,7 @@ from PIL import Image
 from qsmi_lib.config.presets import configure
 from qsmi_lib.search import collection
 from qsmi_lib.search.uploads import opened
+from qsmi_lib.training.records import Store
 from qsmi_lib.utils import paths
 
 pytest.importorskip("faiss")
@@ -21,9 +22,8 @@ CONFIG = configure("digits", "qsmi", 12, epochs=2)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The digits' database and queries, hashed by a network that was hardly trained."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QSMI_RESULTS", str(tmp_path_factory.mktemp("results")))
-        yield collection.of_run(CONFIG, "digits"), collection.of_run(CONFIG, "digits", part="query")
+    store = Store(tmp_path_factory.mktemp("results"))
+    return collection.of_run(CONFIG, store), collection.of_run(CONFIG, store, part="query")
 
 
 def encoded(image, kind="PNG", **options):
@@ -45,17 +45,14 @@ def png_of_16_bits():
 
 RED = Image.new("RGB", (8, 6), "red")
 REFUSED = {
-    "empty": (b"", "is no picture of a known format"),
-    "text": (b"hello", "is no picture of a known format"),
-    "cut": (encoded(Image.effect_noise((64, 64), 50))[:-200], "cannot be searched for: .*truncated"),
+    "empty": (b"", "is not a picture of a known format"),
+    "text": (b"hello", "is not a picture of a known format"),
+    "cut": (encoded(Image.effect_noise((64, 64), 50))[:-200], "truncated"),
     "huge": (encoded(Image.new("1", (10_000, 10_000))), "100 million pixels, expected at most 50"),
     "animated": (encoded(RED, "GIF", save_all=True, append_images=[Image.new("RGB", (8, 6))]), "animation of 2 frames"),
     "pages": (encoded(RED, "TIFF", save_all=True, append_images=[RED]), "it has 2 pages"),
-    "bomb": (
-        encoded(Image.new("1", (20_000, 20_000))),
-        "179 million pixels, expected at most 50",
-    ),
-    "another format": (b"P6 1 1 65535 " + bytes(6), "is no picture of a known format"),
+    "bomb": (encoded(Image.new("1", (20_000, 20_000))), "179 million pixels, expected at most 50"),
+    "another format": (b"P6 1 1 65535 " + bytes(6), "is not a picture of a known format"),
     "16 bits": (png_of_16_bits(), "more than 8 bits a channel"),
     "16 bits, grey": (encoded(Image.fromarray(np.ones((4, 4), np.uint16))), "more than 8 bits a channel"),
     "float": (encoded(Image.new("F", (4, 4)), "TIFF"), "more than 8 bits a channel"),
@@ -63,7 +60,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_plain_picture_is_refused_by_name(kind):
+def test_other_files_than_plain_pictures_are_refused_by_name(kind):
     content, message = REFUSED[kind]
     with pytest.raises(ValueError, match=f"mine.png .*{message}"):
         opened(content, "mine.png")
@@ -77,11 +74,11 @@ def test_every_plain_mode_becomes_rgb(mode):
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF"])
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_no_width_of_eight_bits_is_taken_for_sixteen(kind, mode):
+def test_no_width_of_eight_bits_is_taken_for_sixteen(kind):
     more = {"compression": "tiff_lzw"} if kind == "TIFF" else {}
-    for width in [*range(1, 60), 160, 541, 720]:
-        assert opened(encoded(Image.new(mode, (width, 7)), kind, **more), "plain").size == (width, 7)
+    for mode in ("L", "RGB"):
+        for width in (1, 7, 8, 16, 31, 160, 541, 720):
+            assert opened(encoded(Image.new(mode, (width, 7)), kind, **more), "plain").size == (width, 7)
 
 
 def test_the_first_picture_of_a_phones_jpeg():
@@ -89,7 +86,7 @@ def test_the_first_picture_of_a_phones_jpeg():
     assert opened(content, "phone.jpg").size == (8, 6)
 
 
-def test_what_is_transparent_is_white():
+def test_transparency_becomes_white():
     drawing = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
     drawing.putpixel((1, 2), (10, 20, 30, 255))
     image = opened(encoded(drawing), "drawing")
@@ -105,7 +102,7 @@ def test_a_picture_is_turned_as_its_camera_noted():
 def test_answers_are_the_nearest_and_name_the_bits(run):
     database, query = run
     for item in range(20):
-        answers = database.collection(query.picture(item), 5)
+        answers = database.search(query.picture(item), 5)
         [code] = database.hasher.codes([query.picture(item)])
         every = (database.codes != code).sum(axis=1)
         assert [answer.distance for answer in answers] == np.sort(every)[:5].tolist()
@@ -125,7 +122,7 @@ def test_more_answers_than_items_are_all_items(run, tmp_path):
     _, query = run
     query.picture(0).save(tmp_path / "a.png")
     folder = collection.of_folder(tmp_path, query.hasher)
-    assert [answer.name for answer in folder.collection(query.picture(0), 10)] == ["a.png"]
+    assert [answer.name for answer in folder.search(query.picture(0), 10)] == ["a.png"]
 
 
 def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
@@ -138,9 +135,9 @@ def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
         (tmp_path / f"refused {number}.png").write_bytes(content)
     folder = collection.of_folder(tmp_path, query.hasher)
     assert list(folder.names) == [f"deep/{item}.png" for item in range(5)]
-    assert len(folder.faults) == len(REFUSED) and folder.faults[0].startswith("refused 0.png is no picture")
+    assert len(folder.faults) == len(REFUSED) and folder.faults[0].startswith("refused 0.png is not a picture")
     assert folder.picture(2).size == (50, 50)
-    [answer] = folder.collection(query.picture(3).resize((50, 50)), 1)
+    [answer] = folder.search(query.picture(3).resize((50, 50)), 1)
     assert answer.distance == 0
 
 
@@ -167,17 +164,17 @@ def test_a_file_that_became_a_link_is_not_followed(run, tmp_path):
         folder.picture(0)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"no archive"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut"])
 def test_damaged_codes_are_made_again(content, run, tmp_path):
     _, query = run
     query.picture(0).save(tmp_path / "a.png")
     first = collection.of_folder(tmp_path, query.hasher)
-    for kept in (paths.results("cache") / "folders").glob("*.npz"):
-        kept.write_bytes(content)
+    [cached] = (paths.cache() / "folders").glob("*.npz")
+    cached.write_bytes(content)
     assert (collection.of_folder(tmp_path, query.hasher).codes == first.codes).all()
 
 
-def test_what_may_be_readable_tomorrow_is_asked_again(run, tmp_path, monkeypatch):
+def test_a_file_that_may_not_be_read_is_tried_again(run, tmp_path, monkeypatch):
     _, query = run
     for item in range(2):
         query.picture(item).save(tmp_path / f"{item}.png")
@@ -210,21 +207,21 @@ def test_a_folder_is_hashed_again_only_where_it_changed(run, tmp_path, monkeypat
     query.picture(7).save(tmp_path / "1.png")
     changed = collection.of_folder(tmp_path, query.hasher)
     assert calls == [3, 3] and (changed.codes[1] == query.codes[7]).mean() > 0.9
-    other = collection.of_run(configure("digits", "itq", 12), "digits").hasher
+    other = collection.of_run(configure("digits", "itq", 12), Store(tmp_path / "results")).hasher
     assert (collection.of_folder(tmp_path, other).codes != changed.codes).any()
 
 
 def test_a_folder_without_pictures(run, tmp_path):
     hasher = run[0].hasher
-    with pytest.raises(FileNotFoundError, match="missing is no folder"):
+    with pytest.raises(FileNotFoundError, match="missing is not a folder"):
         collection.of_folder(tmp_path / "missing", hasher)
-    with pytest.raises(ValueError, match=r"holds no picture to search: expected files ending in .bmp"):
+    with pytest.raises(ValueError, match=r"holds no readable picture: expected files ending in .bmp"):
         collection.of_folder(tmp_path, hasher)
     (tmp_path / "a.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"holds no picture to search: a\.png is no picture"):
+    with pytest.raises(ValueError, match=r"holds no readable picture: a\.png is not a picture"):
         collection.of_folder(tmp_path, hasher)
 
 
-def test_a_data_set_without_a_form_for_pictures_of_ones_own():
-    with pytest.raises(ValueError, match="digit_pairs has no form for pictures of one's own: digits, fashion_mnist"):
+def test_a_data_set_that_does_not_accept_user_images():
+    with pytest.raises(ValueError, match="digit_pairs does not accept user images: use digits or fashion_mnist"):
         collection.Hasher(None, configure("digit_pairs", "qsmi", 12))

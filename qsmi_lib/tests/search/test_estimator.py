@@ -1,4 +1,4 @@
-"""scikit-learn's own checks, and what they do not know: codes, neighbours, files, pictures, several labels."""
+"""scikit-learn's checks, and what they do not cover: codes, neighbours, files, pictures, several labels."""
 
 import numpy as np
 import pytest
@@ -28,13 +28,13 @@ def digits():
 @pytest.fixture(scope="module")
 def fitted(digits):
     x, _, y, _ = digits
-    return QSMIHasher(bits=16, epochs=40).fit(x, y)
+    return QSMIHasher(bits=16, epochs=20).fit(x, y)
 
 
 def test_it_learns(digits, fitted):
     _, query, _, labels = digits
     untrained = QSMIHasher(bits=16, epochs=1, learning_rate=1e-9).fit(digits[0], digits[2])
-    assert fitted.score(query, labels) > 0.7 > 0.5 > untrained.score(query, labels)
+    assert fitted.score(query, labels) > 0.6 > 0.5 > untrained.score(query, labels)
 
 
 def test_the_score_is_the_evaluators(digits, fitted):
@@ -43,17 +43,24 @@ def test_the_score_is_the_evaluators(digits, fitted):
     assert fitted.score(query, labels) == pytest.approx(expected, abs=1e-12)
 
 
-def test_codes_are_the_signs_and_repeat(digits, fitted):
-    x, query, y, _ = digits
+def test_codes_are_the_signs(digits, fitted):
+    _, query, _, _ = digits
     codes = fitted.transform(query)
     assert codes.dtype == np.int8 and set(np.unique(codes)) == {-1, 1} and codes.shape == (len(query), 16)
     with torch.no_grad():
         embeddings = fitted.model_(torch.from_numpy(query.astype(np.float32)))
     assert (codes == np.where(embeddings.numpy() >= 0, 1, -1)).all()
-    again = QSMIHasher(bits=16, epochs=40).fit(x, y)
-    assert (again.transform(query) == codes).all()
-    other = QSMIHasher(bits=16, epochs=40, random_state=1).fit(x, y)
-    assert (other.transform(query) != codes).any()
+
+
+@pytest.mark.parametrize("state", [3, np.random.RandomState(5)])
+def test_a_random_state_gives_the_same_codes_and_another_other_codes(digits, state):
+    x, query, y, _ = digits
+    codes = [
+        QSMIHasher(bits=8, epochs=1, random_state=random_state).fit(x, y).transform(query)
+        for random_state in (state, state, 4, None, None)
+    ]
+    assert (codes[0] == codes[1]).all() == isinstance(state, int)  # a RandomState moves on
+    assert all((codes[0] != other).any() for other in codes[2:]) and (codes[3] != codes[4]).any()
 
 
 def test_fitting_leaves_the_global_generator_alone(digits):
@@ -67,15 +74,15 @@ def test_fitting_leaves_the_global_generator_alone(digits):
 def test_neighbours_are_nearest_by_distance_then_by_index(digits, fitted):
     _, query, _, _ = digits
     distances, indices = fitted.kneighbors(query, n_neighbors=7)
-    for code, own_distances, own in zip(fitted.transform(query), distances, indices, strict=True):
+    for code, row, items in zip(fitted.transform(query), distances, indices, strict=True):
         every = (fitted.codes_ != code).sum(axis=1)
         ranked = sorted(range(len(every)), key=lambda item: (every[item], item))[:7]
-        assert own.tolist() == ranked and own_distances.tolist() == every[ranked].tolist()
+        assert items.tolist() == ranked and row.tolist() == every[ranked].tolist()
     assert (fitted.kneighbors(query, 7, return_distance=False) == indices).all()
 
 
-def test_the_training_items_are_asked_without_themselves():
-    x = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)  # coincident items: many before oneself at distance 0
+def test_training_items_are_compared_with_all_others():
+    x = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)  # many items at distance 0, also before the item itself
     hasher = QSMIHasher(bits=4, epochs=1).fit(x, np.repeat([0, 1, 2], 4))
     indices = hasher.kneighbors(n_neighbors=3, return_distance=False)
     assert indices.shape == (12, 3) and not (indices == np.arange(12)[:, None]).any()
@@ -103,7 +110,7 @@ def test_pipeline_and_grid_search(digits):
 
 def test_names_as_labels(digits):
     x, query, y, _ = digits
-    names = np.array([f"digit {own}" for own in y])
+    names = np.array([f"digit {label}" for label in y])
     hasher = QSMIHasher(bits=16, epochs=2).fit(x, names)
     assert list(hasher.classes_) == sorted(set(names))
     with pytest.raises(ValueError, match=r"labels that fit did not see: \['digit 11'\]"):
@@ -112,9 +119,9 @@ def test_names_as_labels(digits):
 
 def test_several_labels_an_item(digits):
     x, query, y, labels = digits
-    several, asked = (np.stack([own % 2, own > 4, own < 9], axis=1).astype(int) for own in (y, labels))
+    several, queries = (np.stack([one % 2, one > 4, one < 9], axis=1).astype(int) for one in (y, labels))
     hasher = QSMIHasher(bits=16, epochs=3).fit(x, several)
-    assert hasher.classes_.tolist() == [0, 1, 2] and 0.5 < hasher.score(query, asked) <= 1
+    assert hasher.classes_.tolist() == [0, 1, 2] and 0.5 < hasher.score(query, queries) <= 1
     with pytest.raises(ValueError, match="a column each, of 0 and 1"):
         QSMIHasher(bits=4, epochs=1).fit(x, several * 2)
 
@@ -143,15 +150,6 @@ def test_numbers_of_numpy(digits):
     assert hasher.kneighbors(query[:2], np.int64(3))[1].shape == (2, 3)
 
 
-def test_random_state_as_scikit_learn_has_it(digits):
-    x, query, y, _ = digits
-    codes = [
-        QSMIHasher(bits=8, epochs=1, random_state=state).fit(x, y).transform(query)
-        for state in (None, None, np.random.RandomState(5), np.random.RandomState(5))
-    ]
-    assert (codes[0] != codes[1]).any() and (codes[2] == codes[3]).all()
-
-
 def test_saved_and_loaded_without_pickle(digits, fitted, tmp_path):
     _, query, _, labels = digits
     fitted.save(tmp_path / "hasher.safetensors")
@@ -162,7 +160,7 @@ def test_saved_and_loaded_without_pickle(digits, fitted, tmp_path):
     assert loaded.score(query, labels) == fitted.score(query, labels)
     assert (
         loaded.n_features_in_ == 64
-        and loaded.n_iter_ == 40
+        and loaded.n_iter_ == 20
         and [*tmp_path.iterdir()] == [tmp_path / "hasher.safetensors"]
     )
 
@@ -186,16 +184,16 @@ def test_changed_numbers_are_noticed(fitted, tmp_path):
         QSMIHasher.load(path)
 
 
-def test_parameters_set_since_fit_are_not_saved(tmp_path):
+def test_parameters_that_were_changed_after_fit_are_not_saved(tmp_path):
     hasher = QSMIHasher(bits=4, epochs=1).fit(np.eye(4), np.array(["a", "b", "a", "b"], dtype=object))
     assert len(hasher.set_params(bits=8).get_feature_names_out()) == 4
-    with pytest.raises(ValueError, match="were set to others since fit"):
+    with pytest.raises(ValueError, match="changed after fit"):
         hasher.save(tmp_path / "hasher.safetensors")
     hasher.set_params(bits=4).save(tmp_path / "hasher.safetensors")
     assert QSMIHasher.load(tmp_path / "hasher.safetensors").classes_.dtype == object
 
 
-def test_what_is_not_fitted_is_not_saved(tmp_path):
+def test_a_hasher_that_is_not_fitted_is_not_saved(tmp_path):
     with pytest.raises(NotFittedError):
         QSMIHasher().save(tmp_path / "hasher.safetensors")
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""The panel without a browser: what a person does is a value that changes, what they see is the page's HTML."""
+"""The panel without a browser: a user changes values of widgets, and sees the HTML of the page."""
 
 import dataclasses
 import io
@@ -14,7 +14,7 @@ from qsmi_lib.search.collection import Answer, Collection
 from qsmi_lib.search.panel import answers_page, panel
 
 pytest.importorskip("faiss")
-PICTURES = [Image.new("RGB", (8, 8), (own, 0, 0)) for own in (0, 120, 240)]
+PICTURES = [Image.new("RGB", (8, 8), (red, 0, 0)) for red in (0, 120, 240)]
 
 
 def red(images):
@@ -32,7 +32,7 @@ def collection():
 @pytest.fixture
 def shown(collection):
     """The panel's parts by name."""
-    examples = Collection("asked", collection.hasher, red(PICTURES[2:]), ["a red one"], PICTURES[2:].__getitem__)
+    examples = Collection("queries", collection.hasher, red(PICTURES[2:]), ["a red one"], PICTURES[2:].__getitem__)
     box = panel({"first": collection, "second": collection}, examples, k=2)
     about, controls, message, page = box.children
     upload, example, count = controls.children
@@ -54,10 +54,10 @@ def alts(page):
     return re.findall(r'<img alt="([^"]*)"', page.value)
 
 
-def test_the_first_example_is_searched_for_at_once(shown):
+def test_the_first_example_is_the_query_at_the_start(shown):
     assert shown.example.value == 0 and shown.example.options[1] == ("1: a red one", 0)
     one = ["red, 0 of 14 bits", "dark &lt;b&gt;, 6 of 14 bits"]
-    assert alts(shown.page) == ["query, searched for", *one, *one]
+    assert alts(shown.page) == ["query, your picture or example", *one, *one]
     assert shown.page.value.count("<h4>") == 2 and "<h4>second</h4>" in shown.page.value
 
 
@@ -72,7 +72,7 @@ def test_an_upload_takes_the_place_of_the_example(shown):
 def test_a_wrong_file_leaves_the_answers_and_says_why(shown):
     before = shown.page.value
     shown.upload.value = (file(b"no picture", "<script>.png"),)
-    assert 'role="alert"' in shown.message.value and "&lt;script&gt;.png is no picture" in shown.message.value
+    assert 'role="alert"' in shown.message.value and "&lt;script&gt;.png is not a picture" in shown.message.value
     assert shown.page.value == before
     shown.upload.value = (file(png(PICTURES[1])),)
     assert shown.message.value == "" and shown.page.value != before
@@ -86,7 +86,7 @@ def test_a_file_that_has_gone_since_leaves_the_other_answers(collection):
 
     box = panel({"first": dataclasses.replace(collection, picture=picture)}, collection)
     message, page = box.children[2:]
-    assert message.value == "" and page.value.count("cannot be read any more") == 1 and page.value.count("<img") == 3
+    assert message.value == "" and page.value.count("no longer readable") == 1 and page.value.count("<img") == 3
 
 
 def test_an_example_that_has_gone_gives_a_message(collection):
@@ -110,8 +110,7 @@ def test_the_slider_says_how_many(shown):
 
 
 def test_the_bits_that_differ_are_dark_and_named(collection):
-    found = {"first": (collection, [Answer(1, "dark", 3, (0, 4, 13))])}
-    page = answers_page(PICTURES[0], found)
+    page = answers_page(PICTURES[0], {"first": (collection, [Answer(1, "dark", 3, (0, 4, 13))])})
     squares = re.search(r'aria-label="differing bits: 1, 5, 14">(.*?)</span>', page).group(1)
     kinds = re.findall(r"<i( class=other)?>", squares)
     assert [place for place, kind in enumerate(kinds) if kind] == [0, 4, 13] and len(kinds) == 14
