@@ -96,8 +96,8 @@ def test_the_first_batch_has_nothing_before_it(digits):
     assert torch.equal(first, first_with) and not torch.equal(second, second_with)
 
 
-@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss])
-def test_every_method_of_pairs_trains_with_a_memory_and_one_with_targets_is_refused(digits, method):
+@pytest.mark.parametrize("method", ["dsh", "hashnet", "mihash", "spring", "pgdh", "classifier", "csq", "cnnh"])
+def test_a_loss_of_pairs_trains_with_a_memory_and_one_with_targets_is_refused(digits, method):
     split = replace(digits, train=digits.train[:200])
     config = configure("digits", method, 16, epochs=1, memory=2)
     if METHODS[method].prepare is None:

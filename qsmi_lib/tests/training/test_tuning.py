@@ -100,15 +100,15 @@ def test_closed_lines_keep_to_the_registrys_values(invented, store, name, sign):
         assert all(trial["settings"].get(s, METHODS[name].search[s][0]) in METHODS[name].search[s] for s in closed)
 
 
-@pytest.mark.parametrize("method", TUNED)
-def test_every_value_can_be_chosen_and_of_equal_ones_the_first(invented, store, method):
-    values = METHODS[method].search
-    for place in (1, 2):
-        best = {name: line[place] for name, line in values.items()}
-        invented(lambda config, best=best: sum(settings_of(config, best)[name] == v for name, v in best.items()))
-        assert tune(method, "digits", store)["chosen"] == best
-    invented(lambda config: 0.5)
-    assert tune(method, "digits", store)["chosen"] == {name: line[0] for name, line in values.items()}
+def test_every_value_can_be_chosen_and_of_equal_ones_the_first(invented, store):
+    for method in TUNED:
+        values = METHODS[method].search
+        for place in (1, 2):
+            best = {name: line[place] for name, line in values.items()}
+            invented(lambda config, best=best: sum(settings_of(config, best)[name] == v for name, v in best.items()))
+            assert tune(method, "digits", store)["chosen"] == best
+        invented(lambda config: 0.5)
+        assert tune(method, "digits", store)["chosen"] == {name: line[0] for name, line in values.items()}
 
 
 def test_the_default_of_the_loss_itself_may_be_chosen(invented, store):
@@ -118,17 +118,17 @@ def test_the_default_of_the_loss_itself_may_be_chosen(invented, store):
     assert load_search(search_path("pgdh", "digits", store)) == search
 
 
-@pytest.mark.parametrize("method", TRAINED)
-def test_the_query_set_is_never_used(invented, store, method):
-    batches = invented(lambda config: 0.5)
-    search = tune(method, "digits", store, bits=12, seed=3, epochs=2, jobs=2)
-    for trials, configs, options in batches:
-        assert trials == store.trials and options["jobs"] == 2
-        for config in configs:
-            assert (config.method, config.dataset, config.protocol) == (method, "digits", "held_out")
-            assert (config.bits, config.seed, config.epochs) == (12, 3, 2)
-    if method not in TUNED:  # there is nothing to choose: one trial
-        assert [trial["settings"] for trial in search["trials"]] == [{}] and search["chosen"] == {}
+def test_the_query_set_is_never_used(invented, store):
+    for method in TRAINED:
+        batches = invented(lambda config: 0.5)
+        search = tune(method, "digits", store, bits=12, seed=3, epochs=2, jobs=2)
+        for trials, configs, options in batches:
+            assert trials == store.trials and options["jobs"] == 2
+            for config in configs:
+                assert (config.method, config.dataset, config.protocol) == (method, "digits", "held_out")
+                assert (config.bits, config.seed, config.epochs) == (12, 3, 2)
+        if method not in TUNED:  # there is nothing to choose: one trial
+            assert [trial["settings"] for trial in search["trials"]] == [{}] and search["chosen"] == {}
 
 
 def test_the_best_is_by_the_criterion_alone(monkeypatch, store):
