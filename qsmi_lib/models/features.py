@@ -21,8 +21,13 @@ from qsmi_lib.utils.progress import bar
 PIXELS = 400_000  # in a batch on a CPU, so that the activations fit into its cache
 
 
-def of_split(split: Split, name: str) -> Split:
+def of_split(split: Split, name: str, precision: str = "auto") -> Split:
     """`split` with the features of the frozen backbone `name` as inputs, float32 (n, n_features).
+
+    Args:
+        split: of pictures.
+        name: one of `backbones.BACKBONES`.
+        precision: in which the backbone computes, as of `extract`.
 
     Raises:
         ValueError, FileNotFoundError: as `backbones.load`, and as `extract`.
@@ -32,7 +37,7 @@ def of_split(split: Split, name: str) -> Split:
 
     def with_features(part: Part) -> Part:
         try:
-            return Part(extract(part.inputs, backbone, name, batch_size=size), part.labels)
+            return Part(extract(part.inputs, backbone, name, precision=precision, batch_size=size), part.labels)
         except ValueError as error:
             raise ValueError(f"cannot extract features of {name} from {split.name}: {error}") from error
 

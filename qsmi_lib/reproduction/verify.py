@@ -80,8 +80,9 @@ def _verdicts(paths: Sequence[Path]) -> list[tuple[str, str, str]]:
 def compare(record: dict) -> str:
     """How the replayed probe of `record` differs, as a clause; "" if it agrees."""
     config = RunConfig.from_dict(record["config"])
-    precision = record.get("probe_provenance", record["provenance"])["precision"]
-    split = runs.split_of(config)
+    made_by = record.get("probe_provenance", record["provenance"])
+    precision = made_by["precision"]
+    split = runs.split_of(config, feature_precision=made_by.get("features", "float32"))
     if "search" in record:
         settings = {name: record["search"][name] for name in ("start", "seed")}
         replayed = rotations.probe(config, split, precision, **settings)

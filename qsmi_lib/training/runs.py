@@ -53,6 +53,8 @@ def train(config: RunConfig, split: datasets.Split) -> tuple[loop.Trained, dict]
     start = time.perf_counter()
     with loop.computing(config, split):
         made_by = provenance(device.type, resolve_precision(config.precision, device))
+        if config.backbone and not config.backbone_learning_rate:
+            made_by["features"] = resolve_precision("auto", device)  # in which the frozen backbone computed
         trained = loop.train(config, split)
     seconds = round(time.perf_counter() - start, 3)
     return trained, made_by | {"precision": trained.precision, "seconds_train": seconds}
@@ -118,7 +120,12 @@ def _member(labels: torch.Tensor | np.ndarray) -> np.ndarray:
     return labels.astype(bool) if labels.ndim == 2 else labels[:, None] == np.arange(labels.max() + 1)
 
 
-def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: str | None = None) -> datasets.Split:
+def split_of(
+    config: RunConfig,
+    device: torch.device | str = "cpu",
+    protocol: str | None = None,
+    feature_precision: str = "auto",
+) -> datasets.Split:
     """The split on which `config` is trained and evaluated, or, if `protocol` is given, the split under that one.
 
     The inputs are the features of its backbone, or pictures if the backbone itself is trained. The last split stays in
@@ -131,7 +138,7 @@ def split_of(config: RunConfig, device: torch.device | str = "cpu", protocol: st
     protocol = protocol or config.protocol
     frozen = "" if config.backbone_learning_rate else config.backbone
     data = datasets.fingerprint(config.dataset, config.draw, protocol)  # files may have changed since the last run
-    return _split(config.dataset, config.draw, protocol, frozen, torch.device(device), data)
+    return _split(config.dataset, config.draw, protocol, frozen, feature_precision, torch.device(device), data)
 
 
 def run_all(
@@ -170,6 +177,9 @@ def rescore(store: Store) -> int:
 
 
 @lru_cache(maxsize=1)
-def _split(dataset: str, draw: int, protocol: str, backbone: str, device: torch.device, data: str) -> datasets.Split:
+def _split(
+    dataset: str, draw: int, protocol: str, backbone: str, feature_precision: str, device: torch.device, data: str
+) -> datasets.Split:
     """A split by its names; `data`, its fingerprint, is part of the key of the cache."""
-    return splits.load_split(dataset, draw=draw, protocol=protocol, backbone=backbone, device=device)
+    how = {"backbone": backbone, "feature_precision": feature_precision}
+    return splits.load_split(dataset, draw=draw, protocol=protocol, **how, device=device)

@@ -13,13 +13,20 @@ from qsmi_lib.utils.validation import known
 
 
 def load_split(
-    name: str, *, draw: int = 0, protocol: str = FULL, backbone: str = "", device: torch.device | str = "cpu"
+    name: str,
+    *,
+    draw: int = 0,
+    protocol: str = FULL,
+    backbone: str = "",
+    feature_precision: str = "auto",
+    device: torch.device | str = "cpu",
 ) -> Split:
     """The data set `name` on `device`; with a backbone the inputs are its features, computed once.
 
     Args:
         name, draw, protocol, device: as in `datasets.load`.
         backbone: one of `backbones.BACKBONES`; empty: the pictures themselves.
+        feature_precision: in which the backbone computes: float32, bf16, or auto (bf16 if the device is fast at it).
 
     Raises:
         ValueError: as `datasets.load`; or a backbone that has seen labels which the protocol does not give.
@@ -28,7 +35,8 @@ def load_split(
     if not backbone:
         return datasets.load(name, draw=draw, protocol=protocol, device=device)
     split_fingerprint = fingerprint(name, draw, protocol, backbone)
-    featured = features.of_split(datasets.named(name).load(draw if protocol == FULL else 0), backbone)
+    pictures = datasets.named(name).load(draw if protocol == FULL else 0)
+    featured = features.of_split(pictures, backbone, feature_precision)
     return replace(PROTOCOLS[protocol](featured, draw), fingerprint=split_fingerprint).to(device)
 
 

@@ -51,7 +51,7 @@ def test_what_differs_or_lacks_its_data_is_named(recorded, monkeypatch):
     ]
     change(trained, probe=losses)
 
-    def not_here(config):
+    def not_here(config, **options):
         raise FileNotFoundError(f"{config.dataset} is not on this machine")
 
     monkeypatch.setattr(runs, "split_of", not_here)
