@@ -17,7 +17,7 @@ KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extensio
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
 
-# For daily work, in at most a minute: style, imports between rooms, types, and the fast tests.
+# For daily work, in at most a minute: style, imports between the parts of the library, types, and the fast tests.
 check: hooks
 	$(PYTEST) -q $(FAST)
 

@@ -1,4 +1,4 @@
-"""The command line, `qsmi` or `python -m qsmi_lib`; a command imports PyTorch when it runs, so that help is fast."""
+"""The command line, `qsmi` or `python -m qsmi_lib`; commands import PyTorch only when they run, so help is fast."""
 
 import signal
 import sys
@@ -60,13 +60,13 @@ def main() -> None:
 @click.option(
     "--seed", "seeds", multiple=True, type=int, help="Train only this seed and run no notebook; repeat for several."
 )
-@click.option("--fresh", is_flag=True, help="Run again what is recorded.")
+@click.option("--fresh", is_flag=True, help="Repeat recorded runs.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Parallel processes.")
 def reproduce(profile, **options) -> None:
     """Reproduce every table and figure: train what is not recorded, then execute the notebooks.
 
-    Recorded runs are reused, so that an interrupted command continues where it stopped. Runs whose data are not
-    available are skipped by name, and so are their notebooks.
+    Recorded runs are reused, so an interrupted command continues where it stopped. If data are not available, the
+    runs and notebooks that need them are skipped, and their names are printed.
     """
     from qsmi_lib.utils import paths
 
@@ -99,7 +99,9 @@ def reproduce(profile, **options) -> None:
 @click.option("--batch-size", type=int, help="Items in a batch.  [default: 128]")
 @click.option("--learning-rate", type=float, help="Learning rate of Adam.  [default: 0.001]")
 @click.option("--schedule", help="Schedule of the learning rate: constant or cosine.  [default: constant]")
-@click.option("--augmentation", help="Change of training pictures: none, shift, flip or flip_shift.  [default: none]")
+@click.option(
+    "--augmentation", help="Random change of training pictures: none, shift, flip or flip_shift.  [default: none]"
+)
 @click.option("--memory", type=int, help="Earlier batches that each batch is also compared with.  [default: 0]")
 @click.option("--alpha", type=float, help="Weight of the quantization term.  [default: that of the method]")
 @click.option("--precision", help="auto, float32 or bf16.  [default: auto]")
@@ -188,8 +190,12 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile, epochs: int | N
 
 @main.command()
 @PROFILE
-@click.option("--rescore", is_flag=True, help="Compute the metrics from the saved codes first.")
-@click.option("--readme", is_flag=True, help="Also write README.md and the pages in results.")
+@click.option("--rescore", is_flag=True, help="First compute the metrics again from the saved codes.")
+@click.option(
+    "--readme",
+    is_flag=True,
+    help="Also write the results section of README.md and the pages in results, always of the profile paper.",
+)
 def tables(profile, rescore: bool, readme: bool) -> None:
     """Print the tables of the recorded runs, and write tables and figures; needs no data."""
     from qsmi_lib.utils import paths
@@ -218,12 +224,12 @@ def tables(profile, rescore: bool, readme: bool) -> None:
 
 @main.command()
 @PROFILE
-@click.option("--all", "every", is_flag=True, help="Every record, not only one of each kind.")
+@click.option("--all", "every", is_flag=True, help="Replay every record, not only one of each kind.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Parallel processes.")
 def verify(profile, every: bool, jobs: int) -> None:
-    """Replay the first steps of recorded runs with today's code, and list the records that it disagrees with.
+    """Replay the first steps of recorded runs with the current code, and list the records that it does not reproduce.
 
-    One run of each kind is replayed: of each data set, method, protocol, backbone and head. Status 1 if any disagrees.
+    One run of each kind is replayed: each data set, method, protocol, backbone and head. Exit status 1 if any differs.
     """
     from qsmi_lib.reproduction import verify as verification
     from qsmi_lib.training.records import Store
@@ -247,10 +253,10 @@ def datasets(context: click.Context) -> None:
 @datasets.command()
 @click.argument("path", type=click.Path(path_type=Path))
 def check(path: Path) -> None:
-    """Check pictures and labels at PATH, a folder, zip or list file; name each fault with file and line.
+    """Check pictures and labels at PATH, a folder, zip or list file; list each fault with file and line.
 
-    Labels come from lists of lines `path 0 1 0 ...` (one, or train.txt, test.txt and database.txt), from labels.csv, or
-    from folders of classes. Status 1 if there are faults.
+    Labels come from list files with lines `path 0 1 0 ...` (one file, or train.txt, test.txt and database.txt), from
+    labels.csv, or from one folder for each class. Exit status 1 if there are faults.
     """
     from qsmi_lib.datasets.images import check as inspection
 
@@ -284,7 +290,7 @@ def echo_note(method) -> None:
 
 
 def shown(path: Path) -> str:
-    """`path`, relative to the current folder if it lies below it."""
+    """`path`, relative to the current folder if it is inside that folder."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

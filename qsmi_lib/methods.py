@@ -28,7 +28,7 @@ class Method:
         options: further settings of a run with their defaults, or rules for them. A tuple lists the allowed values; the
             first one is the default.
         search: setting -> the values that `tune` tries, in the order of the line search.
-        prepare: (inputs, labels, bits, seed, options) of the training set -> `targets` of the loss, a row an item;
+        prepare: (inputs, labels, bits, seed, options) of the training set -> `targets` of the loss, one row per item;
             called before the first epoch.
         prepare_options: options of `prepare` that the loss does not take.
         on_step: step, from 0 -> settings of the loss at that step.

@@ -12,12 +12,12 @@ from qsmi_lib.utils.validation import known, whole_number
 OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
 OF_TRAINING |= {"schedule", "augmentation", "memory"}
 EPOCHS_OF = {"cifar10": 5}  # Table 10: 50 elsewhere
-NARROW = {"cifar10", "digits"}  # N_H is 64 (Appendix B), elsewhere 2,048
+NARROW = {"cifar10", "digits"}  # N_H, the hidden units of the head, is 64 (Appendix B), elsewhere 2,048
 COUNTS = {"n_samples": 2, "n_clusters": 1, "n_bins": 1}  # options that are whole numbers, and their minimum
 
 
 def options_of(method: str) -> dict[str, Default]:
-    """All options of `method`, each with its default or the rule for it; a ValueError lists the known methods."""
+    """All options of `method`, each with its default or the function for it; a ValueError lists the known methods."""
     entry = known("method", METHODS, method)
     return {**entry.options, **entry.prepare_options}
 
@@ -55,10 +55,11 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
 def of_profile(
     dataset: str, method: str, bits: int, profile: Profile | None = None, **settings
 ) -> tuple[RunConfig, Profile]:
-    """The run of `method` with the epochs of a profile, and the profile; None: the usual one of the data set.
+    """The run of `method` with the epochs of `profile`, and that profile.
 
     Args:
-        settings: as in `configure`; None means not given.
+        profile: if None, `digits` for the data sets made of the digits, else `quick`.
+        settings: as in `configure`; a value of None counts as not given.
     """
     profile = profile or PROFILES["digits" if dataset in ("digits", "digit_pairs") else "quick"]
     frozen = dataset == profile.pictures and (settings.get("backbone") or profile.pictures != profile.dataset)
@@ -68,7 +69,7 @@ def of_profile(
 
 
 def epochs_of(method: str, epochs: int) -> dict[str, int]:
-    """The setting `epochs` for `configure`; none for a method that trains nothing."""
+    """The setting `epochs` for `configure`; an empty dict for a method that trains nothing."""
     return {"epochs": epochs} if known("method", METHODS, method).loss else {}
 
 

@@ -7,7 +7,7 @@ from qsmi_lib.utils.validation import known
 
 @dataclass(frozen=True)
 class Profile:
-    """The size of a reproduction; `paper` has the numbers of the paper."""
+    """The size of a reproduction; the profile `paper` has the paper's seeds and epochs."""
 
     name: str
     dataset: str  # of Tables 1 and 2 and Figs. 2 and 3
@@ -17,7 +17,7 @@ class Profile:
     lengths: tuple[int, ...] = (12, 48)  # code lengths of the comparison of all methods
     comparison_epochs: int = 10  # of the comparison of all methods
     pictures: str = "cifar10"  # of Tables 3, 5 and 9, which hash frozen features
-    backbone: str = "resnet56"  # of these features; trained on all training labels, as the paper's
+    backbone: str = "resnet56"  # of these features; like the paper's, trained on all training labels
     clean_backbone: str = "squeezenet1_1_keras"  # a backbone that has seen no label of these data
     head_epochs: int = 5  # epochs on frozen features of all training items (Table 10)
     scenes: str = "miml_scenes"  # of Tables 6 and 8, with several labels an item

@@ -18,7 +18,7 @@ LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "
 
 
 def short(dataset: str) -> str:
-    """A data set in the names of files: its name, or the last part of its path."""
+    """A data set as part of a file name: its name, or the last part of its path."""
     return re.sub(r"[^\w.]+", "_", PurePath(dataset).name).strip(".") or "pictures"
 
 
@@ -29,7 +29,7 @@ class RunConfig:
     dataset: str
     method: str
     bits: int  # code length
-    seed: int = 0  # weights and the order of the batches; never the split
+    seed: int = 0  # of the weights and the order of the batches; it does not change the split
     epochs: int = 50  # passes over the training set (Table 10)
     batch_size: int = 128  # items; a batch has batch_size ** 2 pairs; the last, shorter batch is used too (Table 10)
     learning_rate: float = 1e-3  # Adam's step, other settings PyTorch's defaults (Table 10)
@@ -63,7 +63,7 @@ class RunConfig:
             raise ValueError(f"backbone_learning_rate {self.backbone_learning_rate:g} needs a backbone, got none")
 
     def to_dict(self) -> dict:
-        """The configuration for JSON, without the settings of `LATER` that are at their defaults."""
+        """The configuration for JSON, without the settings of `LATER` that have their default value."""
         values = dataclasses.asdict(self) | {"options": dict(sorted(self.options.items()))}
         defaults = {f.name: f.default for f in dataclasses.fields(self) if f.name in LATER}
         return {name: value for name, value in values.items() if name not in LATER or value != defaults[name]}

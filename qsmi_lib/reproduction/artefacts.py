@@ -1,4 +1,4 @@
-"""Artefacts: results computed from several runs or their codes. Each notes the runs and settings it was made from."""
+"""Artefacts: results computed from several runs or their codes, and notes of the runs and settings they come from."""
 
 import json
 
@@ -15,13 +15,13 @@ Content = dict | pd.DataFrame
 
 
 def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> None:
-    """Write an artefact of `store`, and note the runs and settings it was made from.
+    """Write an artefact into `store`, and note the runs and settings it was made from.
 
     Args:
         store: the folder of results.
-        name: of the file; its suffix says how it is written: .json (a dict), .csv (a table) or .npz (a dict of arrays).
+        name: of the file; its suffix decides the format: .json (a dict), .csv (a table) or .npz (a dict of arrays).
         content: the artefact.
-        made_by: the ids of its `runs`, and the settings that it depends on.
+        made_by: `runs`, the ids of the runs, and the settings that the artefact depends on.
     """
     path = store.artefact(name)
     if path.suffix == ".npz":
@@ -59,7 +59,7 @@ def is_current(store: Store, name: str, made_by: dict) -> bool:
 
 
 def outdated(store: Store, made_by: dict[str, dict]) -> list[str]:
-    """The artefacts of `store` that were made from other runs or settings than `made_by` says, or that it lacks.
+    """The artefacts of `store` whose notes differ from `made_by`, or that `made_by` does not contain.
 
     Args:
         store: the folder of results.

@@ -27,7 +27,7 @@ REASONS = {  # why the numbers of a table are not comparable
     "Table 7": "other data: ILSVRC cannot be shipped; its substitute data set is in notebook 09",
     "Table 8": "other data: NUS-WIDE and MS COCO cannot be shipped; their substitute data set is in notebook 08",
 }
-# Metrics that the paper prints and no experiment has.
+# Metrics that the paper prints, but no experiment computes.
 PUBLISHED_METRICS = {
     "map_at_5000": "mAP@5000",
     "ms_feed_forward": "forward [ms]",
@@ -46,12 +46,12 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
     """One row for each result that the paper prints: its number, ours, and a verdict.
 
     Args:
-        results: of the profile `paper`; None: those that the repository carries.
+        results: of the profile `paper`; None: those in the repository.
 
     Returns:
-        `table`, `dataset`, `method`, `bits`, `metric`, `reading` (which of several, where the paper leaves a protocol
-        open), `paper`, `paper_std`, `seeds`, `mean`, `std`, `difference`, `z`, `verdict`, one of `VERDICTS`, and
-        `cause`, the clause of `causes.cause` for a number outside two standard deviations.
+        `table`, `dataset`, `method`, `bits`, `metric`, `reading` (how the protocol is read, where the paper
+        leaves it open), `paper`, `paper_std`, `seeds`, `mean`, `std`, `difference`, `z`, `verdict`, one of `VERDICTS`,
+        and `cause`, the clause of `causes.cause` for a number outside two standard deviations.
     """
     results = results or committed()
     keys = ["method", "bits", "metric"]
@@ -106,13 +106,13 @@ def _judged(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """How many numbers of each table have which verdict, from `ledger`: a row a table, a column a verdict."""
+    """The rows of `ledger` counted by verdict: one row for each table, one column for each verdict."""
     counts = pd.crosstab(rows["table"], rows["verdict"]).reindex(columns=VERDICTS, fill_value=0)
     return counts.rename_axis(columns=None).reset_index()
 
 
 def markdown(rows: pd.DataFrame) -> str:
-    """Rows of `ledger` in Markdown; in a table of several data sets each row names its data set."""
+    """Rows of `ledger` in Markdown; if a table has several data sets, each row names its data set."""
     n_datasets = rows.groupby("table")["dataset"].nunique()
     shown = [
         {
@@ -133,18 +133,18 @@ def markdown(rows: pd.DataFrame) -> str:
 
 
 def reasons() -> str:
-    """Why whole tables are not comparable, a line each."""
+    """Why whole tables are not comparable, one line for each table."""
     return "\n".join(f"- {table}: {reason}." for table, reason in REASONS.items())
 
 
 def readme_section(rows: pd.DataFrame) -> str:
-    """The README's results from `ledger`: how many numbers have which verdict, and Tables 1 and 2."""
+    """The results section of the README, from the rows of `ledger`: the counts by verdict, and Tables 1 and 2."""
     first = rows["table"].isin(["Table 1", "Table 2"])
     return "\n\n".join([summary(rows).to_markdown(index=False), HOW_TO_READ, markdown(rows[first])])
 
 
 def every_number(rows: pd.DataFrame) -> str:
-    """The whole `ledger` as a page."""
+    """The page with all rows of `ledger`."""
     runs = [run for name, entry in EXPERIMENTS.items() if entry.published for run in committed().grid(name)]
     parts = ["# Every number of the paper compared with ours", GENERATED, summary(rows).to_markdown(index=False)]
     parts += [HOW_TO_READ, f"Not comparable:\n\n{reasons()}", markdown(rows), *tables.notes(runs)]
@@ -152,13 +152,13 @@ def every_number(rows: pd.DataFrame) -> str:
 
 
 def every_table() -> str:
-    """The tables of all experiments that have one, from the committed records, as a page."""
+    """The page with the tables of all experiments, from the committed records."""
     shown = [name for name, entry in EXPERIMENTS.items() if entry.metrics]
     return "\n".join(["# Every table\n", f"{GENERATED}\n", *(tables.markdown(name, committed()) for name in shown)])
 
 
 def write_pages() -> list[Path]:
-    """Write the README's results between their two markers, and the pages of all tables and numbers; returns all."""
+    """Write the results section of the README and the pages of all tables and numbers; returns the paths."""
     readme, results = paths.ROOT / "README.md", paths.ROOT / "results"
     before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)

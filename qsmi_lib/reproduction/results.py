@@ -1,4 +1,4 @@
-"""The records of a profile as one table, a row a run. Tables, figures and analyses are made from it."""
+"""The records of a profile as one table, one row for each run. Tables, figures and analyses are computed from it."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -13,7 +13,7 @@ from qsmi_lib.training import runs
 from qsmi_lib.training.records import COMMITTED, Store, load_record, run_id
 from qsmi_lib.utils.progress import bar
 
-CUT = {  # fields of `Evaluation` that are dicts k -> score: names of their columns
+CUT = {  # fields of `Evaluation` that map k to a score -> the names of their columns
     "map_at_k_hits": "map_at_{}",
     "map_at_k": "map_at_{}_clean",
     "precision_at_k": "precision_at_{}",
@@ -24,11 +24,11 @@ LISTS = ("history", "ap_by_label", "n_by_label", "data")  # keys of a record tha
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """A profile, the folder of its results, and the table of the runs that are recorded there.
+    """A profile, its folder of results, and the table of the runs that are recorded there.
 
     Attributes:
-        profile: which runs an experiment has.
-        store: where they are recorded.
+        profile: decides which runs an experiment has.
+        store: the folder where they are recorded.
     """
 
     profile: Profile
@@ -41,7 +41,7 @@ class Results:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """`read_runs` of the store, read once."""
+        """`read_runs(self.store)`, read once and again after `run_all`."""
         return read_runs(self.store)
 
     def grid(self, name: str) -> list[RunConfig]:
@@ -49,7 +49,7 @@ class Results:
         return experiment(name).grid(self.profile)
 
     def makes(self, name: str) -> bool:
-        """Whether a reproduction under this profile makes the runs of the experiment `name`."""
+        """Whether a reproduction under this profile includes the runs of the experiment `name`."""
         return experiment(name).live or not self.profile.only_live
 
     def recorded(self, name: str) -> pd.DataFrame:
@@ -57,46 +57,51 @@ class Results:
         return self.rows(self.grid(name))
 
     def rows(self, configs: list[RunConfig]) -> pd.DataFrame:
-        """The rows of `configs` that are recorded, in their order, each once."""
+        """The rows of those `configs` that are recorded, in the order of `configs`, each once."""
         names = dict.fromkeys(run_id(config) for config in configs)
         return self.table.loc[[name for name in names if name in self.table.index]]
 
     def to_rotate(self, name: str) -> list[RunConfig]:
-        """The runs after which a rotation is shown with the experiment `name`."""
+        """The runs whose rotations the experiment `name` shows."""
         entry = experiment(name)
         return entry.rotations(self.profile) if entry.rotations else []
 
     def rotations(self, name: str) -> pd.DataFrame:
-        """`rotations.table` of the rotations that are recorded for the experiment `name`."""
+        """`rotations.table` of the recorded rotations of the experiment `name`."""
         return rotations.table(self.to_rotate(name), self.store, self.profile.rotation_steps)
 
     def rotate(self, configs: list[RunConfig], **options) -> None:
-        """Search the rotations after `configs` that are not recorded; `options` as of `rotations.rotate_all`."""
+        """Search for the rotations of `configs` that are not recorded; `options`: see `rotations.rotate_all`."""
         rotations.rotate_all(configs, self.store, n_steps=self.profile.rotation_steps, **options)
 
     def run(self, name: str, **options) -> None:
-        """Make the runs of the experiment `name` that are not recorded; `options` as of `training.runs.run_all`."""
+        """Run what is not recorded of the experiment `name`; `options`: see `training.runs.run_all`."""
         self.run_all(self.grid(name), title=name, **options)
 
     def run_all(self, configs: list[RunConfig], **options) -> None:
-        """Make those of `configs` that are not recorded; `options` as of `training.runs.run_all`."""
+        """Run those of `configs` that are not recorded; `options`: see `training.runs.run_all`."""
         runs.run_all(configs, self.store, **options)
         self.__dict__.pop("table", None)  # it is read again, with the new runs
 
 
 @cache
 def committed() -> Results:
-    """The records that the repository carries: those of the profile `paper`."""
+    """The results that are part of the repository: those of the profile `paper`."""
     return Results(PROFILES["paper"], COMMITTED)
 
 
 def read_runs(store: Store) -> pd.DataFrame:
-    """Every record of `store` as a row, its index the id of the run.
+    """One row for each record of `store`; the index is the id of the run.
 
-    Columns are the settings of `RunConfig`; the options of the methods; the metrics of `Evaluation` by their names,
-    ``share_one_`` before those by any shared label; ``map_at_10``, of mAP@10 over hits, as it is published, and
-    ``map_at_10_clean`` over min(R, 10), and so on; the statistics of the database's codes, see `codes.code_statistics`;
-    `used_precision`, in which the network computed; and the lists `history`, `ap_by_label` and `n_by_label`.
+    The columns are:
+
+    - the settings of `RunConfig`, and the options of the methods;
+    - the metrics of `Evaluation` under their names; with the prefix ``share_one_`` if relevance is any shared label;
+    - ``map_at_10`` (mAP@10 divided by the number of hits, as published), ``map_at_10_clean`` (divided by min(R, 10)),
+      and the same for other cutoffs;
+    - the statistics of the database's codes, see `codes.code_statistics`;
+    - `used_precision`, the precision in which the network computed;
+    - the lists `history`, `ap_by_label` and `n_by_label`, and `data`, the title of a substitute data set.
     """
     files = store.files(store.runs)
     rows = [row_of(load_record(path)) for path in bar(files, "reading records", unit="record")]

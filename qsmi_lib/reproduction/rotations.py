@@ -1,4 +1,4 @@
-"""Effect of a rotation on the codes of a trained method: searched on held-out training items, scored on the queries."""
+"""Effect of a rotation on mAP: the rotation is searched on held-out training items and evaluated on the queries."""
 
 import time
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
 from qsmi_lib.utils.validation import known, whole_number
 
-N_QUERY, N_DATABASE = 1000, 16000  # items of the search, as in the authors' script; fewer where there are fewer
+N_QUERY, N_DATABASE = 1000, 16000  # at most so many items in a search, as in the authors' script
 WHOLE = {"held_out": FULL, "reduced_held_out": "reduced"}  # protocol of the search -> protocol of the scores
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")
 COLUMNS = ["method", "bits", "protocol", "held_before", "held_after", "before", "after"]
@@ -32,25 +32,25 @@ COLUMNS += ["precision_gain", "start_gain", "gain"]
 def rotate(
     config: RunConfig, store: Store, *, start: str = "itq", n_steps: int = 800, seed: int = 0, fresh: bool = False
 ) -> dict:
-    """The record of a search for the best rotation after `config`: the one on disk, or that of a new search.
+    """Search for the rotation of the embeddings of `config` with the highest mAP, or read an earlier search.
 
-    Held-out training items are the queries of the search, and the items that the network was trained on its database.
-    At most 1,000 and 16,000 of them are used. The rotation found is scored on the queries and the whole database, and
-    compared with the codes without it.
+    In the search, the queries are held-out training items (at most 1,000), and the database is the items that the
+    network was trained on (at most 16,000). The rotation found is then evaluated with the query set and the whole
+    database, and compared with the codes without a rotation.
 
     Args:
-        config: a run under a protocol that holds training items out; it is trained if its weights are not there.
+        config: a run under a protocol that holds training items out; it is trained if it has no saved weights.
         store: the folder of results.
-        start: "itq" or "identity".
-        n_steps: proposals of the search.
+        start: the first rotation, "itq" or "identity".
+        n_steps: number of rotations that the search proposes.
         seed: of the search.
-        fresh: search again although a record with these settings is there.
+        fresh: search again even if a search with these settings is recorded.
 
     Returns:
-        `config`; `search`: its settings, mAP of the held-out items `before` and `after`, and `accepted`, pairs of
-        a step and the mAP that it reached (step 0 is the start); `before`, `at_start` and `metrics`, the scores `SHOWN`
-        of the queries without a rotation, with the one that the search starts from, and with the one it found;
-        `probe`, see `probe`; `provenance`.
+        The record: `config`; `search`: its settings, mAP of the held-out items `before` and `after`, and `accepted`,
+        pairs of a step and the mAP that it reached (step 0 is the start); the scores `SHOWN` of the queries `before`
+        (without a rotation), `at_start` (with the first rotation) and `metrics` (with the rotation found); `probe`,
+        see the function `probe`; `provenance`.
 
     Raises:
         ValueError: a protocol that holds nothing out, an unknown start, n_steps or a seed below 0.
@@ -98,7 +98,7 @@ def rotate(
 def rotate_all(
     configs: Iterable[RunConfig], store: Store, *, n_steps: int, jobs: int = 1, fresh: bool = False
 ) -> list[dict]:
-    """The records of the searches after `configs`, those that are not on disk being made; the runs first."""
+    """The records of the searches for `configs`; missing runs are trained first, then missing searches are made."""
     configs = list(configs)
     recorded_already = [store.existing(rotation_path(config, store, n_steps=n_steps)).exists() for config in configs]
     missing = [config for config, exists in zip(configs, recorded_already, strict=True) if fresh or not exists]
@@ -123,17 +123,18 @@ def probe(config: RunConfig, split: Split, precision: str, *, start: str = "itq"
 
 
 def table(configs: Iterable[RunConfig], store: Store, n_steps: int) -> pd.DataFrame:
-    """Effect of the recorded rotations after `configs`, a row each.
+    """Effect of the recorded rotations of `configs`, one row each.
 
     Args:
         configs: e.g. `Experiment.rotations` of a profile.
         store: the folder of results.
-        n_steps: of the searches; others are passed over.
+        n_steps: of the searches; those with another number are ignored.
 
     Returns:
-        `method`, `bits`, `protocol`; mAP (all orders of ties) of the held-out items `held_before` and `held_after`, of
-        the queries `before` and `after`; `precision_gain`, within radius 2; `start_gain`, what the start alone adds to
-        `before`; `gain`, what the rotation found adds.
+        `method`, `bits`, `protocol`; mAP (mean over all orders of ties) without and with the rotation, of the held-out
+        items (`held_before`, `held_after`) and of the queries (`before`, `after`); `precision_gain`, the gain in
+        precision within radius 2; `start_gain` and `gain`, the gains in mAP over `before` with the first rotation and
+        with the rotation found.
     """
     rows = []
     for config, record in recorded(configs, store, n_steps):
@@ -148,7 +149,7 @@ def table(configs: Iterable[RunConfig], store: Store, n_steps: int) -> pd.DataFr
 
 
 def recorded(configs: Iterable[RunConfig], store: Store, n_steps: int) -> list[tuple[RunConfig, dict]]:
-    """Those of `configs` after which a rotation is recorded, each with its record."""
+    """Those of `configs` that have a recorded rotation, each with its record."""
     files = [(config, store.existing(rotation_path(config, store, n_steps=n_steps))) for config in configs]
     return [(config, load_record(path)) for config, path in files if path.exists()]
 
@@ -166,5 +167,5 @@ def _search(model: torch.nn.Module, split: Split, precision: str, **settings) ->
 
 
 def _points(model: torch.nn.Module, part: Part, precision: str) -> torch.Tensor:
-    """Embeddings on the sphere: the sign does not see their lengths, but ITQ would weigh the items by them."""
+    """Embeddings of norm 1: the sign does not depend on the norm, but ITQ would weight the items by it."""
     return on_sphere(loop.embed(model, part.inputs, precision=precision).double())

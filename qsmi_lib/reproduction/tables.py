@@ -1,4 +1,4 @@
-"""Tables as pure functions of the table of runs and of the published numbers: mean and deviation over seeds."""
+"""Tables of means and standard deviations over seeds: pure functions of the runs and of the published numbers."""
 
 import math
 from collections.abc import Sequence
@@ -22,16 +22,18 @@ NEAREST = {"map_literature": "map"}  # numbers quoted from other papers are comp
 
 
 def cells(name: str, results: Results, metrics: Sequence[str] | None = None) -> pd.DataFrame:
-    """One row a cell of the experiment `name`: its settings, seeds, and mean and std of each metric.
+    """One row for each cell of the experiment `name`: its settings, seeds, and mean and std of each metric.
+
+    A cell is one combination of the settings `Experiment.by`; its runs differ in the seed (or draw) only.
 
     Args:
         name: an experiment.
-        results: whose grid and records.
-        metrics: columns of the table of runs; None: those of the experiment.
+        results: the grid and records to use.
+        metrics: columns of the table of runs; None: the metrics of the experiment.
 
     Returns:
         The settings of `Experiment.by`, `seeds` (how many are recorded), and for each metric its mean under its name
-        and its sample deviation under ``<metric>_std`` (nan for one seed).
+        and its sample standard deviation under ``<metric>_std`` (nan for one seed).
     """
     entry, recorded = experiment(name), results.recorded(name)
     metrics = entry.metrics if metrics is None else metrics
@@ -51,7 +53,7 @@ def cells(name: str, results: Results, metrics: Sequence[str] | None = None) -> 
 
 
 def published(name: str) -> pd.DataFrame:
-    """The paper's numbers for the experiment `name`, as data/paper has them; empty where it prints none."""
+    """The paper's numbers for the experiment `name`, from data/paper; an empty table if the paper prints none."""
     file = experiment(name).published
     columns = ["dataset", "method", "bits", "metric", "mean", "std"]
     if file is None:
@@ -60,12 +62,13 @@ def published(name: str) -> pd.DataFrame:
 
 
 def compared(name: str, results: Results) -> pd.DataFrame:
-    """Each number of the experiment `name` compared with the paper's: one row a cell and metric.
+    """Each number of the experiment `name` compared with the paper's: one row for each cell and metric.
 
     Returns:
         `dataset`, `method`, `bits`, the settings, `metric`, `seeds`, `mean`, `std`, `paper`, `paper_std`, `difference`
-        and `z`. z is the difference over the root of both variances; with one seed of ours only the paper's counts, and
-        ours alone where the paper prints none. Numbers are compared where both are of the same data set.
+        and `z`, the difference divided by the joint standard deviation (the root of the sum of both variances). With
+        one seed, only the paper's deviation is used; if the paper prints none, only ours. `paper` is nan if the paper
+        has no number for this data set.
     """
     entry = experiment(name)
     paper = published(name).set_index(["dataset", "method", "bits", "metric"])
@@ -85,14 +88,14 @@ def compared(name: str, results: Results) -> pd.DataFrame:
 
 
 def z_score(mean: float, std: float, paper: float, paper_std: float) -> dict[str, float]:
-    """`difference` of our mean and the paper's number, and `z`, in units of the deviations that are known; else nan."""
+    """`difference` (our mean minus the paper's number) and `z`; `z` is nan if no standard deviation is known."""
     difference = mean - paper
     spread = math.hypot(*(deviation for deviation in (std, paper_std) if not math.isnan(deviation)))
     return {"difference": difference, "z": difference / spread if spread else math.nan}
 
 
 def markdown(name: str, results: Results) -> str:
-    """The table of the experiment `name` in Markdown: a caption, and a row a cell."""
+    """The table of the experiment `name` in Markdown: a caption, and one row for each cell."""
     entry = experiment(name)
     rows = []
     for key, numbers in compared(name, results).groupby(list(entry.by), sort=False, dropna=False):
@@ -108,7 +111,7 @@ def markdown(name: str, results: Results) -> str:
 
 
 def notes(configs: list[RunConfig]) -> list[str]:
-    """The notes of the methods of `configs`, a line a note, with the methods that it is about."""
+    """The notes of the methods of `configs`: one line for each note, after the titles of its methods."""
     by_note = {}
     for method in dict.fromkeys(config.method for config in configs):
         by_note.setdefault(METHODS[method].note, []).append(METHODS[method].title)
@@ -131,7 +134,7 @@ def caption(name: str, results: Results) -> str:
 
 
 def _data_title(name: str, configs: list[RunConfig]) -> str:
-    """The data set of an experiment, and its backbones."""
+    """The titles of the data set and of the backbones of an experiment."""
     dataset = configs[0].dataset
     title = shown_data(name, dataset)
     for backbone, rate in dict.fromkeys((c.backbone, c.backbone_learning_rate) for c in configs if c.backbone):
@@ -141,21 +144,21 @@ def _data_title(name: str, configs: list[RunConfig]) -> str:
 
 
 def _relevance_rule(entry: Experiment) -> str:
-    """The rule of relevance; "" if no item has several labels."""
+    """The definition of relevance, for the caption; "" if no item has several labels."""
     if not any(metric.startswith("share_one_") for metric in entry.metrics):
         return ""
     return "; relevance is the share of the query's labels that an item carries, or, where a column says so, 1 for any"
 
 
 def _seeds_title(seeds: list[int]) -> str:
-    """A few seeds one by one, many as a range."""
+    """Up to five seeds as a list, more as a range."""
     if len(seeds) > 5:
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds)) or "none"
 
 
 def _in_brackets(name: str, dataset: str) -> str:
-    """What the numbers in brackets are; "" if the paper prints none for `dataset`."""
+    """The explanation of the numbers in brackets; "" if the paper prints none for `dataset`."""
     if dataset not in set(published(name)["dataset"]):
         return ""
     return (
@@ -164,7 +167,7 @@ def _in_brackets(name: str, dataset: str) -> str:
 
 
 def shown_data(name: str, dataset: str) -> str:
-    """The data set of an experiment as captions name it, with those of the paper that it is a substitute for."""
+    """The data set of an experiment, for captions; a substitute with the paper's data sets that it replaces."""
     paper = committed().grid(name)[0].dataset
     originals = SUBSTITUTE_FOR.get(paper, (paper,))
     wanted = set(published(name)["dataset"]) or experiment(name).substitute_for
@@ -175,7 +178,7 @@ def shown_data(name: str, dataset: str) -> str:
 
 
 def seen_through(backbone: str, dataset: str) -> str:
-    """A backbone as captions name it, with what its weights have seen of the data."""
+    """A backbone, for captions, with the labels of the data that it was trained on."""
     entry = BACKBONES[backbone]
     seen = entry.labels_of in (dataset, *SUBSTITUTE_FOR.get(dataset, ()))
     labels = f"all training labels of {TITLES[entry.labels_of]}" if seen else "no label of these data"
@@ -183,7 +186,7 @@ def seen_through(backbone: str, dataset: str) -> str:
 
 
 def plus_minus(mean: float, std: float) -> str:
-    """A mean and its deviation as the paper prints them; a dash for a missing mean."""
+    """A mean and its standard deviation as the paper prints them; a dash for a missing mean."""
     if math.isnan(mean):
         return "–"
     return f"{mean:.3f}" if math.isnan(std) else f"{mean:.3f} ± {std:.3f}"
@@ -198,6 +201,6 @@ def write_table(name: str, results: Results) -> list[Path]:
 
 
 def key_of(config: RunConfig, by: tuple[str, ...]) -> tuple:
-    """The settings of a run that tell cells apart; None where its method has no such option."""
+    """The settings `by` of a run, which identify its cell; None where its method has no such option."""
     values = config.options | {name: getattr(config, name) for name in RunConfig.__dataclass_fields__}
     return tuple(values.get(name) for name in by)

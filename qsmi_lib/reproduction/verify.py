@@ -1,4 +1,4 @@
-"""Replay the probes of recorded runs and rotations, and list those that today's code does not reproduce."""
+"""Replay the probes of recorded runs and rotations, and list those that the current code does not reproduce."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,11 +40,11 @@ def verify(store: Store, *, every: bool = False, jobs: int = 1) -> Verified:
 
     Args:
         store: the folder of results.
-        every: all records, and not one of each kind, see `kind_of`.
-        jobs: processes at a time; records of one split stay in one process, which loads it once.
+        every: all records, instead of one of each kind (see `kind_of`).
+        jobs: parallel processes; the records of one split stay in one process, which loads the split once.
 
     Returns:
-        `Verified`; records without a probe, or whose data or weights are not on this machine, are skipped.
+        Which records agree and disagree. Those without a probe, data or weights on this machine are skipped.
     """
     files = store.files(store.runs) + store.files(store.rotations)
     chosen = sorted(files if every else one_of_each_kind(files), key=_split_of)
@@ -61,7 +61,7 @@ def verify(store: Store, *, every: bool = False, jobs: int = 1) -> Verified:
 
 
 def _verdicts(paths: Sequence[Path]) -> list[tuple[str, str, str]]:
-    """For each record its name, the field of `Verified` that it belongs to, and why."""
+    """For each record its name, the field of `Verified` that it belongs to, and the difference or reason."""
     verdicts = []
     for path in paths:
         record = load_record(path)
@@ -78,7 +78,7 @@ def _verdicts(paths: Sequence[Path]) -> list[tuple[str, str, str]]:
 
 
 def compare(record: dict) -> str:
-    """How the replayed probe of `record` differs, as a clause; "" if it agrees."""
+    """The difference between the replayed probe and that of `record`, as a clause; "" if they agree."""
     config = RunConfig.from_dict(record["config"])
     made_by = record.get("probe_provenance", record["provenance"])
     precision = made_by["precision"]
@@ -139,7 +139,7 @@ def lines(result: Verified) -> Iterator[str]:
 
 
 def _split_of(path: Path) -> tuple:
-    """Runs on the same split follow each other, so that it is loaded once."""
+    """The sort key of a record: runs on the same split follow each other, so the split is loaded once."""
     config = json.loads(path.read_text(encoding="utf-8"))["config"]
     return tuple(
         str(config.get(name, "")) for name in ("dataset", "backbone", "backbone_learning_rate", "protocol", "draw")

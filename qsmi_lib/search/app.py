@@ -1,4 +1,4 @@
-"""Search by picture as a web page: Voila serves a notebook of one cell, by default to this machine alone."""
+"""Search by picture as a web page: Voila serves a notebook of one cell, by default only to this machine."""
 
 import importlib.util
 import tempfile
@@ -35,7 +35,7 @@ page({arguments})"""
 @click.option(
     "--profile",
     metavar="{digits,quick,paper,gpu}",
-    help="Profile whose epochs and results are used.  [default: as for `run`]",
+    help="Profile of epochs and results folder.  [default: digits for the digits, else quick]",
 )
 def app(
     dataset: str,
@@ -50,13 +50,13 @@ def app(
 ) -> None:
     """Search by picture in a web page: upload a picture, and compare the results of each method bit by bit.
 
-    The networks are those that `run` trained; missing ones are trained first.
+    The app uses the networks that `run` has trained; missing ones are trained first.
     """
     if importlib.util.find_spec("voila") is None:
         raise ImportError('the app needs Voila: pip install "qsmi-lib[app]"')
     arguments = {"dataset": dataset, "methods": methods, "bits": bits, "profile": profile, "kind": kind}
     arguments["folder"] = None if folder is None else str(folder.resolve())
-    collections(**arguments)  # trains and hashes here: with a progress bar, and errors are one line
+    collections(**arguments)  # train and hash before the page opens: with a progress bar, and with errors in one line
     with tempfile.TemporaryDirectory() as folder_of_page:
         serve(write_notebook(arguments, Path(folder_of_page)), port, host, browser)
 
@@ -108,7 +108,7 @@ def page(**arguments) -> "ipywidgets.VBox":
 
 
 def write_notebook(arguments: Mapping[str, object], folder: Path) -> Path:
-    """Write a notebook of one cell that shows `page(**arguments)` into `folder`, which no other app may share."""
+    """Write a notebook of one cell that shows `page(**arguments)` into `folder`; use a new folder for each app."""
     import nbformat
 
     call = ", ".join(f"{name}={value!r}" for name, value in arguments.items())

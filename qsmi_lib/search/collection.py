@@ -33,7 +33,7 @@ GREY = {
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
-FORMAT = 1  # of the cached codes of folders; to be raised if pictures are read in another way
+FORMAT = 1  # of the cached codes of folders; increase it if pictures are read in another way
 
 
 class Answer(NamedTuple):
@@ -41,9 +41,9 @@ class Answer(NamedTuple):
 
     Attributes:
         item: index in the collection.
-        name: of the item there.
+        name: name of the item in the collection.
         distance: Hamming distance to the query.
-        differing: the bits that differ, ascending.
+        differing: indices of the bits that differ, ascending.
     """
 
     item: int
@@ -53,16 +53,16 @@ class Answer(NamedTuple):
 
 
 class Hasher:
-    """A trained network that makes codes of pictures.
+    """A trained network that computes codes of pictures.
 
     Args:
-        model: in evaluation mode.
-        config: its configuration. It decides on the inputs: grey pictures of the data set's size, light on dark, or RGB
+        model: the network, in evaluation mode.
+        config: its configuration. It decides the inputs: grey pictures of the data set's size, light on dark, or RGB
             pictures for a backbone.
-        precision: in which it was trained.
+        precision: the precision of its training.
 
     Raises:
-        ValueError: the network accepts neither.
+        ValueError: the network accepts neither grey nor RGB pictures.
     """
 
     def __init__(self, model: nn.Module, config: RunConfig, precision: str = "float32"):
@@ -110,11 +110,11 @@ class Collection:
 
     Attributes:
         title: of the collection.
-        hasher: makes the codes, also of queries.
+        hasher: computes the codes of items and queries.
         codes: int8 (n, bits) of -1 and +1.
-        names: of the n items.
-        picture: the RGB picture of an item.
-        kind: of the index, one of `indexes.KINDS`.
+        names: names of the n items.
+        picture: function from the index of an item to its RGB picture.
+        kind: kind of the index, one of `indexes.KINDS`.
         faults: files that are left out, each with the reason.
     """
 
@@ -146,7 +146,7 @@ class Collection:
 
 
 def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str = "flat") -> Collection:
-    """The database of a run, or its query set, with the saved codes; a run that is not recorded is trained now.
+    """The database or query set of a run, with the saved codes; a run that is not recorded is trained now.
 
     Args:
         config: the run.
@@ -172,7 +172,9 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
 
 
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
-    """The pictures below a folder, named by path; links out of it are ignored, and `faults` names unreadable files.
+    """The pictures in a folder and its subfolders, named by path; `faults` lists the unreadable files.
+
+    Links that lead out of the folder are ignored.
 
     The codes are cached in the folder of results until a file or the network changes.
 

@@ -31,25 +31,25 @@ METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss
 class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Codes of vectors or pictures, learned from labels: items of one class get codes that differ in few bits.
 
-    Inputs are (n, d) vectors, which a hidden layer with ReLU and a dense layer hash, or (n, 1, 28, 28) pictures, which
-    the paper's network of Table 11 hashes. Scale them first, e.g. with `StandardScaler` in a `Pipeline`.
+    Inputs are (n, d) vectors, hashed by a hidden layer with ReLU and a dense layer, or (n, 1, 28, 28) pictures, hashed
+    by the paper's network of Table 11. Scale them first, e.g. with `StandardScaler` in a `Pipeline`.
 
     Args:
         bits: code length.
         method: a registry name whose loss compares pairs, e.g. "qsmi", "dsh" or "dpsh".
         alpha: weight of the quantization term; None: the default of the method.
         epochs: passes over the training items.
-        batch_size: items a batch; a batch has `batch_size` ** 2 pairs.
+        batch_size: items in a batch; a batch has `batch_size` ** 2 pairs.
         learning_rate: Adam's step.
         hidden: width of the hidden layer, for vectors.
-        random_state: of weights and batches; a whole number gives the same codes again, None other codes every time.
+        random_state: of weights and batches; a whole number gives the same codes each time, None different ones.
 
     Attributes:
-        classes_: the labels, sorted; for several labels an item the numbers of the columns of y.
+        classes_: the labels, sorted; if items have several labels, the column indices of y.
         n_features_in_: d; only for vectors.
-        shape_: that of an item, (d,) or (1, 28, 28).
-        n_iter_: epochs passed.
-        history_: a dict an epoch, as `training.loop.Trained` has it.
+        shape_: shape of an item, (d,) or (1, 28, 28).
+        n_iter_: number of epochs.
+        history_: one dict for each epoch, see `training.loop.Trained`.
         codes_: the codes of the training items, int8 (n, bits) of -1 and +1: the database of `kneighbors`.
         labels_: their labels as indices into `classes_`, (n,), or multi-hot (n, c).
 
@@ -108,16 +108,16 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def kneighbors(
         self, X: ArrayLike | None = None, n_neighbors: int = 5, return_distance: bool = True
     ) -> tuple[np.ndarray, np.ndarray] | np.ndarray:
-        """The training items nearest to each of `X` by Hamming distance, equal distances in their order.
+        """The training items nearest to each of `X` by Hamming distance; ties keep the order of the training items.
 
         Args:
             X: queries; None: the training items, each compared with all others.
-            n_neighbors: how many, at most the training items (less one where X is None).
+            n_neighbors: at most the number of training items (minus one if X is None).
             return_distance: whether to return the distances too.
 
         Returns:
-            `distances`, int64 (n, n_neighbors), the differing bits; and `indices`, int64, of training items. The latter
-            alone where `return_distance` is False.
+            `distances`, int64 (n, n_neighbors), the numbers of differing bits; and `indices`, int64, of the training
+            items. Only `indices` if `return_distance` is False.
         """
         check_is_fitted(self)
         among_themselves = X is None
@@ -138,11 +138,11 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return float(evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_).map_expected)
 
     def save(self, path: Path | str) -> None:
-        """Write all fitted attributes to `path`, a safetensors file, complete or not at all, and without pickle.
+        """Write all fitted attributes to `path`, a safetensors file, without pickle; completely or not at all.
 
         Raises:
             TypeError: classes or a `random_state` that JSON cannot represent.
-            ValueError: parameters were changed after `fit` so that they need another network.
+            ValueError: parameters were changed after `fit`, and now need another network.
         """
         check_is_fitted(self)
         try:
@@ -159,7 +159,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     @classmethod
     def load(cls, path: Path | str) -> "QSMIHasher":
-        """The hasher that `save` wrote to `path`; a ValueError names a file that is damaged or something else."""
+        """The hasher that `save` wrote to `path`; a ValueError names a file that is damaged or of another kind."""
         try:
             tensors, header = io.read_tensors(Path(path))
             hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
@@ -183,7 +183,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return self.codes_.shape[1]
 
     def __sklearn_tags__(self):
-        """For scikit-learn's checks: labels are required, and an item may carry several."""
+        """For scikit-learn's checks: labels are required, and an item may have several."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
@@ -211,7 +211,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return loop.encode(self.model_, torch.from_numpy(inputs)).numpy()
 
     def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
-        """`X` as float32, and `y` if given, after scikit-learn's checks and those of shapes."""
+        """`X` as float32, and `y` if given, after scikit-learn's checks and a check of shapes."""
         options = {"dtype": np.float32, "order": "C", "force_writeable": True}
         n_axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
         if pictures := n_axes == 4:  # `validate_data` accepts two axes only
@@ -231,7 +231,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return X if y is None else (X, y)
 
     def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
-        """Labels as the losses take them: int64 (n,), indices into `classes_`, or multi-hot (n, c)."""
+        """Labels in the form that the losses take: int64 (n,), indices into `classes_`, or multi-hot (n, c)."""
         if y.ndim == 2 and y.shape[1] > 1:
             if not np.isin(y, (0, 1)).all():
                 raise ValueError(f"several labels an item must be a column each, of 0 and 1, got {np.unique(y)[:5]}")

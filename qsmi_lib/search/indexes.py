@@ -8,14 +8,14 @@ import numpy as np
 
 from qsmi_lib.utils.validation import known, whole_number
 
-OUTSIDE = -1  # in place of an item that an approximate index misses
+OUTSIDE = -1  # in place of an item that an approximate index does not find
 
 
 class Answers(NamedTuple):
-    """The items nearest to each query, in this order; items at equal distances come in the order of the index.
+    """The items nearest to each query, nearest first; the index decides the order of items at equal distance.
 
     Attributes:
-        distances: int32 (n_query, k), differing bits; `OUTSIDE` where fewer than k items are found.
+        distances: int32 (n_query, k), numbers of differing bits; `OUTSIDE` where fewer than k items are found.
         items: int64 (n_query, k), database indices; `OUTSIDE` likewise.
     """
 
@@ -26,19 +26,21 @@ class Answers(NamedTuple):
 class CodeIndex:
     """Codes in one of faiss's binary indexes.
 
-    faiss stores whole bytes. The bits that fill the last byte are 0 in every code, so that they add nothing to a
-    distance; they come last, so that no hash table of `multihash` uses them.
+    faiss stores whole bytes. The bits that fill the last byte are 0 in every code, so they do not change any
+    distance. They come last, so no hash table of `multihash` uses them.
 
     Args:
-        codes: the database, (n, bits) of -1 and +1, at least one.
-        kind: "flat" compares with every item; "hnsw" follows a graph of neighbours; "multihash" looks up substrings
-            of the code, each in a hash table.
-        settings: for "hnsw": `neighbours` of a node (32), `effort` of building (40); for "multihash": `tables` (4, at
-            most the bits) and the bits of each `substring` (bits / tables, at most 16); and those of `tuned`.
+        codes: the database, (n, bits) of -1 and +1, n at least 1.
+        kind: "flat" compares the query with every item; "hnsw" follows a graph of neighbours; "multihash" looks up
+            substrings of the code, each in a hash table.
+        settings: defaults in brackets. For "hnsw": `neighbours` of a node (32), `effort` of building (40). For
+            "multihash": number of `tables` (4, at most the bits), bits of each `substring` (bits / tables, at most 16).
+            Also the settings of `tuned`.
 
     Raises:
         ImportError: faiss is not installed; the message says how.
-        ValueError: codes of another form, an unknown kind or setting, or more bits in the tables than the code has.
+        ValueError: codes of another shape or with other values, an unknown kind or setting, or more bits in the tables
+            than in the code.
     """
 
     def __init__(self, codes: np.ndarray, kind: str = "flat", **settings: int):

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike
 from qsmi_lib.utils.validation import whole_number
 
 TIES = ("index", "table")
-K = 10  # items of an answer
-MISSING = -1  # fills answers that are too short
+K = 10  # items in an answer
+MISSING = -1  # fills answers with fewer than k items
 CHUNK = 64_000_000  # bytes that `HashTables.answers` and `by_angle` use at a time
 ROWS = 4096  # items that are projected at a time
 
@@ -37,7 +37,7 @@ class HashTables:
         database: (n_database, n_features), finite.
         bits: length of a key, 1 to 64.
         tables: number of tables, at least 1.
-        seed: of the directions; fewer tables with the same seed are the first of more tables.
+        seed: of the directions; with the same seed, a smaller number of tables gives the first of them.
 
     Attributes:
         directions: float64 (tables, n_features, bits).
@@ -61,7 +61,7 @@ class HashTables:
         self._sorted = np.take_along_axis(self.database_keys, self._order, axis=1)
 
     def keys(self, features: ArrayLike) -> np.ndarray:
-        """The keys of `features` (n, n_features) in each table: unsigned (tables, n), as narrow as the bits allow."""
+        """The keys of `features` (n, n_features) in each table: unsigned (tables, n), in the smallest possible type."""
         tables, n_features, bits = self.directions.shape
         features = _features("features", features, n_features)
         weights = np.uint64(1) << np.arange(bits, dtype=np.uint64)
@@ -76,7 +76,7 @@ class HashTables:
 
         Args:
             query: (n_features,).
-            table: number of a table, from 0; None: in any of them.
+            table: number of a table, from 0; None: the buckets of all tables.
 
         Returns:
             int64 (n,), database indices, ascending, each once; empty if the bucket is.
@@ -91,7 +91,7 @@ class HashTables:
     def collisions(self, queries: ArrayLike) -> np.ndarray:
         """In how many tables each database item shares each query's bucket: unsigned (n_query, n_database).
 
-        One byte a pair: 600 MB for 10,000 queries and 60,000 items. `answers` works in parts instead.
+        One byte for each pair: 600 MB for 10,000 queries and 60,000 items. `answers` works in parts instead.
         """
         return self._collisions(self.keys(queries))
 
@@ -163,7 +163,7 @@ class HashTables:
 
 
 def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
-    """The first k database items by angle to the query, then by index: the limit of ever more tables.
+    """The first k database items by angle to the query, then by index: the limit for infinitely many tables.
 
     Args:
         queries: (n_query, n_features), finite.

@@ -1,4 +1,4 @@
-"""The panel of notebook and app: a query, uploaded or an example, and the answers of each method."""
+"""The search panel of the notebook and the app: a query (uploaded or an example) and the answers of each method."""
 
 import base64
 import functools
@@ -26,7 +26,7 @@ NONE, N_EXAMPLES = "none", 20
 
 
 def answers_page(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
-    """A query and its answers as HTML: thumbnails, names, distances, and a square a bit, dark if it differs.
+    """A query and its answers as HTML: thumbnails, names, distances, and one square for each bit, dark if it differs.
 
     Args:
         query: the picture.
@@ -54,8 +54,8 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     A file that is not accepted gives a message in the page.
 
     Args:
-        collections: what each method searches, by its title.
-        examples: its first pictures are offered as queries; the very first is the query at the start.
+        collections: title of each method -> the collection that it searches.
+        examples: a collection; its first pictures are offered as queries, and the first one is searched at the start.
         k: number of answers at the start.
     """
     named, most = list(collections.items()), min(map(len, collections.values()))
@@ -101,7 +101,7 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
 
 
 def _about(collection: Collection) -> str:
-    """What is searched, how to read the answers, and, folded, the files that are left out."""
+    """What is searched, how to read the answers, and a folded list of the files that are left out."""
     words = (
         f"<h3>Search by picture</h3><p>{len(collection):,} pictures: {html.escape(collection.title)}. The squares "
         "below an answer are the bits of its code; a dark square differs from the query.</p>"
@@ -138,7 +138,7 @@ def _source(image: Image.Image) -> str:
 
 
 def _bits(differing: Sequence[int], bits: int) -> str:
-    """A square a bit; a label names the differing ones for screen readers."""
+    """One square for each bit; a label lists the differing bits for screen readers."""
     squares = "".join(f"<i{' class=other' if bit in differing else ''}></i>" for bit in range(bits))
     named = ", ".join(str(bit + 1) for bit in differing) or "none"
     named = f"differing bits: {named}"

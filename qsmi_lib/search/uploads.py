@@ -12,11 +12,11 @@ MOST_PIXELS = 50_000_000  # of a picture; decoded, 100 million take 300 MB
 
 
 def opened(content: bytes, name: str) -> Image.Image:
-    """The picture in a file's `content`: RGB, turned as its EXIF data say, transparency on white.
+    """The picture in a file's `content`: in RGB, rotated by its EXIF data, transparent areas white.
 
     Raises:
         ValueError: not a picture, a damaged one, more than `MOST_PIXELS`, an animation, several pages, or more than 8
-            bits a channel. The message names the file, and says what it has and what is expected.
+            bits in a channel. The message names the file and says what is expected.
     """
     try:
         with warnings.catch_warnings():
@@ -57,6 +57,6 @@ def _too_large(n_pixels: int) -> str:
 
 
 def _deep(image: Image.Image) -> bool:
-    """Whether a file has 16 bits a channel: Pillow would silently drop eight of them; its raw mode tells."""
+    """Whether a file has 16 bits in a channel, by its raw mode: Pillow would silently drop eight of them."""
     arguments = [tile[3] for tile in image.tile] if image.format in ("PNG", "TIFF") else []
     return any(";16" in str(mode if isinstance(mode, str) else mode[0]) for mode in arguments)

@@ -27,7 +27,7 @@ from qsmi_lib.utils.validation import known
 
 N_MEASURED = 1024  # the first training items, on which the information measures are computed
 N_FIRST = 3  # batches whose losses are the probe of a record
-SMALL = 256  # values a picture: the network of smaller pictures, as a narrow head, is faster on one thread
+SMALL = 256  # values in a picture: up to this size, the network is faster on one thread, as a narrow head is
 SCHEDULES = {"constant": lambda optimizer, epochs: ConstantLR(optimizer, factor=1.0), "cosine": CosineAnnealingLR}
 
 
@@ -36,11 +36,11 @@ class Trained(NamedTuple):
 
     Attributes:
         model: the network after the last epoch, in evaluation mode.
-        history: one dict an epoch: the mean training loss of a batch, and on the first 1,024 training items the
+        history: one dict for each epoch: the mean of the batches' losses, and, on the first 1,024 training items, the
             clamped QSMI loss (Eq. 19), QSMI (Eq. 13) and QMI (the same with the Gaussian kernel, sigma = 10).
         precision: the precision used, "float32" or "bf16".
-        first_losses: those of the first three batches, if there are so many, to six digits; empty if nothing is
-            trained.
+        first_losses: the losses of the first three batches (or of all, if there are fewer), to six digits; empty if
+            nothing is trained.
     """
 
     model: nn.Module
@@ -57,8 +57,8 @@ def train(config: RunConfig, split: Split) -> Trained:
     inputs, and has no history.
 
     Raises:
-        ValueError: an unknown method or data set; an augmentation of inputs that are not pictures; a memory for a
-            loss that has targets, not pairs.
+        ValueError: an unknown method or data set; augmentation of inputs that are not pictures; a memory for a
+            loss that compares items with targets instead of with each other.
         FloatingPointError: the mean loss of an epoch is not finite.
     """
     device = split.train.inputs.device
@@ -73,7 +73,7 @@ def train(config: RunConfig, split: Split) -> Trained:
 
 
 def train_briefly(config: RunConfig, split: Split, n_batches: int, precision: str) -> Trained:
-    """`train` in `precision`, stopped after the first batches, as a probe needs it; the history is empty."""
+    """`train` in `precision`, but stop after `n_batches`, as a probe needs it; the history is empty."""
     device = split.train.inputs.device
     if known("method", METHODS, config.method).loss is None:
         return train(config, split)
@@ -107,7 +107,7 @@ def descend(
 def epochs(model: nn.Module, config: RunConfig, split: Split, precision: str) -> Iterator[Iterator[Tensor]]:
     """The epochs of `config`, each an iterator over its steps: a step updates `model` and yields its loss, a scalar.
 
-    The losses stay on the device, so that no step waits for it. An epoch must be exhausted before the next begins.
+    The losses stay on the device, so that no step waits for it. Exhaust each epoch before the next one.
     """
     method, part, settings = METHODS[config.method], split.train, settings_of_loss(config)
     device = part.inputs.device
@@ -145,10 +145,10 @@ def epochs(model: nn.Module, config: RunConfig, split: Split, precision: str) ->
 
 @contextmanager
 def computing(config: RunConfig, split: Split) -> Iterator[None]:
-    """Settings of PyTorch for training: denormal numbers are flushed to 0, and small networks use one thread.
+    """PyTorch's settings during training: denormal numbers are flushed to 0, and small networks use one thread.
 
     Adam's moments of inactive units decay to denormal numbers, with which a CPU is many times slower. Flushing changes
-    no weight: such numbers are negligible beside Adam's epsilon of 1e-8.
+    no weight: such numbers are negligible compared with Adam's epsilon of 1e-8.
     """
     threads = torch.get_num_threads()
     narrow = split.train.inputs.ndim == 2 and config.head == "narrow"

@@ -1,6 +1,6 @@
-"""Provenance: which commit made a record, and a probe that compares today's code with the code that made it.
+"""Provenance: which commit made a record, and a probe that compares the current code with that code.
 
-The probe of a run can be replayed in a moment: the losses of its first three batches, or, for a method that trains
+The probe of a run can be replayed quickly: it is the losses of its first three batches, or, for a method that trains
 nothing, the codes of the first 100 database items.
 """
 
@@ -19,15 +19,16 @@ from qsmi_lib.training.records import COMMITTED, Store
 from qsmi_lib.utils import paths
 
 N_CODES = 100  # in the probe of a method that trains nothing
-# Relative differences that machines may have, of the first number of a probe and of the others: of losses by precision,
-# and of the mAP at the start of a search for a rotation, where rounding may flip a few bits. Measured between AVX512
-# and AVX2: below 1e-6 in float32, 3e-5 and 2e-3 in bf16 (PGDH, whose losses are near 0: 2e-2), 1.5e-2 of the mAP.
+# Tolerated relative differences between machines, for the first number of a probe and for the others. "float32" and
+# "bf16" are for losses; "rotation" is for the mAP at the start of a search, where rounding may flip a few bits.
+# Measured between AVX512 and AVX2: below 1e-6 in float32; 3e-5 and 2e-3 in bf16 (2e-2 for PGDH, whose losses are
+# near 0); 1.5e-2 for the mAP.
 TOLERANCES = {"float32": (1e-3, 1e-3), "bf16": (4e-3, 1e-2), "rotation": (3e-2, 3e-2)}
 DIFFERENT_BITS = 1e-3  # share of the bits of a probe's codes that may differ between machines
 
 
 def provenance(device: str, precision: str) -> dict:
-    """Commit, versions and machine; the run adds its times."""
+    """Commit, versions and machine; a run adds its times later."""
     changes = _uncommitted_changes()
     return {
         "commit": _git("rev-parse", "HEAD"),
@@ -44,13 +45,13 @@ def provenance(device: str, precision: str) -> dict:
 
 
 def require_commit(store: Store) -> None:
-    """Refuse to write into the committed folder of results with code that no commit holds; called before training.
+    """Refuse to write into the committed folder of results with uncommitted code; called before training.
 
-    Anywhere else such a record is written, and its provenance says so.
+    In any other folder such a record is written; its provenance says that the code was not committed.
 
     Raises:
-        ValueError: `store` is the committed folder, or lies in it as the trials of the line searches do, and git names
-            no commit or `qsmi_lib` has uncommitted changes.
+        ValueError: `store` is the committed folder, or a folder in it (such as the trials of the line searches), and
+            git knows no commit or `qsmi_lib` has uncommitted changes.
     """
     if not store.folder.resolve().is_relative_to(COMMITTED.folder.resolve()):
         return
@@ -65,7 +66,7 @@ def require_commit(store: Store) -> None:
 
 
 def replay(config: RunConfig, split: Split, precision: str) -> list[float] | str:
-    """The probe of `config`, computed with today's code.
+    """The probe of `config`, computed with the current code.
 
     Args:
         config: the run.
@@ -81,7 +82,7 @@ def replay(config: RunConfig, split: Split, precision: str) -> list[float] | str
 
 
 def probe_of(trained: loop.Trained, split: Split) -> list[float] | str:
-    """The probe of a run that was trained on `split`, to its end or briefly; see `replay`."""
+    """The probe of `trained`, which was trained on `split` completely or with `train_briefly`; see `replay`."""
     if trained.first_losses:
         return trained.first_losses
     codes = loop.encode(trained.model, split.database.inputs[:N_CODES], precision=trained.precision)
@@ -89,7 +90,7 @@ def probe_of(trained: loop.Trained, split: Split) -> list[float] | str:
 
 
 def disagreement(recorded: list[float] | str, replayed: list[float] | str, kind: str, bits: int) -> str:
-    """How two probes of one run differ, as a clause; "" if by no more than the same code on another machine.
+    """How two probes of one run differ, as a clause; "" if the difference is within the tolerances between machines.
 
     Args:
         recorded: the probe of the record.
@@ -100,7 +101,7 @@ def disagreement(recorded: list[float] | str, replayed: list[float] | str, kind:
     if isinstance(recorded, str):
         return _disagreement_of_codes(recorded, replayed, bits)
     size = np.abs(recorded)
-    size[1:] = size.max()  # a loss that training has brought near 0 is compared with where it came from
+    size[1:] = size.max()  # losses may come near 0: their scale is the largest loss of the probe
     first, others = TOLERANCES[kind]
     allowed = np.where(np.arange(len(size)) == 0, first, others) * np.maximum(size, 1e-12)
     beyond = np.abs(np.subtract(replayed, recorded)) > allowed

@@ -1,4 +1,4 @@
-"""The folder of results: a small JSON record a run, its codes and weights, and what is computed from several runs."""
+"""The folder of results: for each run a small JSON record, codes and weights; and results of several runs."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_arrays, write_text
 
 FORMAT = 1  # of the records that `save_record` writes
-KEYS = ("config", "metrics", "provenance")  # that every record has
+KEYS = ("config", "metrics", "provenance")  # required in every record
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Store:
         return cls(folder, paths.COMMITTED if fall_back else None)
 
     def existing(self, path: Path) -> Path:
-        """`path` of this store, or the committed file of the same name if only that exists."""
+        """`path`, a file of this store, or the committed file of the same name if only that exists."""
         if self.committed is None or path.exists():
             return path
         committed = self.committed / path.relative_to(self.folder)
         return committed if committed.exists() else path
 
     def files(self, folder: Path) -> list[Path]:
-        """The JSON files of a folder of this store and the committed ones that it lacks, sorted by name."""
+        """The JSON files in `folder` of this store, and the committed ones that it lacks, sorted by name."""
         names = {path.name: path for path in folder.glob("*.json")}
         if self.committed is not None:
             names = {p.name: p for p in (self.committed / folder.relative_to(self.folder)).glob("*.json")} | names
@@ -82,12 +82,12 @@ class Store:
 
     @property
     def tuning(self) -> Path:
-        """Folder of the line searches."""
+        """Folder of the line searches for hyper-parameters."""
         return self.folder / "tuning"
 
     @property
     def trials(self) -> "Store":
-        """The store of the runs that line searches and rotations need, apart from those of the profile."""
+        """The store of the runs that line searches and rotations need, separate from those of the profile."""
         return Store(self.tuning)
 
     @property
@@ -106,11 +106,11 @@ class Store:
         return self.folder / "notebooks"
 
 
-COMMITTED = Store(paths.COMMITTED)  # what the repository carries
+COMMITTED = Store(paths.COMMITTED)  # the results in the repository
 
 
 def run_id(config: RunConfig) -> str:
-    """The name of the record of `config`: a hash of configuration and split is part of it."""
+    """The name of the record of `config`; it contains a hash of the configuration and the split."""
     return config.run_id(fingerprint(config))
 
 
@@ -120,7 +120,7 @@ def fingerprint(config: RunConfig) -> str:
 
 
 def save_record(record: dict, path: Path) -> None:
-    """Write `record` to `path`, complete or not at all, one top-level key a line."""
+    """Write `record` to `path`, completely or not at all, with one line for each top-level key."""
     record = {"format": FORMAT} | record
     lines = (f"{json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in record.items())
     write_text(path, "{" + ",\n ".join(lines) + "}\n")
@@ -148,7 +148,7 @@ def load_record(path: Path, config: RunConfig | None = None) -> dict:
 
 
 def by_any_label(record: dict) -> dict:
-    """The metrics by the rule of the field: an item is relevant if it shares at least one label with the query."""
+    """The metrics by the usual rule: an item is relevant if it shares at least one label with the query."""
     return record.get("metrics_share_one", record["metrics"])
 
 
@@ -162,7 +162,7 @@ class SavedCodes(NamedTuple):
 
 
 def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> None:
-    """Write packed codes and labels, from which metrics can be computed again; complete or not at all."""
+    """Write packed codes and labels, from which metrics can be computed again; completely or not at all."""
     write_arrays(
         path,
         bits=np.array(query.shape[1]),

@@ -1,4 +1,4 @@
-"""Runs: train, encode, evaluate, record; recorded runs are read."""
+"""Runs: train, encode, evaluate and record; a recorded run is read instead of repeated."""
 
 import tempfile
 import time
@@ -26,7 +26,7 @@ FURTHER_CUTOFF = 500  # with several labels: corresponds to Table 8's 5,000 in a
 
 
 def run(config: RunConfig, store: Store, *, fresh: bool = False) -> dict:
-    """The record of `config` in `store`, read if it exists, else made by a new run.
+    """The record of `config` in `store`: read if it exists, otherwise made by a new run.
 
     Args:
         config: what to run.
@@ -34,8 +34,8 @@ def run(config: RunConfig, store: Store, *, fresh: bool = False) -> dict:
         fresh: run again even if there is a record.
 
     Raises:
-        ValueError: the record on disk is damaged or that of another configuration; or a new one would be written into
-            the committed store with uncommitted code.
+        ValueError: the record on disk is damaged or belongs to another configuration; or a new one would be written
+            into the committed store with uncommitted code.
     """
     path = store.record(run_id(config))
     if store.existing(path).exists() and not fresh:
@@ -87,7 +87,7 @@ def _finish(config: RunConfig, trained: loop.Trained, made_by: dict, split: data
 
 
 def scores(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> dict[str, dict]:
-    """The metrics of a record; with several labels by the paper's fractions, and by any shared label.
+    """The metrics of a record; with several labels for both rules of relevance: fraction of labels, any shared label.
 
     Curves have six digits. `ap_by_label` is the mean AP of the queries with each label, `n_by_label` the number of
     database items with it.
@@ -126,7 +126,7 @@ def split_of(
     protocol: str | None = None,
     feature_precision: str = "auto",
 ) -> datasets.Split:
-    """The split on which `config` is trained and evaluated, or, if `protocol` is given, the split under that one.
+    """The split on which `config` is trained and evaluated, or, if `protocol` is given, the split under that protocol.
 
     The inputs are the features of its backbone, or pictures if the backbone itself is trained. The last split stays in
     memory for the next run on the same data.
@@ -164,10 +164,10 @@ def run_all(
 
 
 def rescore(store: Store) -> int:
-    """Compute the metrics of every record again whose codes are on this machine; returns their number.
+    """Compute again the metrics of every record whose codes are on this machine; returns the number of records.
 
     Raises:
-        ValueError: `store` is the committed one and the code has uncommitted changes; or codes are damaged.
+        ValueError: `store` is the committed one and the code has uncommitted changes; or a file of codes is damaged.
     """
     require_commit(store)
     files = [path for path in sorted(store.runs.glob("*.json")) if store.codes(path.stem).exists()]

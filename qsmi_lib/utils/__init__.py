@@ -1,1 +1,1 @@
-"""Helpers that every room may import: paths, files, progress bars, processes, precision, input checks."""
+"""Helpers that all other parts may import: paths, files, progress bars, processes, precision, input checks."""

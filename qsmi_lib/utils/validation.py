@@ -1,4 +1,4 @@
-"""Checks of input for every room: a wrong value raises a ValueError that names the expected and the given value."""
+"""Checks of input for all modules: a wrong value raises a ValueError that names the expected and the given value."""
 
 from collections.abc import Mapping
 from numbers import Integral, Real

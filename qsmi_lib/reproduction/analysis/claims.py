@@ -32,8 +32,8 @@ def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
         of: registry name.
 
     Returns:
-        A row a method: its most `bits` and mean `score` there; the fewest bits `enough` at which the mean of `of` is no
-        lower (nan where there are none), its mean `ours` there; `share`, the quotient of the two lengths.
+        One row per method: its most `bits` and mean `score` there; `enough`, the fewest bits at which the mean of `of`
+        is no lower (nan where there are none), its mean `ours` there; `share`, the quotient of the two lengths.
     """
     cells = tables.cells(name, results).dropna(subset=METRIC)
     method_cells = cells[cells["method"] == of].sort_values("bits")
@@ -55,8 +55,8 @@ def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
         results: as in `fewer_bits`.
 
     Returns:
-        A row a method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of the
-        mean variance over them, `freedom`, of how many degrees that is an estimate, and its 95 % interval, `low` to
+        One row per method and experiment: `experiment`, `method`, `cells` with two seeds or more, `std`, the root of
+        the mean variance over them, `freedom`, its degrees of freedom, and its 95 % confidence interval, `low` to
         `high`, by the chi-square distribution. Of several protocols the first one counts: Table
         5's differ in the database alone and share their trainings.
     """
@@ -85,7 +85,7 @@ def paired(name: str, results: Results, *, base: int = 0) -> pd.DataFrame:
         base: which cell the others are compared with, by its place in the grid.
 
     Returns:
-        A row a cell that shares seeds with that one, in the grid's order: its settings, `n` such seeds, its mean
+        One row per cell that shares seeds with that one, in the grid's order: its settings, `n` such seeds, its mean
         `score`, the mean `gain`, the standard error of that (nan for one seed), and in how many seeds it went `up`.
     """
     entry, configs = experiment(name), results.grid(name)
@@ -134,8 +134,8 @@ def astray_by_step(results: Results) -> pd.DataFrame:
     """How many items are `astray` under each step beyond the paper, seed 0; written as an artefact.
 
     Returns:
-        A row a step: its title, the shares of the `query` and the `database` that are astray, and, of the class with
-        the largest share of the database astray, its name, `worst`, and that share, `worst_share`.
+        One row per step: its title, the shares of the `query` and the `database` that are astray, and, of the class
+        with the largest share of the database astray, its name, `worst`, and that share, `worst_share`.
 
     Raises:
         FileNotFoundError: the codes are not on this machine.
@@ -187,8 +187,8 @@ def gains(runs: pd.DataFrame, of: str, metric: str = METRIC) -> pd.DataFrame:
         metric: a column of the table.
 
     Returns:
-        A row a backbone and other method: `backbone`, `method`, `n` pairs, the mean `gain`, and in how many pairs the
-        score went `up`.
+        One row per backbone and other method: `backbone`, `method`, `n` pairs, the mean `gain`, and `up`, in how many
+        pairs the score increased.
     """
     scores = runs.set_index(["method", *SAME])[metric].to_dict()
     pairs = [

@@ -27,7 +27,7 @@ def shown(value: float | None) -> str:
 
 
 def trials(store: Store, dataset: str = "fashion_mnist") -> pd.DataFrame:
-    """The line searches that are recorded, a row a trial; methods with nothing to tune have none.
+    """The line searches that are recorded, one row per trial; methods with nothing to tune have none.
 
     Args:
         store: the folder of results with the searches.
@@ -50,7 +50,7 @@ def trials(store: Store, dataset: str = "fashion_mnist") -> pd.DataFrame:
 
 
 def properties(runs: pd.DataFrame) -> pd.DataFrame:
-    """Properties of the codes of runs, a row a run.
+    """Properties of the codes of runs, one row per run.
 
     Args:
         runs: rows of the table of runs.

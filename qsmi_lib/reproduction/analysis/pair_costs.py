@@ -75,7 +75,7 @@ def order_costs(bits: int) -> pd.DataFrame:
         bits: code length, even.
 
     Returns:
-        Rows: the positive's distance less the negative's, -`bits` to `bits`; a column a method, each from 0 to 1.
+        Rows: the positive's distance less the negative's, -`bits` to `bits`; one column per method, each from 0 to 1.
     """
     relevance = torch.eye(3, dtype=torch.bool)
     relevance[0, 1] = True  # the first item alone is an anchor

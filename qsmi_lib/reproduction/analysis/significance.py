@@ -173,8 +173,8 @@ def verdicts(results: Results, bits: int) -> pd.DataFrame:
         bits: code length.
 
     Returns:
-        A row and a column a method, the highest mean AP first: 1 where the row's method is better than the column's,
-        -1 where it is worse, 0 where they differ by no more than noise. Empty where nothing was collected.
+        One row and one column per method, the highest mean AP first: 1 where the row's method is better than the
+        column's, -1 where it is worse, 0 where the difference is not significant. Empty where nothing was collected.
     """
     if not results.store.existing(results.store.artefact(artefact_of(bits))).exists():
         return pd.DataFrame(dtype=int)

@@ -83,7 +83,7 @@ def map_by_any_label(run: Mapping) -> float:
 
 
 def by_length(scores: pd.DataFrame, bits: Sequence[int], value: str = "map") -> pd.DataFrame:
-    """`scores` as a table of text, a row a training set and method, a column a code length; a dash where none is known.
+    """`scores` as text: one row per training set and method, one column per code length; a dash where none is known.
 
     Args:
         scores: as `comparison` returns it; any subset.

@@ -58,8 +58,8 @@ def orders(name: str, results: Results) -> pd.DataFrame:
     """The order of the methods, best first, in the paper and in ours: scores on other data cannot be compared.
 
     Returns:
-        A row a data set of the paper and code length: `dataset`, `bits`, `paper` and `ours` (the methods' titles), and
-        Kendall's `tau` of the two orders.
+        One row per data set of the paper and code length: `dataset`, `bits`, `paper` and `ours` (the methods' titles),
+        and Kendall's `tau` of the two orders.
     """
     rows = []
     known = pairs(name, results).dropna(subset="mean")

@@ -204,7 +204,7 @@ def _by_seed(scores: list[dict]) -> dict[str, list[float]]:
 
 
 def _written(made: dict, file: str, results: Results, made_by: dict) -> dict:
-    """`made`, written as an artefact: a line a list."""
+    """`made`, written as an artefact: one line per list."""
     text = re.sub(r"\[[^\[\]{}]*\]", lambda list_: " ".join(list_.group().split()), json.dumps(made, indent=1))
     io.write_text(results.store.artefact(file), text + "\n")
     note_made_by(results.store, file, made_by)
@@ -243,7 +243,7 @@ def ap_at_10(relevance: ArrayLike, convention: str = "clean") -> np.ndarray:
     By both a query with no relevant rank scores 0. For an answer of ten this is `Evaluation.map_at_k_hits` of a query.
 
     Args:
-        relevance: (n_query, at most 10) of 1, 0 and `MISSING`, a row an answer; ranks beyond the last are missing.
+        relevance: (n_query, at most 10) of 1, 0 and `MISSING`, one row per answer; ranks beyond the last are missing.
         convention: one of `CONVENTIONS`.
 
     Returns:
@@ -281,7 +281,7 @@ def published(table: int) -> pd.DataFrame:
 
 
 def table_1(measured: dict) -> pd.DataFrame:
-    """Table 1 and ours, as published: a row a cell.
+    """Table 1 and ours, as published: one row per cell.
 
     Args:
         measured: what `lsh_tables` returned.
@@ -301,7 +301,7 @@ def table_1(measured: dict) -> pd.DataFrame:
 
 
 def ladder(measured: dict) -> pd.DataFrame:
-    """Table 1 changed one thing at a time: a row a cell and rung.
+    """Table 1 changed one thing at a time: one row per cell and rung.
 
     Returns:
         `tables`, `bits`, `rung`, `mean` and `std` over seeds, and `change` from the rung before; that of the first rung
@@ -319,7 +319,7 @@ def ladder(measured: dict) -> pd.DataFrame:
 
 
 def table_2(results: Results) -> pd.DataFrame:
-    """Table 2 and ours, from the records of the experiment "uit_dsh" that exist: a row a cell and protocol.
+    """Table 2 and ours, from the records of the experiment "uit_dsh" that exist: one row per cell and protocol.
 
     Returns:
         `protocol`, `alpha`, `bits`, `paper`, `seeds`, `mean` and `std` over seeds (nan where there are too few). The
@@ -331,7 +331,7 @@ def table_2(results: Results) -> pd.DataFrame:
 
 
 def dsh_settings_table(made: dict) -> pd.DataFrame:
-    """Effect of the settings that the slides leave open: a row a setting.
+    """Effect of the settings that the slides leave open: one row per setting.
 
     Args:
         made: what `dsh_settings` returned.

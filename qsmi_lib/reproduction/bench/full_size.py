@@ -228,7 +228,7 @@ def hours(plan: Plan, row: pd.Series) -> float:
 
 
 def of_measured(rows: pd.DataFrame) -> str:
-    """The table of what was measured, a row a case; a dash where nothing was."""
+    """The table of what was measured, one row per case; a dash where nothing was."""
     shown = rows.assign(gigabytes=rows["anonymous_bytes"].astype(float) / 1e9).reindex(columns=list(COLUMNS))
     rows = [
         [case, *("–" if pd.isna(value) else format(value, COLUMNS[name][1]) for name, value in row.items())]
@@ -252,7 +252,7 @@ def of_plans(measurements: pd.DataFrame) -> str:
 
 
 def of_features(measurements: pd.DataFrame, shapes: Sequence[Shape]) -> str:
-    """The table of what it takes to extract the features of all items once, a row a data set."""
+    """The table of what it takes to extract the features of all items once, one row per data set."""
     rows = []
     for shape in shapes:
         row = measurements.loc[shape.name]

@@ -56,7 +56,7 @@ def measure(methods: tuple[str, ...], device: torch.device, rounds: int = ROUNDS
     """Milliseconds of `steps`, by PyTorch's own timer, which warms up and waits for the device; one thread.
 
     Returns:
-        A row a round and method: `method`, `update`, `feed_forward`.
+        One row per round and method: `method`, `update`, `feed_forward`.
     """
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # no messages about compilers
     from torch.utils.benchmark import Timer
@@ -72,7 +72,7 @@ def measure(methods: tuple[str, ...], device: torch.device, rounds: int = ROUNDS
 
 
 def summary(rows: pd.DataFrame, base: str = "dsh") -> pd.DataFrame:
-    """Medians over rounds, a row a method: milliseconds, and the update's `overhead` over that of `base`, paired."""
+    """Medians over rounds, one row per method: milliseconds, and the `overhead` of the update over that of `base`."""
     by_round = rows.assign(round=rows.groupby("method").cumcount()).pivot(index="round", columns="method")
     ratio = by_round["update"].div(by_round["update"][base], axis=0)
     order = rows["method"].drop_duplicates()

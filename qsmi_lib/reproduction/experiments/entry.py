@@ -46,12 +46,12 @@ class Experiment:
         grid: profile -> every run, all seeds.
         by: the settings that distinguish its cells; the seeds of a cell share them all.
         metrics: columns of the table of runs that its table shows, the main one first; none: no table.
-        published: file of data/paper with the paper's numbers, or None where it prints none.
+        published: file of data/paper with the paper's numbers, or None if the paper prints none.
         quoted: text of the caption about the paper's numbers; None: the number of their epochs.
         remark: a sentence below the table of the profile `paper`.
         substitute_for: the data sets of the paper that its data set replaces; empty: all those that it can.
         figure: draws its figure, or returns None if something is not recorded; None: it has no figure.
-        rotations: profile -> the runs whose rotations are shown beside it; None: none.
+        rotations: profile -> the runs whose rotations are shown with it; None: none.
         reads_data: whether the notebook's live part reads pictures, features or codes, which are not in the repository.
         live: whether the notebook's live part needs all runs of the grid; a profile that is `only_live` makes no
             others.

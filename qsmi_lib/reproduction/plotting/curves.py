@@ -17,7 +17,7 @@ MAP_LABEL = "mAP, 11 points"
 
 
 def by_bits(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """mAP over code length, a curve a method with the deviation over seeds; the paper's numbers as hollow marks.
+    """mAP over code length, one curve per method with the deviation over seeds; the paper's numbers as hollow marks.
 
     Args:
         cells: `tables.cells` of Table 2.
@@ -99,7 +99,7 @@ def measures(history: list[dict]) -> Figure:
 
 
 def learning_curves(histories: dict[str, list[dict]], chosen: str = "all") -> Figure:
-    """QSMI and QMI over the epochs, a curve a method.
+    """QSMI and QMI over the epochs, one curve per method.
 
     Args:
         histories: method -> history of one record.
@@ -119,7 +119,7 @@ def learning_curves(histories: dict[str, list[dict]], chosen: str = "all") -> Fi
 
 
 def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """Table 5: mAP of the whole ranking over code length, a panel a reading of the database.
+    """Table 5: mAP of the whole ranking over code length, one panel per reading of the database.
 
     Args:
         cells: `tables.cells` of Table 5.
@@ -136,7 +136,7 @@ def few_items(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
 
 def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """Table 9: mAP over code length, a row of panels a backbone, a column a number of classes held back.
+    """Table 9: mAP over code length, one row of panels per backbone, one column per number of classes held back.
 
     Args:
         cells: `tables.cells` of Table 9.
@@ -160,7 +160,7 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
 
 
 def over_bits(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
-    """Scores over code length, a panel a metric, a curve a method with the deviation over seeds.
+    """Scores over code length, one panel per metric, one curve per method with the deviation over seeds.
 
     Args:
         cells: `tables.cells` of an experiment.
@@ -180,7 +180,7 @@ def over_bits(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
 
 
 def by_label(scores: Mapping[str, np.ndarray], labels: Sequence[str], counts: Sequence[int]) -> Figure:
-    """Mean AP of the queries of each label, the most frequent label first, a curve a method.
+    """Mean AP of the queries of each label, the most frequent label first, one curve per method.
 
     Args:
         scores: title -> (seeds, labels), as records' `ap_by_label` has it.

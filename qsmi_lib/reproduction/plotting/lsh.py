@@ -16,7 +16,7 @@ QUERY, SHARED = "C1", "C0"
 
 
 def planes(points: ArrayLike, query: ArrayLike, directions: ArrayLike, buckets: Sequence[ArrayLike]) -> Figure:
-    """Random planes through the origin, a panel a table, and in how many tables each point meets the query.
+    """Random planes through the origin, one panel per table, and in how many tables each point meets the query.
 
     Args:
         points: (n, 2), the database.
@@ -121,7 +121,7 @@ def retrieved(queries: np.ndarray, answers_of: Mapping[str, tuple[np.ndarray, np
 
 
 def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
-    """mAP@10 from rung to rung, a panel a number of tables, a line a code length; the slides' numbers as hollow marks.
+    """mAP@10 from rung to rung, one panel per number of tables, one line per code length; hollow: the slides' numbers.
 
     Args:
         rows: `uit.ladder`.

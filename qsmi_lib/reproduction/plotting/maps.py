@@ -56,7 +56,7 @@ def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float 
 
 
 def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, ...]) -> Figure:
-    """Mean agreement of the codes of each pair of classes, a panel a method: classes that share a code lose bits.
+    """Mean agreement of the codes of each pair of classes, one panel per method: classes that share a code lose bits.
 
     Args:
         matrices: method -> (c, c), the mean share of equal bits between items of two classes.

@@ -95,7 +95,7 @@ def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Fi
 
 
 def trials(table: pd.DataFrame, caption: str) -> Figure:
-    """The line searches: a row a setting, its values in order with their held-out mAP; dark is far below the best.
+    """The line searches: one row per setting, its values in order with their held-out mAP; dark is far below the best.
 
     The chosen value has a frame, and an arrow where it is the least or the largest that was tried.
 
@@ -160,7 +160,7 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
 
 
 def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
-    """Significant differences, a panel a code length: the row's method is better (+), worse (−) or within noise.
+    """Significant differences, one panel per code length: the row's method is better (+), worse (−) or within noise.
 
     Args:
         squares: code length -> `significance.verdicts`, empty where there are none.
@@ -198,7 +198,7 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
 
 
 def rotations(table: pd.DataFrame, caption: str) -> Figure:
-    """mAP of the queries before and after the rotation, a panel a code length; and its gain on the held-out items.
+    """mAP of the queries before and after the rotation, one panel per code length; and its gain on the held-out items.
 
     Args:
         table: `rotations.table`.
@@ -259,7 +259,7 @@ def properties(table: pd.DataFrame, caption: str) -> Figure:
 
 
 def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
-    """Histograms of the distances of relevant and other pairs, a panel a method.
+    """Histograms of the distances of relevant and other pairs, one panel per method.
 
     Args:
         shares: method -> (bits + 1, 2), `share_by_distance` of a record.
@@ -299,7 +299,7 @@ def _order(table: pd.DataFrame, column: str, bits: int) -> list[str]:
 
 
 def _dots(axes: plt.Axes, table: pd.DataFrame, order: list[str], column: str, std: str | None = None) -> None:
-    """A row a method, a mark a code length."""
+    """One row per method, one mark per code length."""
     for _, group, style in _by_length(table, order):
         error = group[std].to_numpy() if std else None
         axes.errorbar(group[column], np.arange(len(order)), xerr=error, capsize=2, **style)

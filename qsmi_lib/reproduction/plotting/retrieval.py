@@ -45,7 +45,7 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
 
 
 def answered(query: np.ndarray, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
-    """The static picture of `panel.panel`: a row a method, below each answer its bits, those dark that differ.
+    """The static picture of `panel.panel`: one row per method, below each answer its bits, those dark that differ.
 
     Args:
         query: the picture that was searched for, (height, width) or (height, width, 3).
@@ -107,7 +107,7 @@ def _box(axes: plt.Axes, left: float, middle: float, text: str, *, dashed: bool 
 
 
 def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray) -> Figure:
-    """Queries and their nearest database items as pictures, a row a query; a wrong answer is struck through.
+    """Queries and their nearest database items as pictures, one row per query; a wrong answer is struck through.
 
     Args:
         queries: (n, height, width).

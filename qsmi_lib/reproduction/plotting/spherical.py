@@ -138,7 +138,7 @@ def search_curves(panels: Mapping[str, Mapping[str, Sequence[ArrayLike]]]) -> Fi
 
 
 def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
-    """mAP over code length, a curve a method, a panel a training set.
+    """mAP over code length, one curve per method, one panel per training set.
 
     Args:
         scores: `analysis.spherical.comparison`; any subset.

@@ -1,4 +1,4 @@
-"""The checks of numbers and names that every room uses."""
+"""The checks of numbers and names that all modules use."""
 
 import math
 
