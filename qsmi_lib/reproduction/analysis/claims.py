@@ -28,7 +28,7 @@ def fewer_bits(name: str, results: Results, of: str = "qsmi") -> pd.DataFrame:
 
     Args:
         name: an experiment of methods by code length.
-        results: whose grid and records.
+        results: the grid and the records of a profile.
         of: registry name.
 
     Returns:

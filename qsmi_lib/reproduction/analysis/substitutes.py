@@ -23,7 +23,7 @@ def pairs(name: str, results: Results) -> pd.DataFrame:
 
     Args:
         name: one of `METRICS`.
-        results: whose grid and records.
+        results: the grid and the records of a profile.
 
     Returns:
         `dataset` (the paper's), `method`, `bits`, `paper`, `paper_std`, `mean`, `std` (ours, of the substitute).
