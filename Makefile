@@ -41,7 +41,7 @@ test-all: test test-wheel test-browser
 test-browser: .venv/ready
 	$(BIN)/python -m pytest -p no:randomly $(PYTEST_FLAGS) qsmi_lib/tests/browser
 
-# Installs the wheel with its dependencies in a fresh environment (6 GB), and uses it in an empty folder.
+# Installs the wheel with its dependencies in a fresh environment (7 GB), and uses it in an empty folder.
 test-wheel: .venv/ready
 	rm -rf build/lib build/wheel
 	mkdir -p build/wheel/home
@@ -65,7 +65,7 @@ lab: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo "Python 3.11 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); name another: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "making the environment in .venv: some minutes and 6 GB, PyTorch above all"
+	@echo "making the environment in .venv: some minutes and 7 GB, PyTorch above all"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[all]"
 	touch $@

@@ -205,7 +205,7 @@ def test_verify_skips_what_has_no_data_or_no_probe(store, monkeypatch):
     record = runs.run(without, store)
     save_record({name: value for name, value in record.items() if name != "probe"}, store.record(run_id(without)))
 
-    def missing(config):
+    def missing(config, **options):
         raise FileNotFoundError("the digits are not on this machine: get them")
 
     monkeypatch.setattr("qsmi_lib.training.runs.split_of", missing)

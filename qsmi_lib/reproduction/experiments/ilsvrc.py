@@ -46,8 +46,8 @@ EXPERIMENTS = {
         by=("method", "bits"),
         metrics=METRICS,
         published="table_7.csv",
-        remark="Tuned for 10 epochs on held-out items of all classes. After 50 epochs the order is another (notebook "
-        "09).",
+        remark="Tuned for 10 epochs on held-out items of all classes. After 50 epochs the order is different "
+        "(notebook 09).",
         figure=lambda shown: curves.by_bits(shown.cells, shown.paper),
     ),
     "table_7_longer": Experiment(

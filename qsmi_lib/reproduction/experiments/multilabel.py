@@ -92,8 +92,8 @@ EXPERIMENTS = {
         grid=table_6_tuned,
         by=("method", "bits"),
         metrics=SEVERAL,
-        remark="Tuned at 48 bits on 150 held-out training items, by the mAP of all orders of ties, relevance by "
-        "shares.",
+        remark="Tuned at 48 bits on 150 held-out training items, by the mAP of all orders of ties, with relevance as "
+        "the share of labels.",
         substitute_for=frozenset({"nus_wide"}),
         figure=lambda shown: curves.over_bits(shown.cells, BOTH_RULES),
     ),
@@ -112,8 +112,8 @@ EXPERIMENTS = {
         by=("method", "bits"),
         metrics=CUT,
         published="table_8.csv",
-        remark="All are tuned at 48 bits on the head of 2,048 hidden units, by batches of 128, for 50 epochs; CSQ's "
-        "own head has the settings found there.",
+        remark="All are tuned at 48 bits on the head of 2,048 hidden units, with batches of 128, for 50 "
+        "epochs. The runs on CSQ's own head use the same settings.",
         figure=lambda shown: curves.over_bits(shown.cells, BOTH_DENOMINATORS),
     ),
     "csq_heads": Experiment(
