@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import Store
 from qsmi_lib.utils.io import write_arrays, write_text
 
@@ -23,6 +24,7 @@ def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> N
         content: the artefact.
         made_by: `runs`, the ids of the runs, and the settings that the artefact depends on.
     """
+    require_commit(store)
     path = store.artefact(name)
     if path.suffix == ".npz":
         write_arrays(path, **content)

@@ -1,22 +1,24 @@
 """Replay the probes of recorded runs and rotations, and list those that the current code does not reproduce."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from joblib import delayed
 
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import rotations
-from qsmi_lib.reproduction.results import Results
 from qsmi_lib.training import runs
 from qsmi_lib.training.provenance import disagreement, replay
 from qsmi_lib.training.records import Store, load_record, run_id
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
+
+if TYPE_CHECKING:  # it imports the figures, which the library alone cannot draw
+    from qsmi_lib.reproduction.results import Results
 
 SHARE = 0.1  # of an epoch, which three batches and the preparation before them take about
 QUICK = 1.0  # seconds that a probe takes, at most, for `reproduce` to replay it before it reuses records
@@ -47,8 +49,14 @@ def verify(store: Store, *, every: bool = False, jobs: int = 1) -> Verified:
 
     Returns:
         Which records agree and disagree. Those without a probe, data or weights on this machine are skipped.
+
+    Raises:
+        FileNotFoundError: nothing is recorded in `store`.
+        ValueError: a file is not a record; the message names it.
     """
     files = store.files(store.runs) + store.files(store.rotations)
+    if not files:
+        raise FileNotFoundError(f"no records in {store.folder}: `qsmi reproduce` makes them, or set QSMI_RESULTS")
     chosen = sorted(files if every else one_of_each_kind(files), key=_split_of)
     groups = [list(group) for _, group in groupby(chosen, _split_of)]
     result = Verified([], {}, {})
@@ -71,10 +79,14 @@ def _verdicts(paths: Sequence[Path]) -> list[tuple[str, str, str]]:
             verdicts.append((path.stem, "skipped", "it carries no probe"))
             continue
         try:
-            difference = compare(record)
+            config = RunConfig.from_dict(record["config"])
+            misnamed = "search" not in record and run_id(config) != path.stem
+            difference = "its configuration is not the one of its name" if misnamed else compare(record)
         except FileNotFoundError as error:
             verdicts.append((path.stem, "skipped", str(error)))
             continue
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            difference = f"its probe cannot be replayed: {type(error).__name__}: {error}"
         verdicts.append((path.stem, "disagree" if difference else "agree", difference))
     return verdicts
 
@@ -92,7 +104,7 @@ def compare(record: dict) -> str:
     return disagreement(record["probe"], replay(config, split, precision), precision, config.bits)
 
 
-def quick_disagreements(results: Results, configs: Iterable[RunConfig]) -> list[str]:
+def quick_disagreements(results: "Results", configs: Iterable[RunConfig]) -> list[str]:
     """Replay one run of each kind among `configs` whose probe is quick, see `is_quick`; returns the differences."""
     names = dict.fromkeys(run_id(config) for config in configs)
     files = [path for name in names if (path := results.store.existing(results.store.record(name))).exists()]
@@ -155,7 +167,7 @@ def lines(result: Verified) -> Iterator[str]:
 
 def _split_of(path: Path) -> tuple:
     """The sort key of a record: runs on the same split follow each other, so the split is loaded once."""
-    config = json.loads(path.read_text(encoding="utf-8"))["config"]
+    config = load_record(path)["config"]
     return tuple(
         str(config.get(name, "")) for name in ("dataset", "backbone", "backbone_learning_rate", "protocol", "draw")
     )

@@ -56,9 +56,10 @@ def require_commit(store: Store) -> None:
     if not store.folder.resolve().is_relative_to(COMMITTED.folder.resolve()):
         return
     rule = f"{store.folder} takes records of committed code only"
-    if _git("rev-parse", "HEAD") is None:
-        raise ValueError(f"{rule}, and there is no commit here: set QSMI_RESULTS to another folder")
-    if changes := _uncommitted_changes():
+    changes = _uncommitted_changes()
+    if _git("rev-parse", "HEAD") is None or changes is None:
+        raise ValueError(f"{rule}, and git names no commit here: set QSMI_RESULTS to another folder")
+    if changes:
         raise ValueError(
             f"{rule}, and qsmi_lib has uncommitted changes ({changes.splitlines()[0].strip()} ...): "
             "commit them, or set QSMI_RESULTS to another folder"
@@ -100,11 +101,13 @@ def disagreement(recorded: list[float] | str, replayed: list[float] | str, kind:
     """
     if isinstance(recorded, str):
         return _disagreement_of_codes(recorded, replayed, bits)
+    if len(recorded) != len(replayed):
+        return f"{len(replayed)} numbers, recorded {len(recorded)}"
     size = np.abs(recorded)
     size[1:] = size.max()  # losses may come near 0: their scale is the largest loss of the probe
     first, others = TOLERANCES[kind]
     allowed = np.where(np.arange(len(size)) == 0, first, others) * np.maximum(size, 1e-12)
-    beyond = np.abs(np.subtract(replayed, recorded)) > allowed
+    beyond = ~(np.abs(np.subtract(replayed, recorded)) <= allowed)  # NaN is beyond too
     if not beyond.any():
         return ""
     place = int(beyond.argmax())

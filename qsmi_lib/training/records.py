@@ -140,6 +140,10 @@ def load_record(path: Path, config: RunConfig | None = None) -> dict:
     if not isinstance(record, dict) or (missing := [key for key in KEYS if record.get(key) is None]):
         reason = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is not a JSON object"
         raise ValueError(f"{path} is not a record: {reason}; delete it and run again")
+    try:
+        RunConfig.from_dict(record["config"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a record: {error} in its configuration; delete it and run again") from error
     if record.get("format", FORMAT) != FORMAT:
         raise ValueError(f"{path} has format {record['format']}, expected {FORMAT}: a newer qsmi_lib wrote it; update")
     if config is not None and record["config"] != config.to_dict():

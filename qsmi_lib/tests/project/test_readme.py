@@ -16,6 +16,7 @@ from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
+from qsmi_lib.training.records import COMMITTED, load_record
 from qsmi_lib.utils.paths import ROOT
 
 DOCUMENTS = [
@@ -140,3 +141,13 @@ def test_the_names_that_the_changelog_gives_exist():
             module, _, name = first.rpartition(".")
             assert all(hasattr(import_module(f"qsmi_lib.{module}"), one) for one in (name, *others)), row
     assert len(rows) > 50
+
+
+def test_the_stated_numbers_of_commits_are_those_of_the_records():
+    files = [path for kind in ("runs", "rotations") for path in (COMMITTED.folder / kind).glob("*.json")]
+    made_by = [load_record(path)["provenance"] for path in files]
+    by_hash = sum("commit_found" in one for one in made_by)
+    without = sum(one.get("commit") is None for one in made_by)
+    text = " ".join(TEXTS[ROOT / "docs" / "reliability.md"].split())
+    assert f"Of the {len(files):,} committed records {len(files) - by_hash - without} named their commit" in text
+    assert f"For {by_hash:,} the commit was found" in text and f"For {without} no commit matches" in text

@@ -66,6 +66,7 @@ def hasher() -> None:
 def runs() -> None:
     output = call("run", "--dataset", "digits", "--method", "qsmi", "--bits", "12", "--epochs", "1")
     assert "map_11pt" in output and len(list((HERE / "results" / "digits" / "runs").glob("*.json"))) == 1
+    assert "1 probes agree, 0 disagree" in call("verify", "--profile", "digits")
 
 
 class Tiny(torch.nn.Module):

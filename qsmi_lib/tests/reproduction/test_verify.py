@@ -72,6 +72,19 @@ def test_what_differs_or_lacks_its_data_is_named(recorded, monkeypatch):
     assert verify.quick_disagreements(recorded, CONFIGS) == []
 
 
+def test_a_folder_without_records_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no records in {tmp_path}"):
+        verify.verify(Store(tmp_path))
+
+
+def test_what_cannot_be_replayed_or_has_another_name_is_named(recorded):
+    trained, untrained = (recorded.store.record(run_id(config)) for config in CONFIGS)
+    change(trained, config=load_record(trained)["config"] | {"epochs": 7})
+    change(untrained, probe="no digits")
+    disagree = verify.verify(recorded.store).disagree
+    assert "configuration" in disagree[trained.stem] and "cannot be replayed" in disagree[untrained.stem]
+
+
 def test_the_quickest_of_each_kind_is_chosen(tmp_path):
     store = Store(tmp_path)
     seconds = {0: 3.0, 1: 1.0, 2: 2.0}

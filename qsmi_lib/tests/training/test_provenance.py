@@ -1,5 +1,6 @@
 """Provenance: the commit of a record, where none is needed, and probes that notice another computation."""
 
+import math
 import subprocess
 from dataclasses import replace
 
@@ -150,6 +151,14 @@ def test_another_start_disagrees(digits, probe, monkeypatch, change):
         monkeypatch.setattr(torch, "randperm", lambda *sizes, **options: permutation(*sizes, **options).flip(0))
     config = {"weights": replace(CONFIG, seed=1), "learning rate": replace(CONFIG, learning_rate=0.01)}
     assert disagreement(probe, replay(config.get(change, CONFIG), digits, "float32"), "float32", 12)
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_disagrees(probe, loss):
+    for batch in range(N_FIRST):
+        replayed = [loss if place == batch else number for place, number in enumerate(probe)]
+        assert f"loss of batch {batch + 1}" in disagreement(probe, replayed, "bf16", 12)
+    assert "2 numbers" in disagreement(probe, probe[:2], "bf16", 12)
 
 
 def test_rounding_of_another_machine_agrees(probe):
