@@ -1,0 +1,17 @@
+"""Exercises of the lessons: a cell to change, and a cell that checks it."""
+
+from collections.abc import Callable
+
+
+def check(solved: Callable[[], bool], hint: str = "") -> None:
+    """Print "right" if `solved()` is true, else "not yet" and `hint`; an exercise never stops a notebook.
+
+    Args:
+        solved: compares the reader's names with the library; an exception in it counts as "not yet" and is named.
+        hint: what to look at.
+    """
+    try:
+        right, error = bool(solved()), ""
+    except Exception as raised:  # whatever a half-written answer does
+        right, error = False, f" ({type(raised).__name__}: {raised})"
+    print("right" if right else "not yet" + (f": {hint}" if hint else "") + error)
