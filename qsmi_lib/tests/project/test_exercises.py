@@ -57,12 +57,17 @@ def test_an_exercise_is_right_once_it_is_solved(name, capsys):
         assert capsys.readouterr().out.startswith(answer), (attempt, check)
 
 
+def not_written():
+    raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("solved", "printed"),
     [
         (lambda: True, "right\n"),
         (lambda: False, "not yet: look at M\n"),
         (lambda: 1 / 0, "not yet: look at M (ZeroDivisionError: division by zero)\n"),
+        (not_written, "not yet: look at M\n"),
         (lambda: torch.tensor(True), "right\n"),
     ],
 )
