@@ -106,16 +106,18 @@ def _box(axes: plt.Axes, left: float, middle: float, text: str, *, dashed: bool 
     axes.text(left + 0.75, middle, text, ha="center", va="center", fontsize=8)
 
 
-def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray) -> Figure:
+def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray, titles: Sequence[str] = ()) -> Figure:
     """Queries and their nearest database items as pictures, one row per query; a wrong answer is struck through.
 
     Args:
         queries: (n, height, width).
         answers: (n, k, height, width), the answers in rank order.
         right: bool (n, k), which of them are relevant.
+        titles: of the rows; without, the figure has one title, for answers by Hamming distance.
     """
     n, k = right.shape
-    figure, panels = plt.subplots(n, k + 1, figsize=(0.6 * (k + 1), 0.68 * n + 0.3), squeeze=False)
+    size = (0.6 * (k + 1), (0.9 if titles else 0.68) * n + 0.3)
+    figure, panels = plt.subplots(n, k + 1, figsize=size, squeeze=False)
     for row in range(n):
         for column, image in enumerate([queries[row], *answers[row]]):
             axes = panels[row, column]
@@ -124,7 +126,12 @@ def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray) -> Figu
             axes.spines[:].set_visible(column == 0)
             if column and not right[row, column - 1]:
                 axes.plot([0, 1], [1, 0], transform=axes.transAxes, color="#D55E00", linewidth=2, marker="none")
-    figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
+    if titles:
+        figure.get_layout_engine().set(hspace=0.3)
+    for row, title in enumerate(titles):  # a title is wider than its panel, and must not widen it
+        panels[row, 0].set_title(title, loc="left", fontsize=9).set_in_layout(False)
+    if not titles:
+        figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
     return figure
 
 

@@ -27,6 +27,8 @@ def test_the_notebook_of_each_experiment_is_here():
 @each
 def test_cells_are_small_and_define_nothing(path):
     for cell in code_cells(path):
+        if tags(cell) & {"method", "exercise"}:  # the method on one page, and a reader's answer
+            continue
         lines = [line for line in cell.source.splitlines() if not line.startswith(("import ", "from "))]
         assert len(lines) <= 10, cell.source
         kinds = {type(node) for node in ast.walk(ast.parse(cell.source))}
