@@ -33,7 +33,7 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
         _box(axes, left, 0.2, text)
     words = "\n".join("".join("+" if bit > 0 else "−" for bit in row) for row in np.array_split(code, 4))
     axes.text(9.2, 0.2, words, family="monospace", ha="center", va="center", fontsize=8)
-    axes.text(9.2, 1.0, "code $b$", ha="center", va="bottom")
+    axes.text(9.2, 0.6, "code $b$", ha="center", va="bottom")
     for start, end in ((1.45, 2.15), (3.75, 4.45), (6.05, 6.75), (8.35, 8.6)):
         axes.add_patch(FancyArrowPatch((start, 0.2), (end, 0.2), arrowstyle="-|>", mutation_scale=10, color="black"))
     _box(axes, 4.5, -0.95, "loss (Eq. 21)\nlabels $\\rightarrow \\Delta$", dashed=True)
@@ -127,9 +127,9 @@ def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray, titles:
             if column and not right[row, column - 1]:
                 axes.plot([0, 1], [1, 0], transform=axes.transAxes, color="#D55E00", linewidth=2, marker="none")
     if titles:
-        figure.get_layout_engine().set(hspace=0.3)
-    for row, title in enumerate(titles):  # a title is wider than its panel, and must not widen it
-        panels[row, 0].set_title(title, loc="left", fontsize=9).set_in_layout(False)
+        figure.get_layout_engine().set(hspace=0.4, rect=(0, 0, 1, 0.95))
+    for row, title in enumerate(titles):  # wider than its panel, which it must not widen
+        panels[row, 0].text(0, 1.15, title, transform=panels[row, 0].transAxes, fontsize=9, in_layout=False)
     if not titles:
         figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
     return figure
