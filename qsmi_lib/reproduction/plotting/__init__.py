@@ -4,4 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from qsmi_lib.reproduction.plotting import notebook
+
 plt.style.use(Path(__file__).with_name("qsmi.mplstyle"))
+notebook.register()

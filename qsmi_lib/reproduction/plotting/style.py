@@ -1,4 +1,4 @@
-"""What figures share: the styles of curves, a caption below a figure, and how a figure is saved."""
+"""What figures share: the look of each method, captions, alternative text, and how a figure becomes a small file."""
 
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +9,49 @@ from PIL import Image
 
 from qsmi_lib.utils.io import atomic_write
 
-DPI = 71  # on the screen and in the notebook, which must stay small; files are written at 150
+DPI = 100  # on the screen; a notebook shows twice as many pixels, files are written at 150
+
+# Hues by family, after Okabe & Ito: similarity by angle, its extensions, mutual information by distance, ...
+_ANGLE, _EXTENDED, _INFORMATION = "#D55E00", "#E69F00", "#7F3300"
+_CONTRASTIVE, _LIKELIHOOD, _WEIGHTED, _CAUCHY = "#0072B2", "#009E73", "#00573F", "#56B4E9"
+_TRIPLET, _WORDS, _TWO_STAGE, _UNSUPERVISED = "#CC79A7", "#000000", "#8C7A00", "#777777"
+METHOD_STYLES = {  # colour, marker, line style; methods with one marker differ in lightness
+    "qsmi": (_ANGLE, "o", "-"),
+    "qsmi_unclamped": (_ANGLE, "D", "--"),
+    "qsmi_priors": (_EXTENDED, "s", "--"),
+    "qsmi_jaccard": (_EXTENDED, "P", "-."),
+    "qsmi_u": (_EXTENDED, "X", "-."),
+    "qmi": (_INFORMATION, "v", ":"),
+    "qmi_clamped": (_INFORMATION, "^", "-."),
+    "mihash": (_INFORMATION, "d", "-."),
+    "dsh": (_CONTRASTIVE, "s", "--"),
+    "dpsh": (_LIKELIHOOD, "^", "-."),
+    "dhn": (_WEIGHTED, "<", "--"),
+    "hashnet": (_WEIGHTED, "h", ":"),
+    "dch": (_CAUCHY, "p", "-"),
+    "hashgan": (_CAUCHY, "*", ":"),
+    "spring": (_TRIPLET, ">", "-"),
+    "dnnh": (_TRIPLET, "v", "--"),
+    "csq": (_WORDS, "*", "-"),
+    "csq_qsmi": (_WORDS, "X", "--"),
+    "classifier": (_WORDS, "p", ":"),
+    "cnnh": (_TWO_STAGE, "d", "-."),
+    "pgdh": (_TWO_STAGE, "<", ":"),
+    "lsh": (_UNSUPERVISED, "p", "-"),
+    "itq": (_UNSUPERVISED, "P", ":"),
+    "spectral_hashing": (_UNSUPERVISED, "h", "--"),
+}
+
+
+def method_style(method: str) -> dict[str, str]:
+    """Colour, marker and line style of a method of the registry, the same in every figure."""
+    return dict(zip(("color", "marker", "linestyle"), METHOD_STYLES[method], strict=True))
+
+
+def described(figure: Figure, text: str) -> Figure:
+    """`figure` with alternative text, for readers who cannot see it; it is kept as the figure's label."""
+    figure.set_label(text)
+    return figure
 
 
 def captioned(figure: Figure, caption: str) -> Figure:
@@ -43,15 +85,18 @@ def distinct_style(index: int) -> dict:
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, undated, so that equal figures are equal.
-
-    The PNG has a palette of 256 colours: a figure of few colours and their blends looks the same at 40 % of the bytes.
-    """
+    """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, undated, so that equal figures are equal."""
     png, pdf = (folder / f"{name}.{kind}" for kind in ("png", "pdf"))
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", metadata={"Software": None})
     with atomic_write(png) as partial:
-        Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(partial, "png", optimize=True)
+        partial.write_bytes(small_png(figure, plt.rcParams["savefig.dpi"]))
     with atomic_write(pdf) as partial:
         figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
     return [png, pdf]
+
+
+def small_png(figure: Figure, dpi: float, n_colors: int = 256) -> bytes:
+    """`figure` as a PNG with a palette: one of few colours and their blends looks the same at 40 % of the bytes."""
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
+    Image.open(drawn).convert("RGB").quantize(n_colors, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()

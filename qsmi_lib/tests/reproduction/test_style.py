@@ -1,14 +1,19 @@
 """Curves can be told apart without colour, and their colours by people who see fewer of them."""
 
+import base64
 import itertools
+from io import BytesIO
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 from PIL import Image
 from skimage.color import rgb2lab
 
-from qsmi_lib.reproduction.plotting import style
+from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.plotting import notebook, style
 
 CYCLE = list(plt.rcParams["axes.prop_cycle"])
 # What is left of red, green and blue, linear, without a kind of cone: Machado, Oliveira & Fernandes, 2009
@@ -41,6 +46,13 @@ def test_no_two_colours_look_alike(cone):
         assert difference > 15.0, f"{one['color']} and {other['color']} without {cone}"
 
 
+def test_each_method_has_a_look_and_equal_markers_differ_in_lightness():
+    assert set(style.METHOD_STYLES) == set(METHODS)
+    for one, other in itertools.combinations(map(style.method_style, METHODS), 2):
+        difference = abs(seen(one["color"], None)[0] - seen(other["color"], None)[0])
+        assert one["marker"] != other["marker"] or difference > 15.0, (one, other)
+
+
 def test_red_and_green_of_one_lightness_would_fail():
     assert np.linalg.norm(seen("#9c8000", "green") - seen("#b57800", "green")) < 15.0
 
@@ -62,3 +74,24 @@ def test_a_figure_is_saved_small_and_equal_and_keeps_its_colours(tmp_path):
     for look in CYCLE:
         color = 255 * np.array(plt.matplotlib.colors.to_rgb(look["color"]))
         assert (np.abs(saved - color).max(axis=2) <= 4).any(), look["color"]
+
+
+def test_a_notebook_shows_a_figure_once_and_sharp_with_its_alternative_text():
+    setup = "import matplotlib.pyplot as plt\nfrom qsmi_lib.reproduction.plotting import style"
+    draw = "figure, axes = plt.subplots(figsize=(2, 1)); axes.plot([1, 2]); style.described(figure, 'rises'){}"
+    cells = [nbformat.v4.new_code_cell(text) for text in (setup, draw.format(""), draw.format(";"))]
+    NotebookClient(nbformat.v4.new_notebook(cells=cells), timeout=120, kernel_name="python3").execute()
+    for cell in cells[1:]:
+        (output,) = cell.outputs
+        metadata = output.metadata["image/png"]
+        width, height = Image.open(BytesIO(base64.b64decode(output.data["image/png"]))).size
+        assert (metadata["width"], metadata["height"]) == (width // 2, height // 2)
+        assert abs(metadata["width"] - 200) < 20 and metadata["alt"] == "rises"
+
+
+def test_a_figure_without_axes_is_not_shown_and_a_shown_one_is_closed():
+    assert notebook.png(plt.figure()) is None
+    figure, _ = plt.subplots()
+    notebook.png(figure)
+    assert not plt.fignum_exists(figure.number)
+    plt.close("all")
