@@ -25,8 +25,13 @@ EVIDENCE = {"10", "16", "17", "18"}  # numbers of the notebooks that are no less
 
 
 def chosen(only: tuple[str, ...] = ()) -> list[Path]:
-    """The notebooks in their order, or those whose number or name `only` lists; a ValueError lists the known ones."""
-    known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
+    """The notebooks whose number or name `only` lists, or all; a ValueError lists the known ones.
+
+    They are in the order of their numbers, each lesson before its appendices.
+    """
+    notebooks = paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")
+    in_order = sorted(notebooks, key=lambda path: (path.stem[:2], is_appendix(path), path))
+    known = {path.stem: path for path in in_order}
     found = [path for name, path in known.items() if not only or any(one in (name, name[:2]) for one in only)]
     for name in only:
         if not any(name in (path.stem, path.stem[:2]) for path in found):
@@ -36,7 +41,12 @@ def chosen(only: tuple[str, ...] = ()) -> list[Path]:
 
 def lessons() -> list[Path]:
     """The notebooks that are lessons, in their order; the others are evidence."""
-    return [path for path in chosen() if path.stem[:2] not in EVIDENCE and "_appendix_" not in path.stem]
+    return [path for path in chosen() if path.stem[:2] not in EVIDENCE and not is_appendix(path)]
+
+
+def is_appendix(notebook: Path) -> bool:
+    """Whether `notebook` is an appendix of the lesson of the same number."""
+    return "_appendix_" in notebook.stem
 
 
 def execute(notebook: Path, output: Path, **parameters) -> None:

@@ -6,7 +6,9 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
+from qsmi_lib.cli import main
 from qsmi_lib.reproduction import notebooks
+from qsmi_lib.reproduction.bench import notebooks as bench
 from qsmi_lib.utils import paths
 
 V4 = nbformat.v4
@@ -94,8 +96,34 @@ def test_copies_without_their_record_are_taken_as_changed(folder, tmp_path):
     assert json.loads((mine / ".copied.json").read_text()).keys() == {"page.md"}
 
 
-def test_lessons_are_all_but_the_evidence(folder):
+def test_a_lesson_comes_before_its_appendices_and_evidence_is_no_lesson(folder):
     for name in ("10_timing", "13_appendix_tables", "13_lsh", "16_beside"):
-        (folder / f"{name}.ipynb").write_text("{}")
+        (folder / f"{name}.ipynb").touch()
     assert [path.stem for path in notebooks.lessons()] == ["00_one", "13_lsh"]
-    assert [path.stem for path in notebooks.chosen(("13",))] == ["13_appendix_tables", "13_lsh"]
+    assert [path.stem for path in notebooks.chosen(("13",))] == ["13_lsh", "13_appendix_tables"]
+    assert [path.stem for path in notebooks.chosen(("13_lsh",))] == ["13_lsh"]
+
+
+COUNTS = """import os, pathlib, time
+runs = pathlib.Path(os.environ["QSMI_RESULTS"]) / "runs"
+time.sleep(0 if runs.exists() else 2)
+runs.mkdir(parents=True, exist_ok=True)"""
+
+
+def test_a_lesson_says_how_long_it_took_first_and_again(folder, results):
+    path = folder / "00_one.ipynb"
+    first = V4.new_markdown_cell("# 00 · One\n\n**Time.** first run … s, again … s.\n\nMore.")
+    nbformat.write(V4.new_notebook(cells=[first, cell(COUNTS)]), path)
+    result = CliRunner().invoke(main, ["bench", "notebooks"])
+    assert result.exit_code == 0, result.output
+    [row] = bench.recorded(results / "benchmarks")
+    assert row["lesson"] == "00_one" and row["first"] > 2 and 2 <= row["imports"] < row["first"]
+    text = nbformat.read(path, 4).cells[0].source.splitlines()
+    assert text[0] == "# 00 · One" and text[2] == bench.sentence(row) and text[4] == "More."
+    assert (results / "benchmarks" / "notebooks.md").read_text() == result.output
+
+
+def test_the_sentence_is_rounded():
+    row = {"lesson": "00_one", "first": 25.4, "again": 8.6, "imports": 4.0, "cores": 2}
+    times = "25 s the first time, 9 s again, on two CPU cores"
+    assert bench.sentence(row) == f"**Time.** {times}. Of these, loading the libraries takes 4 s."
