@@ -10,9 +10,10 @@ FAST := $(addprefix qsmi_lib/tests/,losses utils test_codes.py test_imports.py e
 	evaluation/test_neighbors.py project/test_environment.py)
 # A picture that is uploaded in 15_search comes as one message; tornado would take 10 MB.
 UPLOADS := {'websocket_max_message_size': 1000000000}
-KERNEL_KEYS := $(addprefix metadata.language_info.,codemirror_mode file_extension mimetype nbconvert_exporter pygments_lexer version)
+# make pictures NOTEBOOKS="00 03" runs these alone; so does make notebooks.
+NOTEBOOKS ?=
 
-.PHONY: reproduce check hooks test test-all test-browser test-wheel notebooks lab clean
+.PHONY: reproduce check hooks test test-all test-browser test-wheel notebooks pictures lab clean
 
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
@@ -54,13 +55,18 @@ test-wheel: .venv/ready
 		"$(CURDIR)/build/wheel/venv/bin/python" -P "$(CURDIR)/qsmi_lib/tests/project/use_of_wheel.py"
 	rm -rf build/wheel
 
-# Runs every notebook in place and keeps the outputs of tagged cells alone: after a change of a notebook or of results/paper.
+# Runs the notebooks and stores the outputs of their cells tagged keep_output: after a change of a notebook or of results/paper.
 notebooks: .venv/ready
-	QSMI_HEADLESS=1 $(BIN)/jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
-	$(BIN)/nbstripout --keep-count --extra-keys "$(KERNEL_KEYS)" notebooks/*.ipynb
+	$(BIN)/python -m qsmi_lib.reproduction.notebooks store keep_output --jobs $(JOBS) $(NOTEBOOKS)
 
+# The same for cells tagged keep_picture, whose pictures show what was trained here.
+pictures: .venv/ready
+	$(BIN)/python -m qsmi_lib.reproduction.notebooks store keep_picture --jobs $(JOBS) $(NOTEBOOKS)
+
+# Opens copies of the notebooks, so that a change there changes nothing in git.
 lab: .venv/ready
-	$(BIN)/jupyter lab --ServerApp.tornado_settings="$(UPLOADS)" $(LABFLAGS) notebooks
+	$(BIN)/python -m qsmi_lib.reproduction.notebooks copy my_notebooks
+	$(BIN)/jupyter lab --ServerApp.tornado_settings="$(UPLOADS)" $(LABFLAGS) my_notebooks
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

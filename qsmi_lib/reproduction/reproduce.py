@@ -1,6 +1,5 @@
 """Reproduce: run each experiment, execute every notebook, then write tables and figures."""
 
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -8,15 +7,13 @@ from dataclasses import dataclass
 from itertools import chain, starmap
 from pathlib import Path
 
-import papermill
 from joblib import delayed
-from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from qsmi_lib import datasets
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.models import backbones
-from qsmi_lib.reproduction import figures, rotations, tables, verify
+from qsmi_lib.reproduction import figures, notebooks, rotations, tables, verify
 from qsmi_lib.reproduction.analysis import causes, made_by, significance, tsne
 from qsmi_lib.reproduction.artefacts import outdated
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
@@ -28,50 +25,10 @@ from qsmi_lib.utils.parallel import workers
 TIMED = {"10"}  # notebooks that measure times: each runs by itself, after the others
 
 
-def notebooks(only: tuple[str, ...] = ()) -> list[Path]:
-    """The notebooks in their order, or those whose number or name `only` lists; a ValueError lists the known ones."""
-    known = {path.stem: path for path in sorted(paths.NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
-    chosen = [path for name, path in known.items() if not only or any(one in (name, name[:2]) for one in only)]
-    for name in only:
-        if not any(name in (path.stem, path.stem[:2]) for path in chosen):
-            raise ValueError(f"unknown notebook {name!r}; known: {', '.join(known)}")
-    return chosen
-
-
-def execute(notebook: Path, output: Path, **parameters) -> None:
-    """Run `notebook` with `parameters` and write the executed copy to `output`.
-
-    Raises:
-        ValueError: a parameter that the notebook does not have; the known ones are listed.
-        PapermillExecutionError: a cell failed; the copy up to there is saved as ``<name>.failed.ipynb``.
-    """
-    known = papermill.inspect_notebook(str(notebook))
-    if unknown := sorted(parameters.keys() - known.keys()):
-        raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
-    partial = output.with_suffix(".failed.ipynb")
-    papermill.execute_notebook(
-        str(notebook),
-        str(partial),
-        parameters=parameters,
-        cwd=str(notebook.parent),
-        kernel_name="python3",
-        progress_bar=False,
-        extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
-    )
-    partial.replace(output)
-
-
 def attempt(notebook: Path, output: Path, profile: str) -> tuple[str, float, str]:
-    """`execute`; returns the notebook's name, its seconds, and an error message, "" if it succeeded."""
-    began, failed = time.monotonic(), ""
-    try:
-        execute(notebook, output, profile=profile)
-    except PapermillExecutionError as error:
-        failed = f"{notebook.name} failed: {error.ename}: {error.evalue}"
-    except RuntimeError as error:  # nbclient: the kernel died, or does not answer
-        failed = f"{notebook.name} failed: {error}; if memory is short, fewer --jobs need less"
+    """Execute `notebook` into `output`; returns its name, its seconds, and what failed, "" if nothing did."""
+    began = time.monotonic()
+    failed = notebooks.failure(notebooks.execute, notebook, output, profile=profile)
     return notebook.stem, time.monotonic() - began, failed
 
 
@@ -140,7 +97,7 @@ def write_experiment(name: str, results: Results) -> list[Path]:
 
 def _plan(results: Results, only: tuple[str, ...], seeds: tuple[int, ...], fresh: bool) -> Plan:
     """The work to do. What this machine lacks the data for is left out and printed."""
-    chosen = notebooks(only)
+    chosen = notebooks.chosen(only)
     numbers = {path.stem[:2] for path in chosen}
     names = [name for name, entry in EXPERIMENTS.items() if entry.notebook in numbers and results.makes(name)]
     _check_seeds(results, names, seeds)

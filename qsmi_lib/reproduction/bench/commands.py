@@ -82,3 +82,16 @@ def full_size(names: tuple[str, ...], share: float) -> None:
     from qsmi_lib.reproduction.bench.full_size import full_size as measure_full_size
 
     click.echo(measure_full_size(names, share), nl=False)
+
+
+@bench.command()
+@click.argument("only", nargs=-1, metavar="[NN]...")
+def notebooks(only: tuple[str, ...]) -> None:
+    """Time each lesson twice: with nothing recorded or compiled, and again.
+
+    NN is the number of a notebook. Without it all lessons are measured; only then is the table saved, and each lesson
+    says its time.
+    """
+    from qsmi_lib.reproduction.bench.notebooks import measure_lessons
+
+    click.echo(measure_lessons(only), nl=False)

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
+from qsmi_lib.reproduction.notebooks import STORED
 from qsmi_lib.utils.paths import NOTEBOOKS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -45,18 +46,28 @@ def test_one_cell_of_literal_parameters_with_the_profile(path):
 @each
 def test_only_tagged_cells_keep_their_output(path):
     for number, cell in enumerate(code_cells(path), start=1):
-        assert bool(cell.outputs) == ("keep_output" in tags(cell)), cell.source
-        assert "nbval-check-output" not in tags(cell) or "keep_output" in tags(cell), cell.source
+        of_cell = tags(cell)
+        assert len(of_cell & set(STORED)) <= 1, cell.source
+        assert bool(cell.outputs) == bool(of_cell & set(STORED)), f"make notebooks, make pictures: {cell.source}"
+        assert "nbval-check-output" not in of_cell or "keep_output" in of_cell, cell.source
+        assert "nbval-ignore-output" in of_cell or "keep_picture" not in of_cell, cell.source
         assert cell.execution_count == number, "run all cells in order: make notebooks"
 
 
 @each
-def test_checked_cells_print_text_and_figures_are_small(path):
+def test_checked_cells_print_text_and_pictures_are_small(path):
+    """A picture of a live cell stays below 60 kB, a final figure below 100 kB."""
     for cell in code_cells(path):
+        limit = 60_000 if "keep_picture" in tags(cell) else 100_000
         for output in cell.outputs:
             if "nbval-check-output" in tags(cell):
                 printed = output.output_type == "stream" and output.name == "stdout"
                 assert printed or set(output.data) == {"text/markdown", "text/plain"}, cell.source
             else:
                 assert set(output.data) == {"image/png", "text/plain"}, cell.source
-                assert len(output.data["image/png"]) * 3 / 4 < 100_000, cell.source
+                assert len(output.data["image/png"]) * 3 / 4 < limit, cell.source
+
+
+@each
+def test_a_notebook_is_small(path):
+    assert path.stat().st_size < 500_000

@@ -87,7 +87,7 @@ def test_make_has_the_targets_and_variables():
     for call in re.findall(r"^make ([^#\n]+)", words, flags=re.MULTILINE):
         for word in call.split():
             name, equals, _ = word.partition("=")
-            assert f"\n{name} ?= " in makefile if equals else f"\n{name}:" in makefile, call
+            assert f"\n{name} ?=" in makefile if equals else f"\n{name}:" in makefile, call
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -4,6 +4,7 @@ import nbformat
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
+from qsmi_lib.reproduction import notebooks
 from qsmi_lib.reproduction import reproduce as module
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.reproduction.results import Results
@@ -27,12 +28,12 @@ def planned(monkeypatch):
     def execute(notebook, output, profile):
         done["notebooks"][notebook.stem[:2]] = profile
 
-    monkeypatch.setattr(module, "execute", execute)
+    monkeypatch.setattr(notebooks, "execute", execute)
     return done
 
 
 def numbers():
-    return {path.stem[:2] for path in module.notebooks()}
+    return {path.stem[:2] for path in notebooks.chosen()}
 
 
 def test_what_is_not_here_and_cannot_be_downloaded_is_skipped_by_name(monkeypatch, planned, capsys):
@@ -123,4 +124,4 @@ def test_failing_notebooks_are_named_and_leave_their_executed_part(three_noteboo
     files = sorted(path.name for path in executed.iterdir())
     assert len(failures) == 2 and files == ["00_good.ipynb", "01_bad.failed.ipynb", "02_dies.failed.ipynb"]
     with pytest.raises(ValueError, match="has no parameter alhpa; known: profile"):
-        module.execute(three_notebooks / "00_good.ipynb", executed / "x.ipynb", alhpa=1)
+        notebooks.execute(three_notebooks / "00_good.ipynb", executed / "x.ipynb", alhpa=1)
