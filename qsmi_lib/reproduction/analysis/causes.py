@@ -5,10 +5,6 @@ from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import Split
@@ -34,6 +30,11 @@ def allowed(split: Split) -> dict[str, float]:
     Returns:
         `accuracy`, the share of the queries that it classifies correctly; `map` and `map_11pt` of its ranking.
     """
+    from sklearn.linear_model import LogisticRegression  # slow to import, and the other functions need none of it
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     parts = [
         (part.inputs.cpu().numpy(), part.labels.cpu().numpy()) for part in (split.train, split.query, split.database)
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
+import scipy
 
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
@@ -70,7 +70,8 @@ def spread(names: Iterable[str], results: Results) -> pd.DataFrame:
             freedom = group["seeds"] - 1
             squares = float((group[f"{METRIC}_std"] ** 2 * freedom).sum())
             n = int(freedom.sum())
-            low, std, high = (np.sqrt(squares / over) for over in (chi2.ppf(0.975, n), n, chi2.ppf(0.025, n)))
+            lower, upper = scipy.stats.chi2.ppf([0.975, 0.025], n)
+            low, std, high = (np.sqrt(squares / over) for over in (lower, n, upper))
             row = {"experiment": name, "method": method, "cells": len(group), "std": std}
             rows.append(row | {"freedom": n, "low": low, "high": high})
     return pd.DataFrame(rows, columns=["experiment", "method", "cells", "std", "freedom", "low", "high"])

@@ -2,9 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
+import scipy
 
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.evaluation import evaluate
@@ -118,7 +116,7 @@ def paired(methods: np.ndarray, by_seed: np.ndarray, by_query: np.ndarray) -> pd
     difference, se = seeds.mean(axis=1), np.sqrt(parts.sum(axis=1))
     sure = se == 0
     freedom = parts.sum(axis=1) ** 2 / np.where(sure, 1.0, (parts**2 / freedoms).sum(axis=1))
-    p = 2.0 * stats.t.sf(np.abs(difference) / np.where(sure, 1.0, se), np.where(sure, 1.0, freedom))
+    p = 2.0 * scipy.stats.t.sf(np.abs(difference) / np.where(sure, 1.0, se), np.where(sure, 1.0, freedom))
     columns = {"first": methods[first], "second": methods[second], "difference": difference, "se": se}
     table = pd.DataFrame(columns | {"p": np.where(sure, (difference == 0).astype(float), p)})
     return table.assign(significant=holm(table["p"].to_numpy()))
@@ -143,12 +141,13 @@ def moderated(variances: np.ndarray, freedom: int) -> tuple[np.ndarray, float]:
     """
     if not variances.any():
         return variances, np.inf
+    digamma, polygamma = scipy.special.digamma, scipy.special.polygamma
     # A variance of 0 has no logarithm, and Smyth's own code lifts the least ones likewise.
     logs = np.log(np.maximum(variances, 1e-5 * variances.mean())) - digamma(freedom / 2) + np.log(freedom / 2)
     excess = (logs.var(ddof=1) if len(logs) > 1 else 0.0) - polygamma(1, freedom / 2)
     if excess <= 1e-6:  # more than a million degrees of freedom in common
         return np.full(len(variances), variances.mean()), np.inf
-    prior = 2.0 * brentq(lambda half: polygamma(1, half) - excess, 1e-8, 1e8)
+    prior = 2.0 * scipy.optimize.brentq(lambda half: polygamma(1, half) - excess, 1e-8, 1e8)
     common = np.exp(logs.mean() + digamma(prior / 2) - np.log(prior / 2))
     return (prior * common + freedom * variances) / (prior + freedom), prior
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pandas as pd
-from scipy.stats import kendalltau
+import scipy
 
 from qsmi_lib.datasets import TITLES
 from qsmi_lib.methods import METHODS
@@ -69,6 +69,6 @@ def orders(name: str, results: Results) -> pd.DataFrame:
             key: " > ".join(titled.sort_values(column, ascending=False, kind="stable")["title"])
             for key, column in {"paper": "paper", "ours": "mean"}.items()
         }
-        tau = kendalltau(rows_["paper"], rows_["mean"]).statistic
+        tau = scipy.stats.kendalltau(rows_["paper"], rows_["mean"]).statistic
         rows.append({"dataset": TITLES[dataset], "bits": bits} | ordered | {"tau": tau})
     return pd.DataFrame(rows, columns=["dataset", "bits", "paper", "ours", "tau"])

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy
 
 from qsmi_lib.reproduction.artefacts import is_current, load_artefact, save_artefact
 from qsmi_lib.training import loop, runs
@@ -230,7 +230,7 @@ def load_map(store: Store, space: str, perplexity: float) -> Points:
 
 def _distance(queries: np.ndarray, items: np.ndarray, themselves: np.ndarray | None) -> np.ndarray:
     """Squared Euclidean distances (m, n), equal for equal items; inf from an item to itself, at `themselves[row]`."""
-    squared = cdist(queries, items, "sqeuclidean")
+    squared = scipy.spatial.distance.cdist(queries, items, "sqeuclidean")
     if themselves is not None:
         squared[np.arange(len(queries)), themselves] = np.inf
     return squared

@@ -98,10 +98,11 @@ def test_the_draw_alone_decides_the_split_of_the_digits(digits):
         assert overlap(split.query, split.train) == 0
 
 
-def test_other_digits_than_the_known_are_refused(monkeypatch):
-    changed = load_digits()
-    changed.images[0, 0, 0] += 1
-    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: changed)
+def test_other_digits_than_the_known_are_refused(monkeypatch, tmp_path):
+    bunch = load_digits()
+    bunch.data[0, 0] += 1
+    np.savetxt(tmp_path / "digits.csv.gz", np.column_stack([bunch.data, bunch.target]), delimiter=",", fmt="%d")
+    monkeypatch.setattr("qsmi_lib.datasets.digits._file", lambda: tmp_path / "digits.csv.gz")
     with pytest.raises(ValueError, match="scikit-learn's digits have changed: expected SHA-256"):
         datasets.load("digits")
 
