@@ -13,7 +13,7 @@ UPLOADS := {'websocket_max_message_size': 1000000000}
 # make pictures NOTEBOOKS="00 03" runs these alone; so does make notebooks.
 NOTEBOOKS ?=
 
-.PHONY: reproduce check hooks test test-all test-browser test-wheel notebooks pictures lab clean
+.PHONY: reproduce check hooks test test-all test-browser test-site test-wheel notebooks pictures lab site clean
 
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
@@ -32,15 +32,19 @@ hooks: .venv/ready
 # The cells of a notebook need their order and one worker; the library's tests are in random order.
 test: hooks
 	rm -rf build/test-results
-	$(PYTEST) -n $(JOBS) --dist worksteal --ignore qsmi_lib/tests/browser qsmi_lib
+	$(PYTEST) -n $(JOBS) --dist worksteal --ignore qsmi_lib/tests/browser --ignore qsmi_lib/tests/site qsmi_lib
 	QSMI_RESULTS="$(CURDIR)/build/test-results" $(PYTEST) -p no:randomly -n $(JOBS) --dist loadfile \
 		--nbval-lax --nbval-current-env notebooks
 
-test-all: test test-wheel test-browser
+test-all: test test-wheel test-site test-browser
 
 # Drives JupyterLab and the app in a headless Chromium: apt-get install chromium chromium-driver.
 test-browser: .venv/ready
 	$(BIN)/python -m pytest -p no:randomly $(PYTEST_FLAGS) qsmi_lib/tests/browser
+
+# Every page, link and picture of the site, without and with a browser.
+test-site: site
+	$(BIN)/python -m pytest -p no:randomly qsmi_lib/tests/site
 
 # Installs the wheel with its dependencies in a fresh environment (7 GB), and uses it in an empty folder.
 test-wheel: .venv/ready
@@ -67,6 +71,12 @@ pictures: .venv/ready
 lab: .venv/ready
 	$(BIN)/python -m qsmi_lib.reproduction.notebooks copy my_notebooks
 	$(BIN)/jupyter lab --ServerApp.tornado_settings="$(UPLOADS)" $(LABFLAGS) my_notebooks
+
+# The site in build/site, from the notebooks, documents and docstrings as they are: no cell runs, and it needs no network.
+site: .venv/ready
+	rm -rf build/site build/jupyter_execute
+	$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs -d build/site-cache . build/site
+	@echo "the site is in build/site: open build/site/index.html"
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -20,7 +20,7 @@ class Method:
 
     Attributes:
         title: for tables and figures.
-        loss: (embeddings (n, bits), labels, **settings) -> scalar, without input checks, for the training loop. The
+        loss: ``(embeddings (n, bits), labels, **settings)`` -> scalar, without input checks, for the training loop. The
             settings are the options; `alpha`, unless that is None; `targets`, if there is a `prepare`; and the result
             of `on_step`. None: the method is not trained but fitted, see `network`.
         alpha: weight of the quantization term, or a rule for it; None: there is no such term.

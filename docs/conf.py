@@ -1,0 +1,142 @@
+"""The site that `make site` builds from notebooks, documents and docstrings; nothing is executed or downloaded.
+
+The source folder is the repository itself, so every link between its files holds in the site too.
+"""
+
+import importlib.util
+import re
+from collections import _tuplegetter
+from pathlib import Path
+
+import myst_nb.sphinx_
+from docutils import nodes
+from myst_nb.core.render import MimeData, NbElementRenderer
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+import qsmi_lib
+
+ROOT = Path(__file__).parents[1]
+MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
+
+project = "qsmi_lib"
+author = "The qsmi-lib authors"
+version = release = qsmi_lib.__version__
+language = "en"
+
+root_doc = "docs/index"
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md", "docs/**", "notebooks/*"]
+include_patterns += ["results/*.md", "results/benchmarks/*.md"]
+exclude_patterns = ["[.]*", "build", "qsmi_lib", "results/paper", "**/.ipynb_checkpoints"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}
+nb_render_markdown_format = "myst"
+myst_enable_extensions = ["amsmath", "dollarmath"]
+myst_heading_anchors = 4
+
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as written: a value may hold a path of this machine
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+napoleon_use_ivar = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
+
+mathjax_path = MATHJAX.name
+mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load its parts from elsewhere
+html_theme = "furo"
+html_favicon = "favicon.svg"
+html_title = "Supervised hashing with QSMI"
+html_static_path = [str(MATHJAX), "site.css"]
+html_show_copyright = False
+html_css_files = ["site.css"]
+html_sourcelink_suffix = ""
+
+# 10 and 16 to 18 are evidence, as are the appendices; the other notebooks are lessons.
+EVIDENCE = re.compile(r"(10|16|17|18)_|\d\d_appendix_")
+notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+BENCHMARKS = {  # these files have no heading of their own
+    "evaluate": "Time of an evaluation",
+    "train-fashion_mnist": "Time of a training epoch",
+    "layers": "Time of each loss",
+    "full_size": "Costs at the full size of Tables 6 to 8",
+    "indexes": "Time and memory of indexes",
+}
+NAVIGATION = {
+    "Learn": [
+        "docs/tour",
+        *(f"notebooks/{name}" for name in notebooks if not EVIDENCE.match(name)),
+        "notebooks/cheat_sheet",
+        "notebooks/glossary",
+    ],
+    "Compare": [
+        "results/paper_vs_ours",
+        "results/README",
+        *(f"notebooks/{name}" for name in notebooks if EVIDENCE.match(name)),
+        *(f"results/benchmarks/{name}" for name in BENCHMARKS),
+    ],
+    "Use": ["README", "docs/library", "docs/commands", "data/README", "docs/reliability", "docs/api/index"],
+    "Contribute": ["CONTRIBUTING", "docs/hosting", "CHANGELOG"],
+}
+
+
+class Renderer(NbElementRenderer):
+    """Outputs of notebooks, with the alternative text that the metadata of a picture holds."""
+
+    def render_image(self, data: MimeData) -> list[nodes.Element]:
+        """As in myst-nb, which takes width and height from there, and no text."""
+        [image] = super().render_image(data)
+        if alt := data.output_metadata.get(data.mime_type, {}).get("alt"):
+            image["alt"] = alt
+        return [image]
+
+
+def complete_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    """The lists of pages, after the text of the front page; the headings of benchmarks."""
+    folder, _, name = docname.rpartition("/")
+    if folder == "results/benchmarks":
+        source[0] = f"# {BENCHMARKS[name]}\n\n{source[0]}"
+    if docname == root_doc:
+        for caption, names in NAVIGATION.items():
+            entries = "\n".join(f"/{name}" for name in names if any(ROOT.glob(f"{name}.*")))
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
+
+
+def resolve_folders(app: Sphinx, document: nodes.document) -> None:
+    """A link to a folder leads to its README; without one it is plain text, because the site holds no folders."""
+    for link in list(document.findall(addnodes.pending_xref)):
+        if link.get("reftype") == "myst" and not link.get("refdomain"):
+            folder = Path(app.env.relfn2path(link["reftarget"], app.env.docname)[1])
+            if folder.is_dir():
+                readme = app.env.path2doc(folder / "README.md")
+                if readme in app.env.found_docs:
+                    link.update(refdomain="doc", reftarget=readme, reftargetid=None)
+                else:
+                    link.replace_self(link.children)
+
+
+def skip_fields(app: Sphinx, kind: str, name: str, value: object, skip: bool, options: object) -> bool | None:
+    """The fields of named tuples stand in the docstrings of their classes."""
+    return True if isinstance(value, _tuplegetter) else None
+
+
+def lead_to_front_page(app: Sphinx, error: Exception | None) -> None:
+    """The address of the site itself leads to the front page."""
+    if error is None:
+        target = app.builder.get_target_uri(root_doc)
+        page = f'<!doctype html><meta charset="utf-8"><title>{html_title}</title>'
+        page += '<link rel="icon" href="_static/favicon.svg">'
+        page += f'<meta http-equiv="refresh" content="0; url={target}"><a href="{target}">{html_title}</a>'
+        Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> None:
+    """What this file adds to Sphinx and to myst-nb."""
+    myst_nb.sphinx_.load_renderer = lambda name: Renderer  # its own way is an entry point of an installed package
+    app.connect("source-read", complete_source)
+    app.connect("doctree-read", resolve_folders)
+    app.connect("autodoc-skip-member", skip_fields)
+    app.connect("build-finished", lead_to_front_page)
