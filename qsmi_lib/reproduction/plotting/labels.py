@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.plotting.style import described, method_style
+
 
 def label_sets(images: ArrayLike, titles: Sequence[str], relevance: Mapping[str, ArrayLike]) -> Figure:
     """Items with several labels, and the relevance of each pair, one panel per rule; rows are queries.
@@ -34,7 +37,8 @@ def label_sets(images: ArrayLike, titles: Sequence[str], relevance: Mapping[str,
             picture.set(xticks=[], yticks=[])
             picture.spines[:].set_visible(True)
     panels[0, 0].set_ylabel("query")
-    return figure
+    text = f"For each rule ({', '.join(relevance)}) a matrix: how relevant each of {n} images is to each other one."
+    return described(figure, text)
 
 
 def graded_answers(queries: ArrayLike, answers: ArrayLike, fractions: ArrayLike) -> Figure:
@@ -53,7 +57,11 @@ def graded_answers(queries: ArrayLike, answers: ArrayLike, fractions: ArrayLike)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(column == 0)
         axes.set_title(f"{fractions[row][column - 1]:.2g}" if column else "query", fontsize=8, pad=2)
-    return figure
+    full, some = (int((np.asarray(fractions) >= least).sum()) for least in (1.0, 1e-6))
+    text = (
+        f"{n} queries with {k} answers each. {some} answers share a label with the query; {full} have all its labels."
+    )
+    return described(figure, text)
 
 
 def centers_on_cube(centers: ArrayLike, targets: Mapping[Sequence[int], ArrayLike]) -> Figure:
@@ -63,7 +71,7 @@ def centers_on_cube(centers: ArrayLike, targets: Mapping[Sequence[int], ArrayLik
         centers: (n_labels, 3), -1 and +1.
         targets: the labels of an item, as rows of `centers` -> its target, (3,) of -1 and +1; one panel each.
     """
-    centers, names = np.asarray(centers), "abcdefgh"
+    centers, names, told = np.asarray(centers), "abcdefgh", []
     figure, panels = plt.subplots(1, len(targets), figsize=(2.4 * len(targets), 2.6), squeeze=False)
     for axes, (labels, target) in zip(panels[0], targets.items(), strict=True):
         _draw_cube(axes)
@@ -75,8 +83,12 @@ def centers_on_cube(centers: ArrayLike, targets: Mapping[Sequence[int], ArrayLik
             (x,), (y,) = _flat([center])
             axes.annotate(name, (x, y), (6, 6), textcoords="offset points", fontsize=11)
         distances = ", ".join(str(int((centers[label] != np.asarray(target)).sum())) for label in labels)
-        axes.set_title(f"labels {{{', '.join(names[label] for label in labels)}}}\nbits to each center: {distances}")
-    return figure
+        title = f"labels {{{', '.join(names[label] for label in labels)}}}\nbits to each center: {distances}"
+        axes.set_title(title)
+        told.append(title.replace("\n", ", "))
+    return described(
+        figure, f"Cubes whose corners are codes of three bits, with the centers of labels. {'; '.join(told)}."
+    )
 
 
 def drawn_classes(members: ArrayLike, scores: Mapping[str, ArrayLike], metric: str) -> Figure:
@@ -84,21 +96,23 @@ def drawn_classes(members: ArrayLike, scores: Mapping[str, ArrayLike], metric: s
 
     Args:
         members: bool (n_draws, n_classes).
-        scores: title of a method -> (n_draws,).
+        scores: method -> (n_draws,).
         metric: what is scored.
     """
-    order = np.argsort(-np.mean(list(scores.values()), axis=0), kind="stable")
-    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True, width_ratios=(3, 2))
+    means = np.mean(list(scores.values()), axis=0)
+    order = np.argsort(-means, kind="stable")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, width_ratios=(3, 2))
     left.imshow(np.asarray(members)[order], cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
     left.set(xlabel="class (dark: drawn)", ylabel="draw", yticks=range(len(order)))
     left.set_yticklabels(order)
     left.grid(False)
-    for index, (title, values) in enumerate(scores.items()):
-        style = list(plt.rcParams["axes.prop_cycle"])[index] | {"linestyle": ""}
-        right.plot(np.asarray(values)[order], range(len(order)), label=title, **style)
+    for method, values in scores.items():
+        style = method_style(method) | {"linestyle": ""}
+        right.plot(np.asarray(values)[order], range(len(order)), label=METHODS[method].title, **style)
     right.set_xlabel(metric)
     right.legend(loc="upper left")
-    return figure
+    text = f"{len(order)} draws of classes. The mean {metric} of the methods is {means.max():.3f} on the easiest draw"
+    return described(figure, f"{text} and {means.min():.3f} on the hardest.")
 
 
 def _draw_cube(axes: Axes) -> None:

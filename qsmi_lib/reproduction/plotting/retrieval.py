@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from qsmi_lib.reproduction.plotting.style import DPI, cycle_style
+from qsmi_lib.reproduction.plotting.style import DPI, cycle_style, described
 from qsmi_lib.search.collection import Answer, Collection
 
 COLUMNS = 12  # squares of a row of bits
@@ -167,7 +167,8 @@ def frozen_backbone(images: np.ndarray, features_of: Mapping[str, np.ndarray], l
         axes.set_yticklabels(labels[starts])
         axes.grid(False)
     panels[0].set_ylabel("class of the image")
-    return figure
+    text = "An image goes through a frozen backbone and a trained head; the sign is the code. Below, features of images"
+    return described(figure, f"{text} sorted by class, from the backbones {' and '.join(features_of)}.")
 
 
 def _shown(axes: plt.Axes, image: np.ndarray, title: str) -> None:
