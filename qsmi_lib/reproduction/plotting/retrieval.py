@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from qsmi_lib.reproduction.plotting.style import DPI, cycle_style
+from qsmi_lib.reproduction.plotting.style import DPI, cycle_style, described
 from qsmi_lib.search.collection import Answer, Collection
 
 COLUMNS = 12  # squares of a row of bits
@@ -133,6 +133,42 @@ def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray, titles:
     if not titles:
         figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
     return figure
+
+
+def frozen_backbone(images: np.ndarray, features_of: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:
+    """Which layers are trained when a backbone is frozen, and the features that it gives: a row per image.
+
+    Args:
+        images: (n, height, width), sorted by class; the first is the example on the left.
+        features_of: backbone -> its features of `images`, (n, n_features).
+        labels: int (n,).
+    """
+    figure = plt.figure(figsize=(7.2, 4.2))
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2))
+    axes = top.subplots()
+    axes.set(xlim=(0, 10), ylim=(-0.75, 0.75))
+    axes.axis("off")
+    picture = axes.inset_axes((0.1, -0.55, 1.1, 1.1), transform=axes.transData)
+    picture.imshow(images[0], cmap="gray_r")
+    picture.set(xticks=[], yticks=[])
+    picture.spines[:].set_visible(True)
+    boxes = {2.2: "backbone $f$\nfrozen", 5.0: "head\ntrained", 7.8: "sign"}
+    for left, text in boxes.items():
+        _box(axes, left, 0.0, text, dashed="frozen" in text)
+    for start, end, text in ((1.3, 2.1, ""), (3.8, 4.9, "features"), (6.6, 7.7, "$y$"), (9.4, 9.9, "code")):
+        axes.add_patch(FancyArrowPatch((start, 0.0), (end, 0.0), arrowstyle="-|>", mutation_scale=10, color="black"))
+        axes.text((start + end) / 2, 0.12, text, ha="center", fontsize=8)
+    starts = np.flatnonzero(np.diff(labels, prepend=-1))
+    panels = bottom.subplots(1, len(features_of), sharey=True, squeeze=False)[0]
+    for axes, (title, features) in zip(panels, features_of.items(), strict=True):
+        axes.imshow(features, cmap="Greys", aspect="auto", interpolation="none")
+        axes.hlines(starts[1:] - 0.5, -0.5, features.shape[1] - 0.5, color="C1", linewidth=0.8)
+        axes.set(title=title, xlabel="feature", yticks=(starts + np.append(starts[1:], len(labels)) - 1) / 2)
+        axes.set_yticklabels(labels[starts])
+        axes.grid(False)
+    panels[0].set_ylabel("class of the image")
+    text = "An image goes through a frozen backbone and a trained head; the sign is the code. Below, features of images"
+    return described(figure, f"{text} sorted by class, from the backbones {' and '.join(features_of)}.")
 
 
 def _shown(axes: plt.Axes, image: np.ndarray, title: str) -> None:
