@@ -1,4 +1,4 @@
-"""Maps: codes in the plane (Fig. 4), and how many bits classes share."""
+"""Maps: codes in the plane (Fig. 4), a map beside its distances, and how many bits classes share."""
 
 from collections.abc import Mapping
 
@@ -6,10 +6,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from numpy.typing import ArrayLike
 
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.analysis.tsne import Points
-from qsmi_lib.reproduction.plotting.style import DPI
+from qsmi_lib.reproduction.plotting.style import DPI, described
 
 NUMERAL = {
     "ha": "center", "va": "center", "fontsize": 8, "weight": "bold", "annotation_clip": True,
@@ -53,6 +54,32 @@ def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float 
         panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=numbered)
     figure.legend(loc="outside lower center", ncols=5)
     return figure
+
+
+def beside_distances(distance: ArrayLike, labels: ArrayLike, places_of: Mapping[str, ArrayLike]) -> Figure:
+    """What a map is made from and what it shows: distances of all pairs on the left, a panel for each map.
+
+    Args:
+        distance: (n, n), Hamming distances of the items.
+        labels: int (n,), the group of each item, ascending; colour and marker of the item in a map.
+        places_of: title -> (n, 2), places in the plane.
+    """
+    labels = np.asarray(labels)
+    panels = len(places_of) + 1
+    figure, axes = plt.subplots(1, panels, figsize=(2.5 * panels, 2.7))
+    image = axes[0].imshow(np.asarray(distance), interpolation="nearest")
+    axes[0].set(title="Hamming distances", xlabel="item", ylabel="item")
+    axes[0].grid(False)
+    figure.colorbar(image, ax=axes[0], label="bits", shrink=0.8)
+    for panel, (title, places) in zip(axes[1:], places_of.items(), strict=True):
+        for group in np.unique(labels):
+            look = {"color": f"C{group % 6}", "marker": "os^DvP"[group % 6], "markersize": 3, "linestyle": ""}
+            panel.plot(*np.asarray(places)[labels == group].T, label=f"group {group + 1}", **look)
+        panel.set(title=title, xticks=[], yticks=[], aspect="equal")
+    if len(np.unique(labels)) > 1:
+        axes[-1].legend(markerscale=1.5)
+    text = f"A matrix of Hamming distances, and maps of the same items: {', '.join(places_of)}."
+    return described(figure, text)
 
 
 def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, ...]) -> Figure:
