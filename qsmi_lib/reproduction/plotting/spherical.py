@@ -89,7 +89,7 @@ def spheres(
     """
     figure, panels = plt.subplots(2, 2, figsize=(5.2, 5.4))
     for row, (turn, rise, side) in enumerate(((0.0, 1.0, "front"), (180.0, -1.0, "back"))):
-        frame = _frame(azimuth + turn, rise * elevation)
+        frame = view(azimuth + turn, rise * elevation)
         for axes, points, title in zip(panels[row], (before, after), ("before", "after"), strict=True):
             axes.set_title(f"{title} the rotation, {side}")
             _globe(axes, np.asarray(points), np.asarray(labels), frame)
@@ -184,7 +184,7 @@ def balance(means: Mapping[str, ArrayLike], shares: Mapping[str, ArrayLike]) -> 
     return figure
 
 
-def _frame(azimuth: float, elevation: float) -> np.ndarray:
+def view(azimuth: float, elevation: float) -> np.ndarray:
     """Right, up and towards the viewer, the columns of an orthogonal matrix, of a view given in degrees."""
     turn, rise = np.radians([azimuth, elevation])
     towards = np.array([np.cos(rise) * np.cos(turn), np.cos(rise) * np.sin(turn), np.sin(rise)])
