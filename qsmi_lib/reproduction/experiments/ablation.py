@@ -3,7 +3,7 @@
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
-from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
+from qsmi_lib.reproduction.experiments.entry import Experiment, Shown, descending
 from qsmi_lib.reproduction.plotting import curves
 
 TIE_BITS = (8, 12, 24, 48)
@@ -41,6 +41,10 @@ EXPERIMENTS = {
         metrics=("map_11pt", "precision_radius2", "map", "empty_radius2"),
         published="table_1.csv",
         figure=lambda shown: curves.ablation(shown.cells, shown.paper),
+        claims=(
+            *descending("map", ("qsmi",), ("qmi_clamped",), ("qmi",), ("qsmi_unclamped",)),
+            *descending("precision_radius2", ("qmi",), ("qsmi_unclamped",)),
+        ),
     ),
     "fig_2b": Experiment(
         "Fig. 2b: loss and information measures over the epochs, 48 bits",
