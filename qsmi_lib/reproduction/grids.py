@@ -52,8 +52,13 @@ def few_epochs(profile: Profile, protocol: str) -> int:
 
 
 def lengths(profile: Profile, bits: Sequence[int]) -> Sequence[int]:
-    """`bits`, or the middle one alone where the profile has few seeds: it then looks quickly at large tables."""
-    return bits if len(profile.seeds) > 2 else bits[len(bits) // 2 :][:1]
+    """`bits`, or the middle one alone where the profile is brief."""
+    return bits[len(bits) // 2 :][:1] if profile.is_brief else bits
+
+
+def ends(profile: Profile, bits: Sequence[int]) -> Sequence[int]:
+    """`bits`, or the first and the last where the profile makes only the runs of live parts."""
+    return (bits[0], bits[-1]) if profile.only_live else bits
 
 
 def scenes(profile: Profile) -> dict:

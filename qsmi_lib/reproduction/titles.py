@@ -13,6 +13,8 @@ METRIC_TITLES = {
     "precision_radius2": "precision (radius 2)",
     "empty_radius2": "empty balls (radius 2)",
     "map_at_10": "mAP@10 (over hits)",
+    "precision_at_10": "precision of the first ten",
+    "qsmi": "QSMI after the last epoch",
     "share_one_map_11pt": "mAP (11 points), any shared label",
     "share_one_map": "mAP (whole ranking), any shared label",
     "share_one_precision_radius2": "precision (radius 2), any shared label",

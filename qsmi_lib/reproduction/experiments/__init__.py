@@ -15,7 +15,7 @@ from qsmi_lib.reproduction.experiments import (
     spherical,
     uit,
 )
-from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
+from qsmi_lib.reproduction.experiments.entry import Claim, Experiment, Shown
 from qsmi_lib.utils.validation import known
 
 MODULES = (ablation, fashion_mnist, cifar10, multilabel, ilsvrc, uit, spherical, claims)
@@ -29,4 +29,4 @@ def experiment(name: str) -> Experiment:
     return known("experiment", EXPERIMENTS, name)
 
 
-__all__ = ["EXPERIMENTS", "Experiment", "Shown", "experiment"]
+__all__ = ["EXPERIMENTS", "Claim", "Experiment", "Shown", "experiment"]

@@ -3,7 +3,7 @@
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
-from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
+from qsmi_lib.reproduction.experiments.entry import Claim, Experiment, Shown, descending
 from qsmi_lib.reproduction.plotting import curves
 
 TIE_BITS = (8, 12, 24, 48)
@@ -15,10 +15,9 @@ def sensitivity(shown: Shown):
 
 
 def alphas(profile: Profile, **data) -> list[RunConfig]:
-    """Fig. 3's grid on `data`: three seeds are enough for a curve of six points."""
-    return [
-        run for a in grids.ALPHAS for run in grids.runs(profile, ["qsmi"], [48], profile.seeds[:3], alpha=a, **data)
-    ]
+    """Fig. 3's grid on `data`: three seeds are enough for a curve of six points; of four, live."""
+    weights = (0.0, 1e-2, 1e-1, 1.0) if profile.only_live else grids.ALPHAS
+    return [run for a in weights for run in grids.runs(profile, ["qsmi"], [48], profile.seeds[:3], alpha=a, **data)]
 
 
 def constant_needs(profile: Profile) -> list[RunConfig]:
@@ -41,6 +40,13 @@ EXPERIMENTS = {
         metrics=("map_11pt", "precision_radius2", "map", "empty_radius2"),
         published="table_1.csv",
         figure=lambda shown: curves.ablation(shown.cells, shown.paper),
+        claims=(
+            *descending("map", ("qsmi",), ("qmi_clamped",), ("qmi",), ("qsmi_unclamped",)),
+            *descending("precision_at_10", ("qsmi",), ("qmi_clamped",), ("qmi",), ("qsmi_unclamped",)),
+            *(Claim("precision_radius2", (other,), ("qsmi_unclamped",)) for other in ("qmi", "qmi_clamped", "qsmi")),
+            Claim("empty_radius2", ("qsmi",), ("qmi",)),
+            *(Claim("qsmi", ("qsmi_unclamped",), (other,)) for other in ("qmi", "qmi_clamped", "qsmi")),
+        ),
     ),
     "fig_2b": Experiment(
         "Fig. 2b: loss and information measures over the epochs, 48 bits",
@@ -55,6 +61,7 @@ EXPERIMENTS = {
         notebook="03",
         grid=constant_needs,
         by=("information_needs",),
+        live=False,
     ),
     "fig_3": Experiment(
         "Fig. 3: weight of the quantization penalty, 48 bits",

@@ -18,7 +18,7 @@ TABLE_5_METHODS = ("dnnh", "dsh", "dpsh", "hashnet", "hashgan", "pgdh", "mihash"
 def table_3(profile: Profile) -> list[RunConfig]:
     """The paper's settings, on the features of the backbone that has seen all labels, as the paper's had."""
     data = {"dataset": profile.pictures, "backbone": profile.backbone, "epochs": profile.head_epochs}
-    return grids.runs(profile, grids.COMPARED, (8, *grids.BITS), **data)
+    return grids.runs(profile, grids.COMPARED, grids.ends(profile, (8, *grids.BITS)), **data)
 
 
 def fig_4(profile: Profile) -> list[RunConfig]:
@@ -28,7 +28,7 @@ def fig_4(profile: Profile) -> list[RunConfig]:
 
 def table_5(profile: Profile) -> list[RunConfig]:
     """Every method of the table, the database in both readings; one seed and length where the profile has few seeds."""
-    n_seeds = len(profile.seeds) if len(profile.seeds) > 2 else 1
+    n_seeds = 1 if profile.is_brief else len(profile.seeds)
     bits = grids.lengths(profile, (16, 32, 64))
     return [run for p in FEW for run in grids.frozen(profile, TABLE_5_METHODS, bits, n_seeds, protocol=p)]
 

@@ -58,6 +58,7 @@ EXPERIMENTS = {
         notebook="18",
         grid=batch_sizes,
         by=("batch_size",),
+        live=False,
     ),
     "sigmas": Experiment(
         "Section 3.2: QMI by the width of its kernel, 48 bits",
@@ -65,12 +66,14 @@ EXPERIMENTS = {
         grid=sigmas,
         by=("method", "sigma"),
         figure=lambda shown: plots.widths(shown.cells.dropna(subset="map_11pt")),
+        live=False,
     ),
     "precisions": Experiment(
         "Rounding: the network in bf16 and in float32, 48 bits",
         notebook="18",
         grid=precisions,
         by=("precision",),
+        live=False,
     ),
     "steps": Experiment(
         "Beyond the paper: steps alone and together, 48 bits",
@@ -78,5 +81,6 @@ EXPERIMENTS = {
         grid=steps,
         by=("method", "memory", "alpha", "schedule", "epochs", "augmentation"),
         rotations=step_rotations,
+        live=False,
     ),
 }

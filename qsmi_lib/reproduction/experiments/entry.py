@@ -1,7 +1,8 @@
-"""`Experiment`: everything that one table or figure needs, in one entry."""
+"""`Experiment`: everything that one table or figure needs, in one entry, and `Claim`, what the text says of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -37,6 +38,28 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What the text says of a table of the profile `digits`: one cell scores higher than another, or than a number.
+
+    `live_claims` checks it.
+
+    Attributes:
+        metric: a column of the table of runs, or a measure of the history: its value after the last epoch.
+        higher: a cell, the values of `Experiment.by`; or a number.
+        lower: likewise.
+    """
+
+    metric: str
+    higher: tuple | float
+    lower: tuple | float
+
+
+def descending(metric: str, *cells: tuple | float) -> tuple[Claim, ...]:
+    """The claims that `metric` falls from each of `cells` to the next."""
+    return tuple(Claim(metric, higher, lower) for higher, lower in pairwise(cells))
+
+
+@dataclass(frozen=True)
 class Experiment:
     """Everything that one table or figure needs.
 
@@ -55,6 +78,7 @@ class Experiment:
         reads_data: whether the notebook's live part reads pictures, features or codes, which are not in the repository.
         live: whether the notebook's live part needs all runs of the grid; a profile that is `only_live` makes no
             others.
+        claims: what the text says of its live table.
     """
 
     title: str
@@ -70,3 +94,4 @@ class Experiment:
     rotations: Grid | None = None
     reads_data: bool = False
     live: bool = True
+    claims: tuple[Claim, ...] = ()

@@ -37,7 +37,7 @@ EXPERIMENTS = {
     "table_2": Experiment(
         "Table 2: DSH, DPSH and QSMI by code length",
         notebook="05",
-        grid=lambda profile: grids.runs(profile, grids.COMPARED, grids.BITS),
+        grid=lambda profile: grids.runs(profile, grids.COMPARED, grids.ends(profile, grids.BITS)),
         by=("method", "bits"),
         published="table_2.csv",
         figure=lambda shown: curves.by_bits(shown.cells, shown.paper),

@@ -34,8 +34,9 @@ def table_6_tuned(profile: Profile) -> list[RunConfig]:
 
 
 def unbalanced(profile: Profile) -> list[RunConfig]:
-    """Equal and true priors where a class has up to a hundred times as many items as another."""
-    alphas, methods, seeds = (1e-3, 1e-2, 1e-1), grids.PRIORS[:2], profile.seeds[:3]
+    """Equal and true priors where a class has up to a hundred times as many items as another; live at one alpha."""
+    alphas = (1e-2,) if profile.only_live else (1e-3, 1e-2, 1e-1)
+    methods, seeds = grids.PRIORS[:2], profile.seeds[:3]
     return [run for a in alphas for run in grids.runs(profile, methods, [48], seeds, alpha=a, protocol="unbalanced")]
 
 
