@@ -35,8 +35,9 @@ HOW = f"""\
 Share of the {K} answers that show the digit of the query: mean ± standard deviation over the seeds
 {", ".join(map(str, SEEDS))}. Each font prints the ten digits, black on white, {SIZE} pixels high in {SIDE} x {SIDE}.
 QSMI is trained for {EPOCHS} epochs on scikit-learn's digits, {BITS} bits. *Before*: the picture is only scaled to
-8 x 8 pixels. *Now*: its ink is found, cropped, centred and scaled (`qsmi_lib.search.ink`). The rules of `ink` were chosen on the two
-fonts of Matplotlib. The others come from Debian's packages and were first used after that choice. Chance is 0.1."""
+8 x 8 pixels. *Now*: its ink is found, cropped, centred and scaled (`qsmi_lib.search.ink`). The rules of `ink` were
+chosen on the two fonts of Matplotlib. The others come from Debian's packages and were first used after that choice.
+Chance is 0.1."""
 
 
 def printed(font: Path, digit: int) -> Image.Image:

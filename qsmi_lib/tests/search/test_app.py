@@ -42,7 +42,7 @@ def test_the_app_trains_what_it_needs_and_serves_one_notebook_to_this_machine(se
 
 
 def test_two_apps_share_no_notebook(tmp_path, served):
-    Image.linear_gradient("L").save(tmp_path / "grey.png")
+    Image.radial_gradient("L").save(tmp_path / "grey.png")
     call("--method", "lsh", "--bits", "8", "--no-browser")
     call("--method", "lsh", "--bits", "8", "--no-browser", "--folder", str(tmp_path), "--index", "hnsw")
     (first, *_), (second, *_) = served
@@ -59,7 +59,7 @@ def test_the_cell_of_the_notebook_shows_the_panel(tmp_path):
 
 
 def test_a_folder_is_searched_by_each_method(tmp_path, served):
-    Image.linear_gradient("L").save(tmp_path / "grey.png")
+    Image.radial_gradient("L").save(tmp_path / "grey.png")
     collections = app.collections(**(GIVEN | {"folder": str(tmp_path)}))
     assert list(collections) == ["LSH", "ITQ"] and all(list(c.names) == ["grey.png"] for c in collections.values())
     page = app.page(**(GIVEN | {"folder": str(tmp_path)}))
