@@ -2,8 +2,8 @@
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import DATASETS
 from qsmi_lib.models import backbones
 from qsmi_lib.models.weights import checksum
+from qsmi_lib.search import ink
 from qsmi_lib.search.indexes import CodeIndex
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.training import factory, loop, runs
@@ -33,7 +34,7 @@ GREY = {
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
-FORMAT = 1  # of the cached codes of folders; increase it if pictures are read in another way
+FORMAT = 2  # of the cached codes of folders; increase it if pictures are read in another way
 
 
 class Answer(NamedTuple):
@@ -44,12 +45,14 @@ class Answer(NamedTuple):
         name: name of the item in the collection.
         distance: Hamming distance to the query.
         differing: indices of the bits that differ, ascending.
+        right: whether it shares a label with the query; None if the labels of either are unknown.
     """
 
     item: int
     name: str
     distance: int
     differing: tuple[int, ...]
+    right: bool | None = None
 
 
 class Hasher:
@@ -57,7 +60,7 @@ class Hasher:
 
     Args:
         model: the network, in evaluation mode.
-        config: its configuration. It decides the inputs: grey pictures of the data set's size, light on dark, or RGB
+        config: its configuration. It decides the inputs: the ink of a picture in the form of the data set, or RGB
             pictures for a backbone.
         precision: the precision of its training.
 
@@ -80,19 +83,30 @@ class Hasher:
         model, config = factory.load(path)
         return cls(model, config, record["provenance"]["precision"])
 
-    def fitted(self, image: Image.Image) -> Image.Image:
-        """`image` at the size of the network's inputs: scaled, bilinear and antialiased, and cropped to the centre."""
-        mode, side = ("RGB", CIFAR_SIDE) if self.config.backbone else ("L", GREY[self.config.dataset][0])
-        if self.config.backbone:
-            side = getattr(datasets.named(self.config.dataset), "side", side)  # that of its training pictures
-        return ImageOps.fit(image.convert(mode), (side, side), Image.Resampling.BILINEAR)
+    def fitted(self, image: Image.Image, name: str = "the picture") -> Image.Image:
+        """What the network sees of `image`.
+
+        Without a backbone it is the ink, in the form of the data (`ink.found`). With a backbone it is the centre,
+        scaled to the size of the data with bilinear interpolation and antialiasing.
+
+        Raises:
+            ValueError: the picture is blank; the message contains `name`.
+        """
+        if not self.config.backbone:
+            return ink.found(image, GREY[self.config.dataset][0], name)
+        side = getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE)  # that of its training pictures
+        return ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
 
     def codes(self, images: Sequence[Image.Image]) -> np.ndarray:
-        """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1."""
-        return loop.encode(self.model, self._inputs(images), precision=self.precision).cpu().numpy()
+        """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1; a ValueError if one is blank."""
+        return self.encode([self.fitted(image) for image in images])
 
-    def _inputs(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        pixels = np.stack([np.asarray(self.fitted(image)) for image in images])
+    def encode(self, fitted: Sequence[Image.Image]) -> np.ndarray:
+        """Codes of pictures that are `fitted`: int8 (n, bits) of -1 and +1."""
+        return loop.encode(self.model, self._inputs(fitted), precision=self.precision).cpu().numpy()
+
+    def _inputs(self, fitted: Sequence[Image.Image]) -> torch.Tensor:
+        pixels = np.stack([np.asarray(image) for image in fitted])
         if not self.config.backbone:
             _, data = GREY[self.config.dataset]
             return torch.from_numpy((pixels[:, None] / 255.0 - data.mean) / data.std).float()
@@ -116,6 +130,7 @@ class Collection:
         picture: function from the index of an item to its RGB picture.
         kind: kind of the index, one of `indexes.KINDS`.
         faults: files that are left out, each with the reason.
+        labels: labels of the n items; empty if they are unknown.
     """
 
     title: str
@@ -124,7 +139,8 @@ class Collection:
     names: Sequence[str]
     picture: Callable[[int], Image.Image]
     kind: str = "flat"
-    faults: tuple[str, ...] = field(default=())
+    faults: tuple[str, ...] = ()
+    labels: Sequence[frozenset[str]] = ()
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -134,13 +150,25 @@ class Collection:
         """The index of the codes, built for the first search."""
         return CodeIndex(self.codes, self.kind)
 
-    def search(self, image: Image.Image, k: int = 10) -> list[Answer]:
-        """The `k` items nearest to `image`, or all if there are fewer; an approximate index may find fewer."""
+    def search(self, image: Image.Image, k: int = 10, *, labels: Set[str] = frozenset()) -> list[Answer]:
+        """The `k` items nearest to `image`, or all if there are fewer; an approximate index may find fewer.
+
+        Args:
+            image: the query.
+            k: number of answers, at least 1.
+            labels: of the query, if they are known; then the answers are marked as right or wrong.
+        """
         [code] = codes = self.hasher.codes([image])
-        answers = self.index.search(codes, min(k, len(self)))
+        found = self.index.search(codes, min(k, len(self)))
         return [
-            Answer(item, self.names[item], distance, tuple(np.flatnonzero(code != self.codes[item]).tolist()))
-            for item, distance in zip(answers.items[0].tolist(), answers.distances[0].tolist(), strict=True)
+            Answer(
+                item,
+                self.names[item],
+                distance,
+                tuple(np.flatnonzero(code != self.codes[item]).tolist()),
+                not labels.isdisjoint(self.labels[item]) if labels and self.labels else None,
+            )
+            for item, distance in zip(found.items[0].tolist(), found.distances[0].tolist(), strict=True)
             if item >= 0
         ]
 
@@ -159,7 +187,8 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
     items = getattr(split, part)
     labels = items.labels
     rows = labels.tolist() if labels.ndim == 1 else [row.nonzero()[:, 0].tolist() for row in labels]
-    names = [", ".join(split.classes[label] for label in np.atleast_1d(row)) for row in rows]
+    named = [[split.classes[label] for label in np.atleast_1d(row)] for row in rows]
+    names = [", ".join(row) for row in named]
 
     def picture(item: int) -> Image.Image:
         if config.backbone:
@@ -168,7 +197,8 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
         grey = (items.inputs[item, 0].numpy() * data.std + data.mean) * 255.0
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
 
-    return Collection(split.name, hasher, getattr(codes_of(config, store), part), names, picture, kind)
+    codes = getattr(codes_of(config, store), part)
+    return Collection(split.name, hasher, codes, names, picture, kind, labels=[frozenset(row) for row in named])
 
 
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
@@ -217,18 +247,19 @@ def _hash_files(folder: Path, files: Sequence[Path], hasher: Hasher) -> tuple[di
     """The `codes` and `names` of the readable pictures, the `faults` of the others; and whether these may be cached."""
     codes, names, faults, lasting = [np.empty((0, hasher.config.bits), np.int8)], [], [], True
     for start in bar(range(0, len(files), BATCH), f"hashing {folder.name}", unit="batch"):
-        images = []
+        fitted = []
         for path in files[start : start + BATCH]:
             name = path.relative_to(folder).as_posix()
             try:
-                images.append(hasher.fitted(opened(path.read_bytes(), name)))  # one large picture in memory at a time
+                image = opened(path.read_bytes(), name)  # one large picture in memory at a time
+                fitted.append(hasher.fitted(image, name))
                 names.append(name)
             except OSError as error:
                 faults.append(f"{name} cannot be read: {error.strerror}")
                 lasting = False  # permissions may change, and the file would look the same
             except ValueError as error:
                 faults.append(str(error))
-        codes += [hasher.codes(images)] if images else []
+        codes += [hasher.encode(fitted)] if fitted else []
     arrays = {"codes": np.concatenate(codes), "names": np.array(names, str), "faults": np.array(faults, str)}
     return arrays, lasting
 

@@ -16,23 +16,32 @@ SIDE = 72  # pixels of a thumbnail
 STYLE = """\
 <style>
 .qsmi-row {display: flex; flex-wrap: wrap; gap: 4px; list-style: none; margin: 4px 0 16px; padding: 0}
-.qsmi-row figure {margin: 0; width: 77px; text-align: center; font-size: 11px; line-height: 1.3}
+.qsmi-row figure {margin: 0; width: 77px; text-align: center; font-size: 12px; line-height: 1.3}
 .qsmi-row img {width: 72px; height: 72px; object-fit: cover; image-rendering: pixelated; border: 1px solid #767676}
+.qsmi-row img.right {outline: 3px solid #0072b2}
+.qsmi-row img.wrong {outline: 3px dashed #d55e00}
 .qsmi-bits {display: grid; grid-template-columns: repeat(12, 5px); gap: 1px; justify-content: center; margin-top: 2px}
 .qsmi-bits i {height: 5px; background: #d5d5d5}
 .qsmi-bits i.other {background: #b30000; outline: 1px solid #000}
 </style>"""
 NONE, N_EXAMPLES = "none", 20
+UNKNOWN = "unknown"
+MARKS = {True: ("right", "✓ "), False: ("wrong", "✗ "), None: ("", "")}  # class of the thumbnail, sign of its name
 
 
 def answers_page(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
-    """A query and its answers as HTML: thumbnails, names, distances, and one square for each bit, dark if it differs.
+    """A query, what the network sees of it, and the answers, as HTML.
+
+    An answer has a thumbnail, its name, its distance, and one square for each bit, dark if it differs. If the labels
+    are known, right and wrong answers are marked, and the right ones are counted.
 
     Args:
         query: the picture.
         answers_of: the collection and the answers of each method, by its title.
     """
-    parts = [STYLE, f'<ul class="qsmi-row"><li>{_figure(_source(query), "query", "your picture or example")}</li></ul>']
+    seen = next(iter(answers_of.values()))[0].hasher.fitted(query)
+    pictures = _figure(_source(query), "query", "as given"), _figure(_source(seen), "query", "as the network sees it")
+    parts = [STYLE, f'<ul class="qsmi-row">{"".join(f"<li>{picture}</li>" for picture in pictures)}</ul>']
     for title, (collection, answers) in answers_of.items():
         shown = (
             _figure(
@@ -40,18 +49,26 @@ def answers_page(query: Image.Image, answers_of: Mapping[str, tuple[Collection, 
                 answer.name,
                 f"{answer.distance} of {collection.codes.shape[1]} bits",
                 _bits(answer.differing, collection.codes.shape[1]),
+                answer.right,
             )
             for answer in answers
         )
         items = "".join(f"<li>{figure}</li>" for figure in shown)
-        parts.append(f'<h4>{html.escape(title)}</h4><ol class="qsmi-row">{items}</ol>')
+        parts.append(f'<h4>{html.escape(title)}{score(answers)}</h4><ol class="qsmi-row">{items}</ol>')
     return "".join(parts)
 
 
-def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int = 10) -> ipywidgets.VBox:
-    """An upload, a list of examples, a slider for the number of answers, and below them the answers of each method.
+def score(answers: Sequence[Answer]) -> str:
+    """How many answers are right, in words; empty if it is unknown."""
+    known = [answer.right for answer in answers if answer.right is not None]
+    return f": {sum(known)} of {len(known)} right" if known else ""
 
-    A file that is not accepted gives a message in the page.
+
+def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int = 10) -> ipywidgets.VBox:
+    """An upload, a list of examples, the query's label, a slider for the number of answers, and below them the answers.
+
+    An example brings its labels. For an upload, choose what it shows; then its answers are marked as right or wrong.
+    A file that is not accepted, or a blank picture, gives a message in the page.
 
     Args:
         collections: title of each method -> the collection that it searches.
@@ -65,39 +82,50 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     count = ipywidgets.IntSlider(
         value=min(k, most), min=1, max=min(50, most), description="Answers", continuous_update=False
     )
+    classes = sorted(frozenset().union(*named[0][1].labels))
+    shows = ipywidgets.Dropdown(options=[(UNKNOWN, None), *((name, name) for name in classes)], description="It shows")
     message, page = ipywidgets.HTML(), ipywidgets.HTML()
-    state: dict[str, Image.Image] = {}
+    state: dict[str, Image.Image | frozenset[str]] = {}
 
-    def search(read: Callable[[], Image.Image]) -> None:
+    def search(read: Callable[[], Image.Image], labels: frozenset[str]) -> None:
         try:
             image = read()
-            page.value = answers_page(image, {title: (c, c.search(image, count.value)) for title, c in named})
+            answers_of = {title: (c, c.search(image, count.value, labels=labels)) for title, c in named}
+            page.value = answers_page(image, answers_of)
         except (OSError, ValueError) as error:  # also a file of the folder that has been deleted
             message.value = f'<p role="alert"><b>No search:</b> {html.escape(str(error))}</p>'
         else:
-            state["query"], message.value = image, ""
+            state["query"], state["labels"], message.value = image, labels, ""
+            shows.value = next(iter(labels)) if len(labels & frozenset(classes)) == 1 else None
 
     def uploaded(change) -> None:
         for file in change["new"]:
             example.value = None
-            search(lambda file=file: opened(bytes(file["content"]), file["name"]))
+            search(lambda file=file: opened(bytes(file["content"]), file["name"]), frozenset())
         if change["new"]:
             upload.value = ()  # so that the same file can be chosen again
 
     def exemplified(change) -> None:
-        if change["new"] is not None:
-            search(lambda: examples.picture(change["new"]))
+        if (item := change["new"]) is not None:
+            search(lambda: examples.picture(item), examples.labels[item] if examples.labels else frozenset())
+
+    def labelled(change) -> None:
+        labels = frozenset() if change["new"] is None else frozenset([change["new"]])
+        if "query" in state and labels != state["labels"] and (labels or len(state["labels"]) == 1):
+            search(lambda: state["query"], labels)
 
     def counted(_) -> None:
         if "query" in state:
-            search(lambda: state["query"])
+            search(lambda: state["query"], state["labels"])
 
     upload.observe(uploaded, "value")
     example.observe(exemplified, "value")
+    shows.observe(labelled, "value")
     count.observe(counted, "value")
     example.value = 0
     about = ipywidgets.HTML(_about(named[0][1]))
-    return ipywidgets.VBox([about, ipywidgets.HBox([upload, example, count]), message, page])
+    controls = [upload, example, *([shows] if classes else []), count]
+    return ipywidgets.VBox([about, ipywidgets.HBox(controls), message, page])
 
 
 def _about(collection: Collection) -> str:
@@ -112,11 +140,13 @@ def _about(collection: Collection) -> str:
     return f"{words}<details><summary>Left out: {len(collection.faults):,}</summary><ul>{faults}</ul></details>"
 
 
-def _figure(source: str, name: str, below: str, more: str = "") -> str:
-    """A thumbnail, or a message if there is none, with its name and the text below it."""
-    name = html.escape(name)
-    shown = f'<img alt="{name}, {below}" src="{source}"/>' if source else "<p>The file is no longer readable.</p>"
-    return f"<figure>{shown}<figcaption>{name}<br/>{below}{more}</figcaption></figure>"
+def _figure(source: str, name: str, below: str, more: str = "", right: bool | None = None) -> str:
+    """A thumbnail, or a message if there is none, with its name and the text below it, marked if `right` is known."""
+    (kind, sign), name = MARKS[right], html.escape(name)
+    words = ", ".join(filter(None, (name, kind, below)))
+    look = f' class="{kind}"' if kind else ""
+    shown = f'<img alt="{words}"{look} src="{source}"/>' if source else "<p>The file is no longer readable.</p>"
+    return f"<figure>{shown}<figcaption>{sign}{name}<br/>{below}{more}</figcaption></figure>"
 
 
 @functools.lru_cache(maxsize=2000)

@@ -3,7 +3,7 @@
 import io
 import warnings
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 
 from qsmi_lib.datasets.images.lazy import UNREADABLE
 
@@ -12,7 +12,9 @@ MOST_PIXELS = 50_000_000  # of a picture; decoded, 100 million take 300 MB
 
 
 def opened(content: bytes, name: str) -> Image.Image:
-    """The picture in a file's `content`: in RGB, rotated by its EXIF data, transparent areas white.
+    """The picture in a file's `content`: in RGB, rotated by its EXIF data.
+
+    Transparent areas become white, or black if what is drawn on them is light.
 
     Raises:
         ValueError: not a picture, a damaged one, more than `MOST_PIXELS`, an animation, several pages, or more than 8
@@ -25,9 +27,7 @@ def opened(content: bytes, name: str) -> Image.Image:
                 _refuse(image)
                 turned = ImageOps.exif_transpose(image)
                 if turned.has_transparency_data:
-                    ground = Image.new("RGBA", turned.size, "white")
-                    ground.alpha_composite(turned.convert("RGBA"))
-                    turned = ground
+                    turned = _on_ground(turned.convert("RGBA"))
                 return turned.convert("RGB")
     except Image.UnidentifiedImageError as error:  # Pillow's message names an address in memory
         raise ValueError(
@@ -37,6 +37,14 @@ def opened(content: bytes, name: str) -> Image.Image:
         raise ValueError(f"{name} cannot be used as a query: {_too_large(2 * Image.MAX_IMAGE_PIXELS)}") from error
     except (*UNREADABLE, EOFError) as error:
         raise ValueError(f"{name} cannot be used as a query: {error}") from error
+
+
+def _on_ground(drawn: Image.Image) -> Image.Image:
+    """A picture with transparent areas on a ground from which it stands out: white, or black if it is light."""
+    level = ImageStat.Stat(drawn.convert("L"), mask=drawn.getchannel("A").point(lambda alpha: 255 * (alpha > 0)))
+    ground = Image.new("RGBA", drawn.size, "black" if level.count[0] and level.median[0] > 127 else "white")
+    ground.alpha_composite(drawn)
+    return ground
 
 
 def _refuse(image: Image.Image) -> None:

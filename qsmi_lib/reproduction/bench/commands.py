@@ -5,7 +5,7 @@ import click
 
 @click.group()
 def bench() -> None:
-    """Time training, losses, evaluation and indexes, each compared with an alternative in the same run."""
+    """Measure training, losses, evaluation, indexes and printed digits, each beside an alternative in the same run."""
 
 
 @bench.command()
@@ -63,6 +63,17 @@ def indexes(sizes: tuple[str, ...]) -> None:
     for size in sizes:
         known("size", SIZES, size)
     click.echo(measure_indexes(sizes or tuple(SIZES)), nl=False)
+
+
+@bench.command("printed-digits")
+def printed_digits() -> None:
+    """Search the digits for printed ones in six fonts: the share of right answers, before and after ink is found.
+
+    Four fonts come from the Debian packages fonts-liberation, fonts-freefont-ttf, fonts-roboto-unhinted and fonts-hack.
+    """
+    from qsmi_lib.reproduction.bench.printed_digits import printed_digits as search_printed_digits
+
+    click.echo(search_printed_digits(), nl=False)
 
 
 @bench.command("full-size")

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from PIL import Image
 
 from qsmi_lib.reproduction.plotting.style import DPI, cycle_style, described
 from qsmi_lib.search.collection import Answer, Collection
+from qsmi_lib.search.panel import score
 
 COLUMNS = 12  # squares of a row of bits
 TITLES = {"flat": "flat", "hnsw": "HNSW", "multihash": "multi-hash"}
@@ -44,34 +46,38 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
     return figure
 
 
-def answered(query: np.ndarray, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
-    """The static picture of `panel.panel`: one row per method, below each answer its bits, those dark that differ.
+def answered(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
+    """The static picture of `panel.panel`: the query as given and as the network sees it, then a row per method.
+
+    Each answer has its bits below it, those dark that differ. If the labels are known, right and wrong answers are
+    marked, and the right ones are counted.
 
     Args:
-        query: the picture that was searched for, (height, width) or (height, width, 3).
+        query: the picture that was searched for.
         answers_of: method -> its collection, and its answers.
     """
-    most = max(len(answers) for _, answers in answers_of.values())
-    figure, panels = plt.subplots(
-        2 * len(answers_of),
-        most + 1,
-        dpi=DPI,
-        figsize=(0.72 * (most + 1), 1.3 * len(answers_of)),
-        height_ratios=[3, 1] * len(answers_of),
-        squeeze=False,
-    )
+    most = max(2, *(len(answers) for _, answers in answers_of.values()))
+    size = {
+        "figsize": (0.8 * (most + 1), 1.0 + 1.4 * len(answers_of)),
+        "height_ratios": [3, *[3, 1.2] * len(answers_of)],
+    }
+    figure, panels = plt.subplots(1 + 2 * len(answers_of), most + 1, dpi=DPI, squeeze=False, **size)
     for axes in panels.flat:
         axes.set_axis_off()
+    panels[0, 0].text(0.5, 0.5, "query", ha="center", va="center", fontsize=9)
+    _shown(panels[0, 1], query, "as given")
+    _shown(panels[0, 2], next(iter(answers_of.values()))[0].hasher.fitted(query), "as the network\nsees it")
     for row, (title, (collection, answers)) in enumerate(answers_of.items()):
-        _shown(panels[2 * row, 0], query, "query")
-        panels[2 * row + 1, 0].text(0.5, 0.5, title, ha="center", va="center", fontsize=8)
-        for column, answer in enumerate(answers, start=1):
-            below = f"{answer.name}: {answer.distance}" if len(answer.name) < 6 else f"{answer.distance}"
-            _shown(panels[2 * row, column], np.asarray(collection.picture(answer.item)), below)
+        pictures, below = panels[1 + 2 * row], panels[2 + 2 * row]
+        words = f"{title}{score(answers)}".replace(": ", "\n")
+        pictures[0].text(0.5, 0.5, words, ha="center", va="center", fontsize=9)
+        for axes, squares, answer in zip(pictures[1:], below[1:], answers, strict=False):
+            _shown(axes, collection.picture(answer.item), answer.name if len(answer.name) < 9 else "", answer.right)
             bits = np.zeros(-(-collection.codes.shape[1] // COLUMNS) * COLUMNS)
             bits[list(answer.differing)] = 1.0
             bits[collection.codes.shape[1] :] = np.nan  # beyond the code
-            panels[2 * row + 1, column].imshow(bits.reshape(-1, COLUMNS), cmap="Reds", vmin=-0.1, vmax=1)
+            squares.imshow(bits.reshape(-1, COLUMNS), cmap="Reds", vmin=-0.1, vmax=1)
+            squares.set_title(f"{answer.distance} bit{'s' * (answer.distance != 1)}", fontsize=8, pad=2)
     return figure
 
 
@@ -171,7 +177,12 @@ def frozen_backbone(images: np.ndarray, features_of: Mapping[str, np.ndarray], l
     return described(figure, f"{text} sorted by class, from the backbones {' and '.join(features_of)}.")
 
 
-def _shown(axes: plt.Axes, image: np.ndarray, title: str) -> None:
-    """A picture with words above it."""
-    axes.imshow(image, cmap="gray")
-    axes.set_title(title, fontsize=7, pad=2)
+def _shown(axes: plt.Axes, image: Image.Image, title: str, right: bool | None = None) -> None:
+    """A picture with words above it; if `right` is known, it is marked by a sign and the colour of a frame."""
+    sign, colour, line = {True: ("✓ ", "#0072B2", "-"), False: ("✗ ", "#D55E00", "--"), None: ("", "0.5", "-")}[right]
+    axes.imshow(np.asarray(image), cmap="gray")
+    axes.set_title(sign + title, fontsize=9, pad=3, color="black" if right is None else colour)
+    axes.set_axis_on()
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=colour, linestyle=line, linewidth=0.8 if right is None else 2)

@@ -1,6 +1,7 @@
 """Every figure draws what it is given and names its axes."""
 
 import math
+from types import SimpleNamespace
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -299,14 +300,21 @@ def test_items_that_coincide_are_one_disc_and_a_class_is_numbered_on_one_of_its_
     assert left.get_xlim() == right.get_xlim() and left.get_ylim() == right.get_ylim()
 
 
-def test_each_answer_is_above_its_bits():
+def test_each_answer_is_above_its_bits_and_marked():
     pictures = [Image.new("L", (4, 4), grey) for grey in (0, 255)]
-    collection = Collection("two", None, np.ones((2, 14), np.int8), ["0", "a long name"], pictures.__getitem__)
-    answers = [Answer(0, "0", 1, (13,)), Answer(1, "a long name", 2, (0, 5))]
-    figure = retrieval.answered(np.zeros((4, 4)), {"one": (collection, answers), "other": (collection, answers[:1])})
+    hasher = SimpleNamespace(fitted=lambda image: image.resize((2, 2)))
+    collection = Collection("two", hasher, np.ones((2, 14), np.int8), ["0", "a long name"], pictures.__getitem__)
+    answers = [Answer(0, "0", 1, (13,), True), Answer(1, "a long name", 2, (0, 5), False)]
+    unknown = [Answer(0, "0", 1, (13,))]
+    figure = retrieval.answered(Image.new("L", (8, 8)), {"one": (collection, answers), "other": (collection, unknown)})
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles.count("query") == 2 and titles.count("0: 1") == 2 and titles.count("2") == 1
+    for title in ("as given", "as the network\nsees it", "✓ 0", "✗ ", "0", "2 bits"):
+        assert titles.count(title) == 1
+    assert titles.count("1 bit") == 2
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == ["query", "one\n1 of 2 right", "other"]
     images = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    assert images[0].shape == (8, 8) and images[1].shape == (2, 2)
     bits = [image for image in images if image.shape == (2, 12)]
     assert len(bits) == 3 and np.flatnonzero(bits[0].filled(0) == 1).tolist() == [13]
     assert np.isnan(bits[0].filled(np.nan)).sum() == 10  # squares beyond 14 bits

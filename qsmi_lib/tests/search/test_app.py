@@ -42,12 +42,12 @@ def test_the_app_trains_what_it_needs_and_serves_one_notebook_to_this_machine(se
 
 
 def test_two_apps_share_no_notebook(tmp_path, served):
-    Image.new("L", (20, 20), 255).save(tmp_path / "white.png")
+    Image.radial_gradient("L").save(tmp_path / "grey.png")
     call("--method", "lsh", "--bits", "8", "--no-browser")
     call("--method", "lsh", "--bits", "8", "--no-browser", "--folder", str(tmp_path), "--index", "hnsw")
     (first, *_), (second, *_) = served
     assert served[0][2] != served[1][2] and "folder=None" in first[0].source
-    assert "white" not in first[0].source and f"folder='{tmp_path}'" in second[0].source and "hnsw" in second[0].source
+    assert "grey" not in first[0].source and f"folder='{tmp_path}'" in second[0].source and "hnsw" in second[0].source
 
 
 def test_the_cell_of_the_notebook_shows_the_panel(tmp_path):
@@ -59,11 +59,11 @@ def test_the_cell_of_the_notebook_shows_the_panel(tmp_path):
 
 
 def test_a_folder_is_searched_by_each_method(tmp_path, served):
-    Image.new("L", (20, 20), 255).save(tmp_path / "white.png")
+    Image.radial_gradient("L").save(tmp_path / "grey.png")
     collections = app.collections(**(GIVEN | {"folder": str(tmp_path)}))
-    assert list(collections) == ["LSH", "ITQ"] and all(list(c.names) == ["white.png"] for c in collections.values())
+    assert list(collections) == ["LSH", "ITQ"] and all(list(c.names) == ["grey.png"] for c in collections.values())
     page = app.page(**(GIVEN | {"folder": str(tmp_path)}))
-    assert "white.png, 0 of 8 bits" in page.children[-1].value
+    assert "grey.png, 0 of 8 bits" in page.children[-1].value
 
 
 @pytest.mark.parametrize(

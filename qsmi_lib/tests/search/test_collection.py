@@ -1,5 +1,6 @@
 """Search by picture: accepted and refused files, folders, runs, and answers that agree with the codes."""
 
+import dataclasses
 import io
 import struct
 import zlib
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from qsmi_lib.config.presets import configure
 from qsmi_lib.search import collection
@@ -86,11 +87,16 @@ def test_the_first_picture_of_a_phones_jpeg():
     assert opened(content, "phone.jpg").size == (8, 6)
 
 
-def test_transparency_becomes_white():
+@pytest.mark.parametrize(("drawn", "ground"), [((10, 20, 30), (255,) * 3), ((250, 250, 240), (0,) * 3)])
+def test_transparency_becomes_white_or_black_so_that_the_drawing_stands_out(drawn, ground):
     drawing = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
-    drawing.putpixel((1, 2), (10, 20, 30, 255))
+    drawing.putpixel((1, 2), (*drawn, 255))
     image = opened(encoded(drawing), "drawing")
-    assert image.getpixel((0, 0)) == (255, 255, 255) and image.getpixel((1, 2)) == (10, 20, 30)
+    assert image.getpixel((0, 0)) == ground and image.getpixel((1, 2)) == drawn
+
+
+def test_a_picture_without_any_drawing_is_white():
+    assert opened(encoded(Image.new("RGBA", (4, 4))), "empty").getcolors() == [(16, (255, 255, 255))]
 
 
 def test_a_picture_is_turned_as_its_camera_noted():
@@ -118,6 +124,25 @@ def test_a_picture_of_the_data_has_the_code_that_the_run_saved(run):
     assert (again == query.codes[:100]).mean() > 0.99  # 17 levels of grey as whole numbers of 255
 
 
+def test_answers_are_right_if_they_share_a_label(run):
+    database, query = run
+    for item in range(20):
+        answers = database.search(query.picture(item), 10, labels=query.labels[item])
+        assert [answer.right for answer in answers] == [answer.name == query.names[item] for answer in answers]
+    assert {answer.right for answer in database.search(query.picture(0), 10)} == {None}
+    two = dataclasses.replace(database, labels=[frozenset({"a", "b"})] * len(database))
+    assert two.search(query.picture(0), 1, labels={"b", "c"})[0].right
+    assert not two.search(query.picture(0), 1, labels={"c"})[0].right
+
+
+def test_a_dark_digit_on_white_has_nearly_the_code_of_the_light_one(run):
+    _, query = run
+    images = [query.picture(item) for item in range(20)]
+    dark = [ImageOps.invert(ImageOps.expand(image.resize((80, 80), 0), 30)) for image in images]
+    agreement = (query.hasher.codes(dark) == query.codes[:20]).mean()
+    assert agreement > 0.85 > (query.hasher.codes(dark) == query.codes[20:40]).mean()
+
+
 def test_more_answers_than_items_are_all_items(run, tmp_path):
     _, query = run
     query.picture(0).save(tmp_path / "a.png")
@@ -131,11 +156,13 @@ def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
     for item in range(5):
         query.picture(item).resize((50, 50)).save(tmp_path / "deep" / f"{item}.png")
     (tmp_path / "notes.txt").write_text("no picture")
+    Image.new("L", (9, 9), 200).save(tmp_path / "a blank page.png")
     for number, (content, _) in enumerate(REFUSED.values()):
         (tmp_path / f"refused {number}.png").write_bytes(content)
     folder = collection.of_folder(tmp_path, query.hasher)
     assert list(folder.names) == [f"deep/{item}.png" for item in range(5)]
-    assert len(folder.faults) == len(REFUSED) and folder.faults[0].startswith("refused 0.png is not a picture")
+    assert len(folder.faults) == 1 + len(REFUSED) and folder.faults[0].startswith("a blank page.png is blank: expected")
+    assert folder.faults[1].startswith("refused 0.png is not a picture")
     assert folder.picture(2).size == (50, 50)
     [answer] = folder.search(query.picture(3).resize((50, 50)), 1)
     assert answer.distance == 0
@@ -195,9 +222,9 @@ def test_a_file_that_may_not_be_read_is_tried_again(run, tmp_path, monkeypatch):
 def test_a_folder_is_hashed_again_only_where_it_changed(run, tmp_path, monkeypatch):
     _, query = run
     calls = []
-    codes = collection.Hasher.codes
+    encode = collection.Hasher.encode
     monkeypatch.setattr(
-        collection.Hasher, "codes", lambda self, images: calls.append(len(images)) or codes(self, images)
+        collection.Hasher, "encode", lambda self, fitted: calls.append(len(fitted)) or encode(self, fitted)
     )
     for item in range(3):
         query.picture(item).save(tmp_path / f"{item}.png")

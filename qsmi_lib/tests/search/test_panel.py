@@ -1,5 +1,6 @@
 """The panel without a browser: a user changes values of widgets, and sees the HTML of the page."""
 
+import base64
 import dataclasses
 import io
 import re
@@ -25,8 +26,22 @@ def red(images):
 
 @pytest.fixture
 def collection():
-    hasher = SimpleNamespace(codes=red)
+    hasher = SimpleNamespace(codes=red, fitted=seen)
     return Collection("reds", hasher, red(PICTURES), ["black", "dark <b>", "red"], PICTURES.__getitem__)
+
+
+@pytest.fixture
+def labelled(collection):
+    """The collection whose items are dark, dark and light."""
+    labels = [frozenset({"dark"}), frozenset({"dark"}), frozenset({"light"})]
+    return dataclasses.replace(collection, labels=labels)
+
+
+def seen(image):
+    """What the network sees: two grey pixels; a white picture is refused."""
+    if image.getpixel((0, 0)) == (255, 255, 255):
+        raise ValueError("the picture is blank: expected ink")
+    return image.convert("L").resize((2, 1))
 
 
 @pytest.fixture
@@ -57,16 +72,16 @@ def alts(page):
 def test_the_first_example_is_the_query_at_the_start(shown):
     assert shown.example.value == 0 and shown.example.options[1] == ("1: a red one", 0)
     one = ["red, 0 of 14 bits", "dark &lt;b&gt;, 6 of 14 bits"]
-    assert alts(shown.page) == ["query, your picture or example", *one, *one]
+    assert alts(shown.page) == ["query, as given", "query, as the network sees it", *one, *one]
     assert shown.page.value.count("<h4>") == 2 and "<h4>second</h4>" in shown.page.value
 
 
 def test_an_upload_takes_the_place_of_the_example(shown):
     shown.upload.value = (file(png(PICTURES[0])),)
-    assert alts(shown.page)[1] == "black, 0 of 14 bits"
+    assert alts(shown.page)[2] == "black, 0 of 14 bits"
     assert shown.example.value is None and shown.upload.value == () and shown.message.value == ""
     shown.upload.value = (file(png(PICTURES[0])),)  # the same file once more
-    assert alts(shown.page)[1] == "black, 0 of 14 bits"
+    assert alts(shown.page)[2] == "black, 0 of 14 bits"
 
 
 def test_a_wrong_file_leaves_the_answers_and_says_why(shown):
@@ -86,7 +101,7 @@ def test_a_file_that_has_gone_since_leaves_the_other_answers(collection):
 
     box = panel({"first": dataclasses.replace(collection, picture=picture)}, collection)
     message, page = box.children[2:]
-    assert message.value == "" and page.value.count("no longer readable") == 1 and page.value.count("<img") == 3
+    assert message.value == "" and page.value.count("no longer readable") == 1 and page.value.count("<img") == 4
 
 
 def test_an_example_that_has_gone_gives_a_message(collection):
@@ -106,7 +121,7 @@ def test_it_says_what_is_searched_and_what_was_left_out(shown, collection):
 def test_the_slider_says_how_many(shown):
     assert (shown.count.min, shown.count.value, shown.count.max) == (1, 2, 3)
     shown.count.value = 3
-    assert len(alts(shown.page)) == 1 + 2 * 3
+    assert len(alts(shown.page)) == 2 + 2 * 3
 
 
 def test_the_bits_that_differ_are_dark_and_named(collection):
@@ -116,3 +131,48 @@ def test_the_bits_that_differ_are_dark_and_named(collection):
     assert [place for place, kind in enumerate(kinds) if kind] == [0, 4, 13] and len(kinds) == 14
     alike = answers_page(PICTURES[0], {"first": (collection, [Answer(0, "black", 0, ())])})
     assert 'aria-label="differing bits: none"' in alike
+
+
+def test_the_network_sees_its_own_form_of_the_query(shown):
+    sources = re.findall(r'src="data:image/png;base64,([^"]*)"', shown.page.value)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(source))).size for source in sources[:2]]
+    assert sizes == [(8, 8), (2, 1)]
+
+
+def test_a_blank_picture_leaves_the_answers_and_says_why(shown):
+    before = shown.page.value
+    shown.upload.value = (file(png(Image.new("RGB", (8, 8), "white"))),)
+    assert "the picture is blank: expected ink" in shown.message.value and shown.page.value == before
+
+
+def test_an_example_with_a_label_marks_right_and_wrong(labelled):
+    examples = dataclasses.replace(labelled, names=["a", "b", "c"])
+    box = panel({"first": labelled}, examples, k=3)
+    (_, example, shows, _), page = box.children[1].children, box.children[3]
+    assert shows.options == (("unknown", None), ("dark", "dark"), ("light", "light")) and shows.value == "dark"
+    assert "first: 2 of 3 right" in page.value
+    assert alts(page)[2:] == [
+        "black, right, 0 of 14 bits",
+        "dark &lt;b&gt;, right, 6 of 14 bits",
+        "red, wrong, 12 of 14 bits",
+    ]
+    assert page.value.count('class="wrong"') == 1 and page.value.count("✗ red") == 1
+    example.value = 2
+    assert shows.value == "light" and "first: 1 of 3 right" in page.value
+
+
+def test_an_upload_is_marked_once_its_label_is_chosen(labelled):
+    box = panel({"first": labelled}, labelled, k=3)
+    (upload, _, shows, _), page = box.children[1].children, box.children[3]
+    upload.value = (file(png(PICTURES[2])),)
+    assert shows.value is None and "right" not in "".join(alts(page)) and "<h4>first</h4>" in page.value
+    shows.value = "light"
+    assert "first: 1 of 3 right" in page.value
+    shows.value = None
+    assert "<h4>first</h4>" in page.value
+
+
+def test_an_example_of_several_labels_is_right_with_each(labelled):
+    both = dataclasses.replace(labelled, labels=[frozenset({"dark", "light"})] * 3)
+    box = panel({"first": labelled}, both, k=3)
+    assert box.children[1].children[2].value is None and "first: 3 of 3 right" in box.children[3].value
