@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from qsmi_lib.reproduction.plotting.style import DPI, cycle_style
+from qsmi_lib.reproduction.plotting.style import DPI, cycle_style, described
 from qsmi_lib.search.collection import Answer, Collection
 
 COLUMNS = 12  # squares of a row of bits
@@ -41,7 +41,11 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
     style = {"arrowstyle": "-|>", "mutation_scale": 10, "linestyle": "--", "color": "0.3"}
     axes.add_patch(FancyArrowPatch((4.45, -0.95), (2.95, -0.2), connectionstyle="arc3,rad=-0.3", **style))
     axes.text(3.1, -1.1, "gradient", ha="center", color="0.3")
-    return figure
+    return described(
+        figure,
+        "Boxes from left to right: the image x, the network, its embedding y, the sign, and the code b of "
+        f"{len(code)} bits. The loss compares embeddings with the labels of a batch; its gradient reaches the network.",
+    )
 
 
 def answered(query: np.ndarray, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
@@ -83,7 +87,7 @@ def indexes(rows: pd.DataFrame) -> Figure:
     """
     sizes = list(rows["items"].unique())
     shape = {"figsize": (2.5 * len(sizes), 4.2), "sharex": "row", "sharey": True, "squeeze": False}
-    figure, panels = plt.subplots(2, len(sizes), dpi=DPI, **shape)
+    figure, panels = plt.subplots(2, len(sizes), **shape)
     costs = {"milliseconds": "a query alone [ms]", "megabytes": "memory [megabytes]"}
     for column, size in enumerate(sizes):
         for kind, group in rows[rows["items"] == size].groupby("index", sort=False):
@@ -95,7 +99,12 @@ def indexes(rows: pd.DataFrame) -> Figure:
     for axes in panels[:, 0]:
         axes.set_ylabel("recall of 10")
     panels[0, 0].legend(loc="lower right")
-    return figure
+    recalls = rows.groupby("index")["recall"].agg(["min", "max"])
+    ranges = (f"{TITLES[kind]} from {low:.2f} to {high:.2f}" for kind, low, high in recalls.itertuples())
+    text = (
+        "A column of panels for each number of codes: recall over the time of a query, above, and over memory, below. "
+    )
+    return described(figure, f"{text}Recall of 10: {', '.join(ranges)}.")
 
 
 def _box(axes: plt.Axes, left: float, middle: float, text: str, *, dashed: bool = False) -> None:
@@ -125,7 +134,8 @@ def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray) -> Figu
             if column and not right[row, column - 1]:
                 axes.plot([0, 1], [1, 0], transform=axes.transAxes, color="#D55E00", linewidth=2, marker="none")
     figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
-    return figure
+    text = f"{n} queries, one a row, and the {k} nearest items of the database as pictures, wrong ones struck through: "
+    return described(figure, f"{text}{int(right.sum())} of {right.size} answers are right.")
 
 
 def _shown(axes: plt.Axes, image: np.ndarray, title: str) -> None:
