@@ -30,17 +30,20 @@ def panels(
         label: what the metrics are.
         published: the paper's rows, drawn as ticks in each panel.
         paper: what the ticks are.
-        n_columns: panels side by side.
+        n_columns: at most so many panels side by side.
     """
     first, metric = next(iter(scores.values()))
     order, lengths = ranked(first, metric), sorted(first["bits"].unique())
+    n_columns = min(n_columns, len(scores))
     n_rows = -(-len(scores) // n_columns)
     height = n_rows * (0.1 + (0.06 + 0.11 * len(lengths)) * len(order) + 0.5) + 0.6
     one_metric = len({metric for _, metric in scores.values()}) == 1
     shape = {"figsize": (7.4, height), "sharex": one_metric, "sharey": True, "squeeze": False}
     figure, grid = plt.subplots(n_rows, n_columns, **shape)
+    for axes in grid.flat[len(scores) :]:
+        axes.set_visible(False)
     texts = []
-    for axes, (title, (cells, metric)) in zip(grid.flat, scores.items(), strict=True):
+    for axes, (title, (cells, metric)) in zip(grid.flat, scores.items(), strict=False):
         marks(axes, cells, order, metric)
         if published is not None:
             _ticks(axes, published, order, lengths)
