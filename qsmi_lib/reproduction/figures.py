@@ -34,7 +34,9 @@ def figure(name: str, results: Results) -> Figure | None:
     )
     drawn = entry.figure(shown)
     if drawn is not None:
-        drawn.suptitle(title(name, results), fontsize="small", color="0.3")  # the file is shown without the notebook
+        data = title(name, results)
+        drawn.suptitle(data, fontsize="small", color="0.3")  # the file is shown without the notebook
+        style.described(drawn, f"{drawn.get_label()} Data: {data}.")
     return drawn
 
 

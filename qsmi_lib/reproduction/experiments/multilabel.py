@@ -6,7 +6,6 @@ from qsmi_lib.config.presets import configure
 from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import DATASETS
-from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.experiments.entry import MAP, Experiment, Shown
 from qsmi_lib.reproduction.plotting import curves
@@ -72,7 +71,7 @@ def by_class(shown: Shown):
     """Mean AP by class of the methods that unequal priors compare, at every weight alpha: none is chosen."""
     scores = {}
     for run in shown.runs.itertuples():
-        scores.setdefault(f"{METHODS[run.method].title}, alpha {run.alpha:g}", []).append(run.ap_by_label)
+        scores.setdefault((run.method, run.alpha), []).append(run.ap_by_label)
     first = shown.runs.iloc[0]
     return curves.by_label(scores, DATASETS[first["dataset"]].classes, first["n_by_label"])
 
@@ -115,7 +114,7 @@ EXPERIMENTS = {
         published="table_8.csv",
         remark="All are tuned at 48 bits on the head of 2,048 hidden units, with batches of 128, for 50 "
         "epochs. The runs on CSQ's own head use the same settings.",
-        figure=lambda shown: curves.over_bits(shown.cells, BOTH_DENOMINATORS),
+        figure=lambda shown: curves.by_method(shown.cells, BOTH_DENOMINATORS),
     ),
     "csq_heads": Experiment(
         "Table 8's methods of centers on two heads",

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from qsmi_lib.evaluation.conventions import average_precision_at_k
 from qsmi_lib.reproduction.plotting import widgets
+from qsmi_lib.reproduction.plotting.style import described, listed
 
 RELEVANT, OTHER = "C0", "0.88"
 BOX, GAP = 0.84, 0.35  # width of a box and the room between two distances, in ranks
@@ -47,7 +49,10 @@ def rankings(distances: Sequence[int], orders: Sequence[ArrayLike], labels: Sequ
     axes.text(left[0] - 0.15, (len(orders)) / 2, "rank, filled\nif relevant", ha="right", va="center")
     axes.set(xlim=(-2.6, left[-1] + BOX + (1.6 if labels else 0.1)), ylim=(len(orders) + 0.05, -0.75))
     axes.set_axis_off()
-    return figure
+    ranks = (", ".join(str(rank) for rank, relevant in enumerate(order, start=1) if relevant) for order in orders)
+    rows = (f"{label} relevant at ranks {found}".strip() for found, label in zip_longest(ranks, labels, fillvalue=""))
+    text = f"Rankings as rows of boxes, filled if relevant, at Hamming distances {', '.join(map(str, distances))}. "
+    return described(figure, f"{text}{'; '.join(rows)}.")
 
 
 def ties_in_order(distances: Sequence[int], relevant: Sequence[int], order: Sequence[str] = ()) -> Figure:
@@ -98,7 +103,8 @@ def conventions(groups: Mapping[str, Mapping[str, float]], reference: float) -> 
     axes.set_xlim(axes.get_xlim()[0], axes.get_xlim()[1] + 0.06)
     axes.grid(axis="y", visible=False)
     figure.legend(loc="outside upper center", ncols=3)
-    return figure
+    scores = {name: value for group in groups.values() for name, value in group.items()}
+    return described(figure, f"The score of one query by convention, reference {reference:.3f}: {listed(scores)}.")
 
 
 def eleven_points(recall: ArrayLike, precision: ArrayLike, rules: Mapping[str, ArrayLike]) -> Figure:
@@ -120,7 +126,9 @@ def eleven_points(recall: ArrayLike, precision: ArrayLike, rules: Mapping[str, A
     axes.set(xlabel="recall (share of the relevant items)", ylabel="precision (share of the ranked items)")
     axes.set(xticks=np.arange(11) / 10, ylim=(0, 1.05))
     axes.legend(loc="lower left")
-    return figure
+    means = {name: float(np.mean(values)) for name, values in rules.items()}
+    text = "Precision over recall, rank by rank, and eleven marks for each rule. Mean of the eleven by rule: "
+    return described(figure, f"{text}{listed(means)}.")
 
 
 def tie_orders(scores: Mapping) -> Figure:
@@ -155,7 +163,10 @@ def tie_orders(scores: Mapping) -> Figure:
     panels[0].set_ylabel("score (share of 1)")
     panels[len(fields) // 2].set_xlabel("code length (bits)")
     figure.legend(*handles, loc="outside upper center", ncols=4)
-    return figure
+    widest = max(runs, key=lambda run: run["first"]["map"] - run["last"]["map"])
+    text = "A panel for each score: its range over the orders inside ties, for each code length. mAP varies most at "
+    ends = f"from {widest['last']['map']:.3f} to {widest['first']['map']:.3f}"
+    return described(figure, f"{text}{widest['bits']} bits, {ends}.")
 
 
 def sorted_database(gaps: Mapping[str, ArrayLike]) -> Figure:
@@ -173,7 +184,9 @@ def sorted_database(gaps: Mapping[str, ArrayLike]) -> Figure:
     )
     axes.set_xticks(np.arange(len(gap)))
     axes.legend()
-    return figure
+    largest = {name: float(np.abs(gap).max()) for name, gap in gaps.items()}
+    text = "mAP of each class of queries less its mean over all orders of ties. Largest difference, without its sign: "
+    return described(figure, f"{text}{listed(largest)}.")
 
 
 def empty_balls(bits: ArrayLike, empty: ArrayLike, counted: ArrayLike, skipped: ArrayLike) -> Figure:
@@ -191,7 +204,11 @@ def empty_balls(bits: ArrayLike, empty: ArrayLike, counted: ArrayLike, skipped: 
     axes.plot(bits, counted, color="C0", linestyle="-", marker="o", label="precision, an empty ball counts 0")
     axes.set(ylabel="share of 1", ylim=(0, 1.05))
     figure.legend(loc="outside upper center", ncols=2)
-    return figure
+    shares = "; ".join(f"{length} bits: {share:.2f}" for length, share in zip(bits, empty, strict=True))
+    text = (
+        "Over the code length: precision within radius 2 under two rules for an empty ball, and bars of the share of "
+    )
+    return described(figure, f"{text}empty balls. Share by code length: {shares}.")
 
 
 def _over_bits(bits: ArrayLike) -> tuple[Figure, plt.Axes]:

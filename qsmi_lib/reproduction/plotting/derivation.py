@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from qsmi_lib.reproduction.plotting.style import described, listed
+
 SIMILAR, DISSIMILAR, ACCENT = "C0", "C1", "C2"
 
 
@@ -53,7 +55,11 @@ def parzen_densities(
     axes.set(xlabel="place $y$ (units of the embedding)", ylabel="density (per unit)")
     axes.set(xlim=(seen.min(), seen.max()), ylim=(0, None))
     axes.legend()
-    return figure
+    return described(
+        figure,
+        f"A curve of the joint density for each of {len(joint)} information needs, with the images as marks below, and "
+        "dotted their sum. It is high where images are close together.",
+    )
 
 
 def clamp_against_linear(error: ArrayLike, linear: ArrayLike, clamped: ArrayLike) -> Figure:
@@ -73,7 +79,11 @@ def clamp_against_linear(error: ArrayLike, linear: ArrayLike, clamped: ArrayLike
     left.set(xlabel="error of a pair (similarity units)", ylabel="loss of the pair")
     right.set(xlabel="error of a pair (similarity units)", ylabel="slope of the loss")
     left.legend()
-    return figure
+    return described(
+        figure,
+        "Left, the loss of a pair over its error: a line without the square clamp, a parabola with it. Right, their "
+        "slopes: constant without the clamp; with it, zero at the ideal and growing with the error.",
+    )
 
 
 def pair_over_needs(information_needs: float = 10.0, similarity: float = 0.5) -> Figure:
@@ -109,7 +119,11 @@ def pair_over_needs(information_needs: float = 10.0, similarity: float = 0.5) ->
     right.set_xticks([1, 10, 100], ["1", "10", "100"])
     right.legend(loc="lower right", labelcolor="white")
     figure.colorbar(filled, ax=right, label="loss of the pair", ticks=[0, 0.5, 1])
-    return figure
+    return described(
+        figure,
+        "Left, the loss of a similar and of a dissimilar pair over the similarity S. Right, the loss of a similar pair "
+        f"over M and S. For M = {information_needs:g} the best S of a similar pair is {best:.3f}.",
+    )
 
 
 def arrangements(similarities: Mapping[str, ArrayLike]) -> Figure:
@@ -125,7 +139,9 @@ def arrangements(similarities: Mapping[str, ArrayLike]) -> Figure:
         axes.grid(False)
     panels[0, 0].set_ylabel("class")
     figure.colorbar(image, ax=panels[0].tolist(), label="similarity $S$", ticks=[0, 0.5, 1])
-    return figure
+    means = {title: float(np.mean(matrix)) for title, matrix in similarities.items()}
+    text = "A square of similarities between classes for each arrangement, bright where S is 1. Mean similarity: "
+    return described(figure, f"{text}{listed(means)}.")
 
 
 def descent_paths(paths: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
@@ -159,7 +175,11 @@ def descent_paths(paths: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
         axes.set(title=title, xlabel="first bit $y_1$", aspect="equal")
     panels[0, 0].set_ylabel("second bit $y_2$")
     panels[0, -1].legend(loc="best")
-    return figure
+    return described(
+        figure,
+        f"Paths of {len(labels)} points of {len(np.unique(labels))} classes in the plane, from hollow to filled marks, "
+        f"a panel each: {'; '.join(paths)}.",
+    )
 
 
 def moving(

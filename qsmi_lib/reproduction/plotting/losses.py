@@ -32,7 +32,7 @@ def pairs(costs: pd.DataFrame, methods: Sequence[str]) -> Figure:
     panels[0].legend()
     half = len(costs) // 2
     at_half = ", ".join(f"{METHODS[m].title} {costs[m, 'dissimilar'].iloc[half]:.2f}" for m in methods)
-    text = "Loss of a pair over the Hamming distance of its codes. For one class it rises with the distance, else it falls."
+    text = "Loss of a pair over its Hamming distance. Within a class it rises with the distance, else it falls."
     return described(figure, f"{text} At half of the bits two items of different classes cost: {at_half}.")
 
 

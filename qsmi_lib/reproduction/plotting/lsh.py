@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from qsmi_lib.reproduction.plotting.retrieval import answers
+from qsmi_lib.reproduction.plotting.style import described, listed, method_style
 from qsmi_lib.search.lsh import MISSING, collision_probability
 
 MAP_LABEL = "mAP@10 (share of 1)"
@@ -52,7 +53,11 @@ def planes(points: ArrayLike, query: ArrayLike, directions: ArrayLike, buckets: 
         axes.grid(False)
     panels[0].set_ylabel("second feature")
     figure.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower center", ncols=len(buckets) + 2)
-    return figure
+    return described(
+        figure,
+        f"A panel for each of {len(buckets)} tables: points, the query, the planes that cut them into buckets, and the "
+        f"query's bucket in grey. Last, in how many tables a point shares the query's bucket: {counts.max()} at most.",
+    )
 
 
 def collisions(bits: int = 12, tables: int = 8) -> Figure:
@@ -70,7 +75,12 @@ def collisions(bits: int = 12, tables: int = 8) -> Figure:
     axes.set(xlabel="angle between the two items (degrees)", ylabel="probability of a shared bucket")
     axes.set(xlim=(0, 90), ylim=(0, 1.03))
     axes.legend()
-    return figure
+    shares = {
+        f"{b} bits, {t} tables": collision_probability(np.radians(30.0), b, t)
+        for b, t in dict.fromkeys([(1, 1), (bits, 1), (bits, tables)])
+    }
+    text = "The probability that two items share a bucket falls with the angle between them. At 30 degrees: "
+    return described(figure, f"{text}{listed(shares)}.")
 
 
 def bucket_sizes(sizes: Mapping[str, ArrayLike], bits: int) -> Figure:
@@ -91,7 +101,9 @@ def bucket_sizes(sizes: Mapping[str, ArrayLike], bits: int) -> Figure:
     axes.axhline(even, color="0.5", linewidth=1, label=f"even: {2**bits:,} buckets of {even:.3g}")
     axes.set(xscale="log", yscale="log", xlabel="bucket, the fullest first", ylabel="items in the bucket")
     axes.legend()
-    return figure
+    fullest = {name: int(max(counts)) for name, counts in sizes.items()}
+    text = "Items in each bucket, the fullest first, both axes logarithmic, and a line for an even table. Fullest: "
+    return described(figure, f"{text}{', '.join(f'{name} {count:,}' for name, count in fullest.items())}.")
 
 
 def retrieved(queries: np.ndarray, answers_of: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
@@ -117,7 +129,9 @@ def retrieved(queries: np.ndarray, answers_of: Mapping[str, tuple[np.ndarray, np
         else:
             axes.spines[:].set(visible=True, color="C0" if right else "C1", linewidth=1.5)
     figure.suptitle("query, and its first answers: right ones framed, wrong ones struck through", x=0.01, ha="left")
-    return figure
+    counts = {name: int((right == 1).sum()) for name, (_, right) in answers_of.items()}
+    text = f"The first {k} answers of each method to {n} queries, as pictures. Right answers: "
+    return described(figure, f"{text}{', '.join(f'{name} {count} of {n * k}' for name, count in counts.items())}.")
 
 
 def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
@@ -141,7 +155,10 @@ def ladder(rows: pd.DataFrame, published: pd.DataFrame) -> Figure:
         axes.set_xticklabels(["published", *rungs], rotation=90)
     panels[0, 0].set_ylabel(MAP_LABEL)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=6)
-    return figure
+    best = rows.loc[rows["mean"].idxmax()]
+    text = "mAP@10 step by step, a panel for each number of tables, a curve for each code length. The highest: "
+    where = f"{best['tables']} tables, {best['bits']} bits, {best['rung']}"
+    return described(figure, f"{text}{best['mean']:.3f} with {where}.")
 
 
 def by_bits(first: pd.DataFrame, second: pd.DataFrame, by_angle: float) -> Figure:
@@ -153,16 +170,22 @@ def by_bits(first: pd.DataFrame, second: pd.DataFrame, by_angle: float) -> Figur
         by_angle: mAP@10 of the ranking by angle, without hashing.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.6))
-    curves = {f"LSH, {tables} tables": curve for tables, curve in first[first["bits"] <= 16].groupby("tables")}
-    curves |= {f"DSH, alpha {alpha:g}": curve for alpha, curve in second.groupby("alpha")}
-    for (name, curve), style in zip(curves.items(), plt.rcParams["axes.prop_cycle"], strict=False):
-        axes.errorbar(curve["bits"], curve["mean"], curve["std"], label=name, **style)
-        axes.plot(curve["bits"] + 0.2, curve["paper"], markerfacecolor="none", **style | {"linestyle": ""})
+    last = {}
+    for method, table, setting in (("lsh", first[first["bits"] <= 16], "tables"), ("dsh", second, "alpha")):
+        for (value, curve), marker, line in zip(
+            table.groupby(setting), "o^Dvs", ("-", "--", ":", "-.", "-"), strict=False
+        ):
+            name = f"{method.upper()}, {setting} {value:g}"
+            style = method_style(method) | {"marker": marker, "linestyle": line}
+            axes.errorbar(curve["bits"], curve["mean"], curve["std"], label=name, **style)
+            axes.plot(curve["bits"] + 0.2, curve["paper"], markerfacecolor="none", **style | {"linestyle": ""})
+            last[name] = curve["mean"].iloc[-1]
     axes.axhline(by_angle, color="0.5", linewidth=1, label="HOG by angle, no hashing")
     axes.plot([], [], "o", color="0.4", markerfacecolor="none", label="slides and script")
     axes.set(xlabel="bits of a key or of a code", ylabel=MAP_LABEL, xticks=sorted(second["bits"].unique()))
     figure.legend(loc="outside right center")
-    return figure
+    text = "mAP@10 over the bits of a key or code; hollow marks are the slides' numbers. At the longest of each: "
+    return described(figure, f"{text}{listed(last)}; by angle without hashing {by_angle:.3f}.")
 
 
 def _dots(axes: plt.Axes, points: np.ndarray, **look) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.analysis.tsne import Points
-from qsmi_lib.reproduction.plotting.style import DPI, described
+from qsmi_lib.reproduction.plotting.style import described, listed
 
+PANEL = np.array([2.9, 2.1])  # width and height of a panel of `maps` in inches, without its title
 NUMERAL = {
     "ha": "center", "va": "center", "fontsize": 8, "weight": "bold", "annotation_clip": True,
     "path_effects": [withStroke(linewidth=2.5, foreground="white")],
@@ -23,20 +24,21 @@ def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float 
 
     Items that coincide are one disc, its area proportional to their number, in the colour of one of them; it is drawn
     with small discs over large ones. The number of a class is printed in its middle, for readers who see no colour.
-    The outermost two permille on each side are cut off.
+    The outermost two permille on each side are cut off, no disc is.
 
     Args:
         points_of: title -> places in the plane, and labels.
         classes: names of the classes.
         size: area of the disc of one item.
     """
-    figure, panels = plt.subplots(
-        len(points_of), 2, figsize=(6.4, 2.9 * len(points_of)), dpi=DPI, sharex="row", sharey="row", squeeze=False
-    )
+    shape = {"figsize": (6.4, 2.9 * len(points_of)), "dpi": 75, "sharex": "row", "sharey": "row", "squeeze": False}
+    figure, panels = plt.subplots(len(points_of), 2, **shape)  # so many discs make a large file: fewer pixels
     colors = plt.get_cmap("tab10", len(classes))
     for row, (title, points) in zip(panels, points_of.items(), strict=True):
         low, high = np.percentile(points.database, [0.2, 99.8], axis=0)
-        margin = 0.12 * (high - low)  # room for discs
+        largest = np.unique(points.database, axis=0, return_counts=True)[1].max()
+        radius = np.sqrt(size * largest) / 2 / (72 * PANEL)  # of the largest disc, as a share of a panel
+        margin = (high - low) * np.maximum(0.05, radius / (1 - 2 * radius))
         for axes, places, labels, part in (
             (row[0], points.database, points.database_labels, "database"),
             (row[1], points.query, points.query_labels, "queries"),
@@ -53,7 +55,13 @@ def maps(points_of: Mapping[str, Points], classes: tuple[str, ...], size: float 
         numbered = name if name == str(index) else f"{index}: {name}"
         panels[0, 0].plot([], [], linestyle="", marker="o", color=colors(index), label=numbered)
     figure.legend(loc="outside lower center", ncols=5)
-    return figure
+    spots = {title: len(np.unique(points.database, axis=0)) for title, points in points_of.items()}
+    texts = (f"{title}: {len(points_of[title].database):,} items in {n:,} places" for title, n in spots.items())
+    return described(
+        figure,
+        "Maps in the plane, database left and queries right, discs in the colours of the classes and as large as the "
+        f"number of items that coincide. {'; '.join(texts)}.",
+    )
 
 
 def beside_distances(distance: ArrayLike, labels: ArrayLike, places_of: Mapping[str, ArrayLike]) -> Figure:
@@ -99,7 +107,12 @@ def similarity_of_classes(matrices: dict[str, np.ndarray], classes: tuple[str, .
     np.atleast_1d(panels)[0].set_yticklabels(classes)
     np.atleast_1d(panels)[0].set_ylabel("class")
     figure.colorbar(image, ax=panels, label="share of equal bits")
-    return figure
+    others = {METHODS[method].title: np.max(matrix - 2 * np.eye(len(matrix))) for method, matrix in matrices.items()}
+    return described(
+        figure,
+        "A square for each method: the mean share of equal bits for each pair of classes, bright where codes agree. "
+        f"Largest share between two classes: {listed(others)}.",
+    )
 
 
 def _middle(places: np.ndarray) -> np.ndarray:

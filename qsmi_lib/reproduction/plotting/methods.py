@@ -3,7 +3,7 @@
 Each figure ends with the caption that it is given. Without records it says "not recorded yet".
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 
 from qsmi_lib.methods import METHODS
 from qsmi_lib.reproduction.analysis.method_tables import shown
-from qsmi_lib.reproduction.plotting.style import DPI, awaited, captioned
+from qsmi_lib.reproduction.plotting import rows
+from qsmi_lib.reproduction.plotting.style import awaited, captioned, described, method_style
 from qsmi_lib.reproduction.titles import METRIC_TITLES
 
 SHORTFALL = 0.06  # mAP below the best value of a row that `trials` prints darkest
@@ -25,8 +26,6 @@ PROPERTIES = {
     "n_distinct": "different codes",
     "separation": "separation (share of 1)",
 }
-# Colour, marker and filling by code length, the longest first.
-LENGTH_STYLES = (("C0", "o", None), ("C1", "s", "none"), ("C2", "^", "none"), ("C3", "D", "none"))
 
 
 def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, ArrayLike]) -> Figure:
@@ -37,26 +36,28 @@ def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, Ar
         orders: `pair_costs.order_costs`.
         centers: code length -> distances of every two centers (bits).
     """
-    figure, panels = plt.subplots(2, 2, dpi=DPI, figsize=(6.8, 4.6))
+    figure, panels = plt.subplots(2, 2, figsize=(6.8, 4.6))
     bits = pairs.index.max()
     for axes, kind in zip(panels[0], ("similar", "dissimilar"), strict=True):
         curves = {}  # losses that charge the same share one
         for method, cost in pairs.xs(kind, axis=1, level=1).items():
-            curves.setdefault(tuple(cost.round(6)), []).append(METHODS[method].title)
-        for number, (cost, titles) in enumerate(curves.items()):
-            axes.plot(pairs.index, cost, label=", ".join(titles), markevery=(2 * number, bits // 3))
+            curves.setdefault(tuple(cost.round(6)), []).append(method)
+        for number, (cost, names) in enumerate(curves.items()):
+            style = method_style(names[0]) | {"label": ", ".join(METHODS[name].title for name in names)}
+            axes.plot(pairs.index, cost, markevery=(2 * number, bits // 3), **style)
         axes.axvline(bits / 2, color="0.6", linestyle=":", marker="", linewidth=1)
         axes.set(title=f"a {kind} pair", xlabel="Hamming distance (bits)", xticks=np.arange(0, bits + 1, bits // 4))
     panels[0, 0].set_ylabel("cost (share of its range)")
     panels[0, 1].legend(loc="upper right")
     for number, (method, cost) in enumerate(orders.items()):
-        panels[1, 0].plot(orders.index, cost, label=METHODS[method].title, markevery=(number, 8))
+        style = method_style(method) | {"label": METHODS[method].title}
+        panels[1, 0].plot(orders.index, cost, markevery=(number, 8), **style)
     panels[1, 0].set(title="one positive, one negative", ylabel="cost (share of its range)")
     panels[1, 0].set(xlabel="distance to the positive less that to the negative (bits)")
     panels[1, 0].legend(loc="upper left")
     for place, (length, distance) in enumerate(centers.items()):
         share, count = np.unique(np.asarray(distance) / length, return_counts=True)
-        style = {"color": "C0", "linewidth": 4, "linestyle": "-"}
+        style = {"color": "black", "linewidth": 4, "linestyle": "-"}
         panels[1, 1].vlines(share, place, place + 0.75 * count / count.sum(), **style)
         for x, n in zip(share, count, strict=True):
             top = (x, place + 0.75 * n / count.sum())
@@ -69,7 +70,12 @@ def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, Ar
     panels[1, 1].set_yticklabels(centers)
     panels[1, 1].set_ylabel("code length (bits)")
     panels[1, 1].grid(axis="y", visible=False)
-    return figure
+    return described(
+        figure,
+        "Four panels. Above, the cost of a similar and of a dissimilar pair over its Hamming distance, a curve for "
+        "each loss. Below, the cost of an order of a positive and a negative over the difference of their distances, "
+        f"and how far hash centers are apart: at {length} bits from {min(distance):g} to {max(distance):g}.",
+    )
 
 
 def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Figure:
@@ -81,7 +87,7 @@ def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Fi
         marked: places in `steps` whose tanh is drawn.
     """
     steps, beta = np.asarray(steps), np.asarray(beta)
-    figure, (left, right) = plt.subplots(1, 2, dpi=DPI, figsize=(6.8, 2.6))
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.6))
     left.plot(steps, beta, marker="", color="black", linestyle="-")
     outputs = np.linspace(-2.0, 2.0, 201)
     for number, place in enumerate(marked):
@@ -91,7 +97,11 @@ def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Fi
     left.set(xlabel="training step (batches)", ylabel=r"$\beta$", ylim=(0, None))
     right.set(xlabel="network output $y$", ylabel=r"$h = \tanh(\beta y)$", yticks=[-1, 0, 1])
     right.legend()
-    return figure
+    return described(
+        figure,
+        f"Left, beta rises from {beta[0]:.2g} to {beta[-1]:.2g} over {steps[-1]:,} training steps. "
+        "Right, tanh of beta times the output: the later the step, the closer to the sign.",
+    )
 
 
 def trials(table: pd.DataFrame, caption: str) -> Figure:
@@ -105,10 +115,10 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
     """
     if table.empty:
         return awaited(caption)
-    rows = [(key, group.sort_values("value")) for key, group in table.groupby(["method", "setting"], sort=False)]
-    n_column = max(len(group) for _, group in rows)
-    figure, axes = plt.subplots(dpi=DPI, figsize=(1.52 * n_column + 1.8, 0.36 * len(rows) + 0.7))
-    for place, (_, group) in enumerate(rows):
+    settings = [(key, group.sort_values("value")) for key, group in table.groupby(["method", "setting"], sort=False)]
+    n_column = max(len(group) for _, group in settings)
+    figure, axes = plt.subplots(figsize=(1.52 * n_column + 1.8, 0.36 * len(settings) + 0.7))
+    for place, (_, group) in enumerate(settings):
         for column, trial in enumerate(group.itertuples()):
             dark = min((group["score"].max() - trial.score) / SHORTFALL, 1.0)
             face, ink = str(0.97 - 0.62 * dark), "white" if dark > 0.55 else "black"
@@ -122,13 +132,16 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
                     side = 1 if column else -1
                     head = {"marker": ">" if column else "<", "color": "C1", "clip_on": False, "markersize": 6}
                     axes.plot(column + 0.56 * side, place, **head)
-    axes.set(xlim=(-0.62, n_column - 0.38), ylim=(len(rows) - 0.4, -0.6), yticks=range(len(rows)), xticks=[])
-    axes.set_yticklabels([f"{METHODS[method].title}: {setting}" for (method, setting), _ in rows])
+    axes.set(xlim=(-0.62, n_column - 0.38), ylim=(len(settings) - 0.4, -0.6), yticks=range(len(settings)), xticks=[])
+    axes.set_yticklabels([f"{METHODS[method].title}: {setting}" for (method, setting), _ in settings])
     axes.set_xlabel("value tried, ascending: held-out mAP (all orders of ties)")
     axes.tick_params(length=0)
     axes.grid(False)
     axes.spines[:].set_visible(False)
-    return captioned(figure, caption)
+    chosen = table[table["chosen"]].itertuples()
+    values = (f"{METHODS[t.method].title}, {t.setting}: {shown(t.value)}" for t in chosen)
+    text = "A row for each setting with the held-out mAP of the values tried; the chosen one is framed. "
+    return captioned(described(figure, f"{text}Chosen: {'; '.join(values)}."), caption)
 
 
 def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
@@ -142,21 +155,20 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
     recorded = cells[cells["seeds"] > 0]
     if recorded.empty:
         return awaited(caption)
-    lengths = sorted(recorded["bits"].unique())
-    order = _order(recorded, metric, lengths[-1])
-    figure, panels = plt.subplots(
-        1, 3, dpi=DPI, figsize=(8.4, 0.27 * len(order) + 1.4), sharey=True, width_ratios=(1.0, 1.5, 1.0)
-    )
+    order = rows.ranked(recorded, metric)
+    shape = {"figsize": (8.4, 0.3 * len(order) + 1.4), "sharey": True, "width_ratios": (1.0, 1.5, 1.0)}
+    figure, panels = plt.subplots(1, 3, **shape)
     best = recorded[metric].max()
     near = recorded[recorded[metric] > best - NEAR]
-    for axes, rows, name in zip(panels, (recorded, near, recorded), (metric, metric, "precision_radius2"), strict=True):
-        _dots(axes, rows, order, name, f"{name}_std")
+    for axes, part, name in zip(panels, (recorded, near, recorded), (metric, metric, "precision_radius2"), strict=True):
+        rows.marks(axes, part, order, name)
         axes.set_xlabel(METRIC_TITLES[name])
     panels[0].set_xlim(0, 1)
     panels[2].set_xlim(0, 1)
     panels[1].set(xlim=(best - NEAR, best + 0.1 * NEAR), title="close-up of the best")
-    _name_rows(panels[0], order)
-    return _finished(figure, caption)
+    rows.name_rows(panels[0], order)
+    described(figure, f"A row for each method. {METRIC_TITLES[metric]} at {rows.in_words(recorded, metric)}.")
+    return _finished(figure, recorded, caption)
 
 
 def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
@@ -172,7 +184,6 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
     figure, panels = plt.subplots(
         1,
         len(squares),
-        dpi=DPI,
         figsize=(4.6 * len(squares), 0.2 * len(next(iter(squares.values()))) + 1.8),
         squeeze=False,
     )
@@ -194,7 +205,12 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
         axes.spines[:].set_visible(False)
         axes.set_xlabel("than this method")
     panels[0, 0].set_ylabel("this method is better (+), worse (−)")
-    return captioned(figure, caption)
+    counts = (
+        f"{int((square.to_numpy() == 1).sum())} of {len(square) * (len(square) - 1) // 2} pairs at {bits} bits"
+        for bits, square in squares.items()
+    )
+    text = "A square for each code length: rows and columns are methods, signs mark significant differences: "
+    return captioned(described(figure, f"{text}{'; '.join(counts)}."), caption)
 
 
 def rotations(table: pd.DataFrame, caption: str) -> Figure:
@@ -207,33 +223,35 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
     if table.empty:
         return awaited(caption)
     lengths = sorted(table["bits"].unique())
-    figure, panels = plt.subplots(
-        1,
-        len(lengths) + 1,
-        dpi=DPI,
-        figsize=(8.4, 0.24 * table["method"].nunique() + 1.4),
-        width_ratios=[1.1] * len(lengths) + [1],
-    )
-    order = _order(table, "after", lengths[-1])
+    order = rows.ranked(table, "after")
+    shape = {"figsize": (8.4, 0.24 * len(order) + 1.4), "width_ratios": [1.1] * len(lengths) + [1]}
+    figure, panels = plt.subplots(1, len(lengths) + 1, **shape)
     place = np.arange(len(order))
-    for axes, (bits, group, style) in zip(panels, _by_length(table, order), strict=False):
+    after = {"linestyle": "", "color": "black", "marker": "o"}
+    for axes, bits in zip(panels, lengths, strict=False):
+        group = table[table["bits"] == bits].set_index("method").reindex(order)
         axes.hlines(place, group["before"], group["after"], color="0.6", linewidth=2)
-        axes.plot(group["before"], place, linestyle="", color="C1", marker="o", markerfacecolor="white", label="before")
-        axes.plot(group["after"], place, linestyle="", color="C0", marker="o", markersize=4, label="after")
-        for y, gain in enumerate(group["gain"]):
-            if not np.isnan(gain):
-                text = f"{gain:+.3f}".replace("-", "−")
-                axes.text(1.16, y, text, va="center", ha="right", fontsize=7, family="monospace")
-        axes.set(
-            title=f"{bits} bits", xlabel="mAP (all orders of ties)", xlim=(0, 1.18), xticks=[0, 0.25, 0.5, 0.75, 1]
-        )
-        _name_rows(axes, order if axes is panels[0] else [""] * len(order))
-        panels[-1].plot(group["held_after"] - group["held_before"], group["gain"], **style)
+        axes.plot(group["before"], place, label="before", **after | {"markerfacecolor": "white"})
+        axes.plot(group["after"], place, label="after", **after)
+        for row, gain in enumerate(group["gain"]):
+            if np.isfinite(gain):
+                axes.text(1.02, row, f"{gain:+.3f}", va="center", fontsize=7.5, color="0.3")
+        axes.set(xlabel="mAP (all orders of ties)", xlim=(0, 1), title=f"{bits} bits")
+        rows.name_rows(axes, order)
+        if axes is not panels[0]:
+            axes.set_yticklabels([])
+        look = after | {"markerfacecolor": "white"} if bits < lengths[-1] else after
+        panels[-1].plot(group["held_after"] - group["held_before"], group["gain"], label=f"{bits} bits", **look)
     low, high = (float(f(panels[-1].get_xlim() + panels[-1].get_ylim())) for f in (min, max))
     panels[-1].plot([low, high], [low, high], color="0.6", linestyle=":", marker="", label="equal gain")
     panels[-1].set(xlabel="gain in mAP, held-out items", ylabel="gain in mAP, queries")
     panels[-1].legend()
-    return _finished(figure, caption)
+    text = (
+        "A row for each method: mAP before and after a rotation. Last, gain of the queries over that of held-out items."
+    )
+    described(figure, f"{text} Gain of the queries at {rows.in_words(table, 'gain')}.")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    return captioned(figure, caption)
 
 
 def properties(table: pd.DataFrame, caption: str) -> Figure:
@@ -246,20 +264,23 @@ def properties(table: pd.DataFrame, caption: str) -> Figure:
     if table.empty:
         return awaited(caption)
     means = table.groupby(["method", "bits"], sort=False)[list(PROPERTIES)].mean().reset_index()
-    order = _order(means, "separation", max(means["bits"]))
-    figure, panels = plt.subplots(1, len(PROPERTIES), dpi=DPI, figsize=(9.4, 0.27 * len(order) + 1.4), sharey=True)
+    order = rows.ranked(means, "separation")
+    figure, panels = plt.subplots(1, len(PROPERTIES), figsize=(9.4, 0.3 * len(order) + 1.4), sharey=True)
     for axes, (name, title) in zip(panels, PROPERTIES.items(), strict=True):
-        _dots(axes, means, order, name)
+        rows.marks(axes, means, order, name)
         axes.set_xlabel(title)
     panels[0].set_xlim(0, None)
     panels[1].set_xlim(None, 1.02)
     panels[3].set_xscale("log")
-    _name_rows(panels[0], order)
-    return _finished(figure, caption)
+    rows.name_rows(panels[0], order)
+    ends = METHODS[order[0]].title, METHODS[order[-1]].title
+    text = f"A row for each method, a panel each for {', '.join(PROPERTIES.values())}. "
+    described(figure, f"{text}Most separated: {ends[0]}; least: {ends[1]}.")
+    return _finished(figure, means, caption)
 
 
 def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
-    """Histograms of the distances of relevant and other pairs, one panel per method.
+    """Histograms of distances, a row a method: relevant pairs above the line, the others below it.
 
     Args:
         shares: method -> (bits + 1, 2), `share_by_distance` of a record.
@@ -267,61 +288,28 @@ def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
     """
     if not shares:
         return awaited(caption)
-    n_row = -(-len(shares) // 6)
-    figure, panels = plt.subplots(
-        n_row,
-        min(6, len(shares)),
-        dpi=DPI,
-        figsize=(1.5 * min(6, len(shares)) + 0.4, 1.25 * n_row + 0.6),
-        sharex=True,
-        squeeze=False,
-    )
-    for axes in panels.flat[len(shares) :]:
-        axes.set_visible(False)
-    for axes, (method, share) in zip(panels.flat, shares.items(), strict=False):
+    figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(shares) + 1.2))
+    medians = []
+    for place, (method, share) in enumerate(shares.items()):
         height = np.sqrt(np.asarray(share))
+        height = 0.48 * height / height.max(axis=0)
         bits = np.arange(len(height))
-        filled, line = {"color": "C0", "alpha": 0.75, "linewidth": 0}, {"color": "C1", "linestyle": "-", "marker": ""}
-        axes.fill_between(bits, height[:, 0], step="mid", label="relevant pairs", **filled)
-        axes.step(bits, height[:, 1], where="mid", linewidth=1.2, label="other pairs", **line)
-        axes.set(title=METHODS[method].title, ylim=(0, None), yticks=[], xticks=[0, bits[-1] // 2, bits[-1]])
-        axes.title.set_fontsize(8)
-        axes.grid(False)
-    figure.supxlabel("Hamming distance of a query and a database item (bits)", fontsize=9)
-    figure.supylabel("share of the pairs, square-root scale", fontsize=9)
-    return _finished(figure, caption)
+        axes.fill_between(
+            bits, place, place - height[:, 0], step="mid", color=method_style(method)["color"], linewidth=0
+        )
+        axes.fill_between(bits, place, place + height[:, 1], step="mid", color="0.75", linewidth=0)
+        near, far = (int(np.searchsorted(np.cumsum(np.asarray(share)[:, column]), 0.5)) for column in (0, 1))
+        medians.append(f"{METHODS[method].title} {near} and {far}")
+    rows.name_rows(axes, list(shares))
+    axes.set_xlabel("Hamming distance of a query and a database item (bits)")
+    axes.set(xlim=(-0.5, bits[-1] + 0.5), xticks=np.linspace(0, bits[-1], 5))
+    axes.set_title("above each line: relevant pairs; below it, grey: other pairs (square-root scale)", loc="left")
+    text = "A row for each method: histograms of the distances of relevant pairs, above, and of others, below. "
+    return captioned(described(figure, f"{text}Median distances: {'; '.join(medians)}."), caption)
 
 
-def _order(table: pd.DataFrame, column: str, bits: int) -> list[str]:
-    """Methods by `column` at `bits`, the highest first; those without a number there last."""
-    scores = table[table["bits"] == bits].set_index("method")[column].sort_values(ascending=False, kind="stable")
-    return list(scores.index) + [method for method in table["method"].unique() if method not in scores.index]
-
-
-def _dots(axes: plt.Axes, table: pd.DataFrame, order: list[str], column: str, std: str | None = None) -> None:
-    """One row per method, one mark per code length."""
-    for _, group, style in _by_length(table, order):
-        error = group[std].to_numpy() if std else None
-        axes.errorbar(group[column], np.arange(len(order)), xerr=error, capsize=2, **style)
-
-
-def _by_length(table: pd.DataFrame, order: list[str]) -> Iterator[tuple[int, pd.DataFrame, dict]]:
-    """Each code length of `table`, its rows, one a method of `order`, and the look and name of its marks."""
-    lengths = sorted(table["bits"].unique())
-    for number, bits in enumerate(lengths):
-        color, marker, face = LENGTH_STYLES[len(lengths) - 1 - number]
-        style = {"linestyle": "", "color": color, "marker": marker, "markerfacecolor": face or color}
-        group = table[table["bits"] == bits].set_index("method").reindex(order)
-        yield bits, group, style | {"label": f"{bits} bits"}
-
-
-def _name_rows(axes: plt.Axes, order: list[str]) -> None:
-    """The methods' titles beside the rows, the first on top."""
-    axes.set_yticks(range(len(order)), [METHODS[method].title if method else "" for method in order])
-    axes.set_ylim(len(order) - 0.4, -0.6)
-
-
-def _finished(figure: Figure, caption: str) -> Figure:
-    """`figure` with the legend of its first panel above and its caption below."""
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+def _finished(figure: Figure, table: pd.DataFrame, caption: str) -> Figure:
+    """`figure` with the code lengths of `table` above and its caption below."""
+    handles = rows.length_handles(sorted(table["bits"].unique()))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles))
     return captioned(figure, caption)

@@ -43,7 +43,11 @@ def pipeline(image: np.ndarray, code: np.ndarray) -> Figure:
     style = {"arrowstyle": "-|>", "mutation_scale": 10, "linestyle": "--", "color": "0.3"}
     axes.add_patch(FancyArrowPatch((4.45, -0.95), (2.95, -0.2), connectionstyle="arc3,rad=-0.3", **style))
     axes.text(3.1, -1.1, "gradient", ha="center", color="0.3")
-    return figure
+    return described(
+        figure,
+        "Boxes from left to right: the image x, the network, its embedding y, the sign, and the code b of "
+        f"{len(code)} bits. The loss compares embeddings with the labels of a batch; its gradient reaches the network.",
+    )
 
 
 def answered(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> Figure:
@@ -89,7 +93,7 @@ def indexes(rows: pd.DataFrame) -> Figure:
     """
     sizes = list(rows["items"].unique())
     shape = {"figsize": (2.5 * len(sizes), 4.2), "sharex": "row", "sharey": True, "squeeze": False}
-    figure, panels = plt.subplots(2, len(sizes), dpi=DPI, **shape)
+    figure, panels = plt.subplots(2, len(sizes), **shape)
     costs = {"milliseconds": "a query alone [ms]", "megabytes": "memory [megabytes]"}
     for column, size in enumerate(sizes):
         for kind, group in rows[rows["items"] == size].groupby("index", sort=False):
@@ -101,7 +105,12 @@ def indexes(rows: pd.DataFrame) -> Figure:
     for axes in panels[:, 0]:
         axes.set_ylabel("recall of 10")
     panels[0, 0].legend(loc="lower right")
-    return figure
+    recalls = rows.groupby("index")["recall"].agg(["min", "max"])
+    ranges = (f"{TITLES[kind]} from {low:.2f} to {high:.2f}" for kind, low, high in recalls.itertuples())
+    text = (
+        "A column of panels for each number of codes: recall over the time of a query, above, and over memory, below. "
+    )
+    return described(figure, f"{text}Recall of 10: {', '.join(ranges)}.")
 
 
 def _box(axes: plt.Axes, left: float, middle: float, text: str, *, dashed: bool = False) -> None:
@@ -138,7 +147,11 @@ def answers(queries: np.ndarray, answers: np.ndarray, right: np.ndarray, titles:
         panels[row, 0].text(0, 1.15, title, transform=panels[row, 0].transAxes, fontsize=9, in_layout=False)
     if not titles:
         figure.suptitle("query, and the nearest in the database by Hamming distance", x=0.01, ha="left")
-    return figure
+    counts = [
+        f"{title}: " * bool(title) + f"{row.sum()} of {k} right"
+        for title, row in zip(titles or [""] * n, right, strict=True)
+    ]
+    return described(figure, f"{n} queries, one a row, each before its {k} nearest items; {'; '.join(counts)}.")
 
 
 def frozen_backbone(images: np.ndarray, features_of: Mapping[str, np.ndarray], labels: np.ndarray) -> Figure:

@@ -9,9 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from qsmi_lib.reproduction.analysis.spherical import FORMS, ROTATED, energy, method_order, slope
+from qsmi_lib.methods import METHODS
+from qsmi_lib.reproduction.analysis.spherical import COMPARED, FORMS, ROTATED, energy, slope
 from qsmi_lib.reproduction.plotting import widgets
-from qsmi_lib.reproduction.plotting.style import cycle_style
+from qsmi_lib.reproduction.plotting.style import cycle_style, described, listed, method_style
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 
 CLASS_COLORS = [*plt.get_cmap("tab10").colors[:7], (0.0, 0.0, 0.0), *plt.get_cmap("tab10").colors[8:]]  # no grey
@@ -35,7 +36,11 @@ def energies(difference: ArrayLike, bits: int = 48) -> Figure:
     left.set(xlabel=name, ylabel="energy $E(t)$ of a triplet")
     right.set(xlabel=name, ylabel="slope $E'(t)$", ylim=(-0.05, 2.0))
     left.legend()
-    return figure
+    return described(
+        figure,
+        "Two panels over the difference t of the squared distances to a positive and to a negative, a curve for each "
+        "form of the triplet's energy: left the energy, right its slope.",
+    )
 
 
 def circle(phi: ArrayLike, labels: ArrayLike, degrees: ArrayLike, scores: ArrayLike) -> Figure:
@@ -66,7 +71,11 @@ def circle(phi: ArrayLike, labels: ArrayLike, degrees: ArrayLike, scores: ArrayL
         panels[2].plot(degrees[index], scores[index], marker, color="C1", label=name, markersize=6)
     panels[2].set(xlabel="rotation [degrees]", ylabel="mAP, all orders of ties", xticks=(0, 30, 60, 90))
     panels[2].legend(loc="lower center")
-    return figure
+    return described(
+        figure,
+        "Points on a circle that two axes cut into four codes, before and after a rotation, and mAP over the angle. "
+        f"Turned by {degrees[chosen]:.0f} degrees, mAP rises from {scores[0]:.3f} to {scores[chosen]:.3f}.",
+    )
 
 
 def spheres(
@@ -100,7 +109,11 @@ def spheres(
             for number, name in enumerate(names)
         ]
         figure.legend(handles=handles, loc="outside lower center", ncols=5)
-    return figure
+    return described(
+        figure,
+        f"{len(before)} points of {len(np.unique(labels))} classes on a sphere, seen from two sides, before and after "
+        "the rotation. Shades tell the eight octants, which are the codes of three bits.",
+    )
 
 
 def look_around(
@@ -134,7 +147,12 @@ def search_curves(panels: Mapping[str, Mapping[str, Sequence[ArrayLike]]]) -> Fi
     axes[0, 0].set_ylabel("mAP of held-out items")
     if handles:
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=5)
-    return figure
+    last = {
+        f"{title}, {name}": np.mean([history[-1] for history in histories])
+        for title, curves in panels.items()
+        for name, histories in curves.items()
+    }
+    return described(figure, f"Rising steps of the held-out mAP over the search. At its end: {listed(last)}.")
 
 
 def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
@@ -145,17 +163,23 @@ def across_lengths(scores: pd.DataFrame, bits: Sequence[int]) -> Figure:
         bits: the code lengths of the axis.
     """
     figure, panels = plt.subplots(1, 2, figsize=(7.6, 3.2), sharey=True)
+    styles = {ROTATED: method_style("spring") | {"linewidth": 2.2}}
+    styles |= {METHODS[name].title: method_style(name) | {"markerfacecolor": "white"} for name in COMPARED}
     for axes, protocol in zip(panels, ("reduced", "full"), strict=True):
         panel_scores = scores[scores["protocol"] == protocol]
-        for index, method in enumerate(method_order()):
-            means = panel_scores[panel_scores["method"] == method].groupby("bits")["map"].mean()
-            hollow = {} if method == ROTATED else {"markerfacecolor": "white"}
-            axes.plot(means.index, means.to_numpy(), label=method, **cycle_style(index), **hollow)
+        for title, style in styles.items():
+            means = panel_scores[panel_scores["method"] == title].groupby("bits")["map"].mean()
+            axes.plot(means.index, means.to_numpy(), label=title, **style)
         axes.set(title=PROTOCOL_TITLES[protocol], xlabel="code length [bits]", xticks=bits)
         axes.set_xlim(min(bits) - 2, max(bits) + 2)
     panels[0].set_ylabel("mAP, all orders of ties")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
-    return figure
+    longest = scores[scores["bits"] == max(bits)]
+    texts = (
+        f"{PROTOCOL_TITLES[protocol]}, {max(bits)} bits: {listed(group.groupby('method')['map'].mean())}."
+        for protocol, group in longest.groupby("protocol")
+    )
+    return described(figure, f"Curves of mAP over the code length, a panel for each training set. {' '.join(texts)}")
 
 
 def balance(means: Mapping[str, ArrayLike], shares: Mapping[str, ArrayLike]) -> Figure:
@@ -181,7 +205,12 @@ def balance(means: Mapping[str, ArrayLike], shares: Mapping[str, ArrayLike]) -> 
     left.legend()
     right.set(xlabel="Hamming distance [bits]", ylabel="share of the pairs", ylim=(0.0, None))
     right.legend()
-    return figure
+    farthest = {name: float(np.abs(values).max()) for name, values in means.items()}
+    return described(
+        figure,
+        "Left, the mean of each bit. Right, histograms of the distances within a class and between classes. "
+        f"Mean of the least balanced bit, without its sign: {listed(farthest)}.",
+    )
 
 
 def view(azimuth: float, elevation: float) -> np.ndarray:

@@ -1,5 +1,7 @@
 """What figures share: the look of each method, captions, alternative text, and how a figure becomes a small file."""
 
+import math
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -54,6 +56,12 @@ def described(figure: Figure, text: str) -> Figure:
     return figure
 
 
+def listed(numbers: Mapping[str, float]) -> str:
+    """Names and numbers, the largest first, for alternative texts: QSMI 0.861; DSH 0.827."""
+    known = {name: number for name, number in numbers.items() if not math.isnan(number)}
+    return "; ".join(f"{name} {known[name]:.3f}" for name in sorted(known, key=known.get, reverse=True))
+
+
 def captioned(figure: Figure, caption: str) -> Figure:
     """`figure` with a caption below it, for readers who see the figure alone."""
     figure.text(0.01, -0.01, caption, fontsize=7.5, color="0.3", ha="left", va="top")
@@ -62,26 +70,15 @@ def captioned(figure: Figure, caption: str) -> Figure:
 
 def awaited(caption: str) -> Figure:
     """An empty figure that says "not recorded yet"."""
-    figure, axes = plt.subplots(dpi=DPI, figsize=(4.8, 0.8))
+    figure, axes = plt.subplots(figsize=(4.8, 0.8))
     axes.text(0.5, 0.5, "not recorded yet", ha="center", va="center", color="0.3")
     axes.set_axis_off()
-    return captioned(figure, caption)
+    return captioned(described(figure, f"Not recorded yet: {caption}."), caption)
 
 
 def cycle_style(index: int) -> dict:
     """Colour, line style and marker number `index` of the style's cycle, for curves that share or carry something."""
     return list(plt.rcParams["axes.prop_cycle"])[index % len(plt.rcParams["axes.prop_cycle"])]
-
-
-def distinct_style(index: int) -> dict:
-    """As `cycle_style`, with three more than the cycle has: up to nine curves that nothing else tells apart."""
-    further = [
-        {"marker": "x", "linestyle": ":", "color": "0.4"},
-        {"marker": "*", "linestyle": "-", "color": "black"},
-        {"marker": "+", "linestyle": "--", "color": "black"},
-    ]
-    n = len(plt.rcParams["axes.prop_cycle"])
-    return cycle_style(index) if index < n else further[index - n]
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

@@ -75,13 +75,21 @@ def named(axes):
     return (any(x) or not len(axes.get_xticks())) and (any(y) or all(ticks))
 
 
+def says_what_is_seen(figure):
+    """Whether the alternative text of a figure is more than its titles and its data."""
+    titles = {figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)}
+    text = figure.get_label().removesuffix(f" Data: {figure.get_suptitle()}.")
+    return text.endswith(".") and len(text.split()) > 8 and text.removesuffix(".") not in titles
+
+
 # Figures of experiments
 
 
 @pytest.mark.parametrize("name", [name for name, entry in EXPERIMENTS.items() if entry.figure])
-def test_the_figure_of_an_experiment_names_its_data_and_axes(name):
+def test_the_figure_of_an_experiment_names_its_data_and_axes_and_says_what_is_seen(name):
     figure = figures.figure(name, committed())
     figure.canvas.draw()
+    assert says_what_is_seen(figure), figure.get_label()
     assert " seed" in figure.get_suptitle() or " draw" in figure.get_suptitle()
     assert all(named(axes) for axes in figure.axes)
 
@@ -154,11 +162,13 @@ BUCKETS = [TABLES.bucket(QUERY, table) for table in range(3)]
 TIMES = pd.DataFrame({"method": ["dsh", "spring"], "update": [1.0, 9.0], "feed_forward": 0.1})
 GAINS = pd.DataFrame({"gain": [0.01, -0.02], "error": [0.001, math.nan]})
 SPREADS = pd.DataFrame({"experiment": "table_2", "method": ["dsh", "lsh"], "std": [0.01, 0.0]})
+BY_LABEL = {("qsmi", 0.01): [[0.5, 0.6]], ("qsmi_priors", 0.1): [[0.1, 0.2], [0.2, 0.3]]}
 AGREEMENT = {"qsmi": np.eye(2), "qmi": np.ones((2, 2))}
 FIGURES = {
     "learning_curves": lambda: curves.learning_curves({"qsmi": history(), "qmi": history()}, "QSMI"),
-    "by_label": lambda: curves.by_label({"a": [[0.5, 0.6]], "b": [[0.1, 0.2], [0.2, 0.3]]}, ["x", "y"], [5, 9]),
+    "by_label": lambda: curves.by_label(BY_LABEL, ["x", "y"], [5, 9]),
     "costs": lambda: curves.costs(TIMES),
+    "by_method": lambda: curves.by_method(cells_of(), {"map": "mAP"}),
     "differences": lambda: curves.differences(ledger.ledger().query("table == 'Table 2'")),
     "at_recall": lambda: claims.at_recall({str(step): [[0.5] * 11] for step in range(9)}),
     "brought": lambda: claims.brought(GAINS, ["one", "two"]),
@@ -201,9 +211,10 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_names_its_axes(name):
+def test_a_figure_names_its_axes_and_says_what_is_seen(name):
     figure = FIGURES[name]()
     figure.canvas.draw()
+    assert says_what_is_seen(figure), figure.get_label()
     assert all(named(axes) for axes in figure.axes)
 
 
@@ -224,14 +235,19 @@ def test_a_figure_without_records_says_so():
 # What they draw: tables
 
 
-def test_table_5_has_a_curve_a_method_and_the_papers_numbers_in_each_panel():
-    both = [cells_of(("dsh", "qsmi"), protocol=protocol) for protocol in ("sampled", "sampled_all")]
-    paper = pd.DataFrame([("dsh", 16, "map", 0.689, math.nan)], columns=["method", "bits", "metric", "mean", "std"])
+def test_table_5_has_a_row_a_method_and_the_papers_numbers_and_cuts_off_what_is_far_below():
+    cells = pd.concat([cells_of(("dsh", "qsmi")), cells_of(("pgdh",)).assign(map=0.2)])
+    both = [cells.assign(protocol=protocol) for protocol in ("sampled", "sampled_all")]
+    paper = pd.DataFrame([("dsh", 48, "map", 0.689, math.nan)], columns=["method", "bits", "metric", "mean", "std"])
     figure = curves.few_items(pd.concat(both), paper)
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["QSMI", "DSH", "PGDH†"]
     for axes in figure.axes:
-        drawn = [list(container.lines[0].get_ydata()) for container in axes.containers]
-        assert drawn[::2] == [list(rows["map"]) for _, rows in both[0].groupby("method", sort=False)]
-        assert drawn[1::2] == [[0.689], []]
+        marks = [container.lines[0].get_xydata()[0] for container in axes.containers]
+        assert [place for _, place in marks] == [0.85, 1.15, -0.15, 0.15, 1.85, 2.15]  # DSH at 12 bits, at 48, ...
+        assert [score for score, _ in marks[:4]] == list(cells["map"][:4])
+        assert axes.lines[-1].get_xydata().tolist() == [[0.689, 1.15]]
+        assert 0.4 < axes.get_xlim()[0] < 0.512 and texts(axes) == ["◂ 0.20"]
+    assert "cut off: PGDH†" in figure.get_label()
 
 
 def test_costs_are_bars_from_dear_to_cheap():
@@ -247,12 +263,12 @@ def test_a_method_without_a_width_is_a_line():
     assert [text.get_text() for text in legend.get_texts()] == ["QSMI, no width", "QMI"]
 
 
-def test_precision_at_recall_is_the_mean_over_seeds_and_nine_curves_differ():
-    figure = claims.at_recall({"plain": [[1.0] * 10 + [0.2], [0.8] * 10 + [0.4]]})
-    assert figure.axes[0].lines[0].get_ydata()[[0, -1]].tolist() == pytest.approx([0.9, 0.3])
-    assert "mean 0.845" in figure.legends[0].get_texts()[0].get_text()
-    lines = FIGURES["at_recall"]().axes[0].lines
-    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 9
+def test_precision_at_recall_is_the_mean_over_seeds_and_each_step_is_compared_with_it():
+    plain, step = [[1.0] * 10 + [0.2], [0.8] * 10 + [0.4]], [[0.9] * 10 + [0.5]]
+    figure = claims.at_recall({"plain": plain, "step": step})
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes[:2]]
+    assert heights[0] == pytest.approx([0.9] * 10 + [0.3]) and heights[1] == pytest.approx([0.0] * 10 + [0.2])
+    assert figure.axes[1].get_title() == "step: +0.018"
 
 
 # Notebook 17

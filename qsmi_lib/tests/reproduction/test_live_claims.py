@@ -5,13 +5,13 @@ import math
 
 import nbformat
 import pytest
-from qsmi_lib.tests.reproduction.invented import empty, invent
 
 from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.reproduction import live_claims
 from qsmi_lib.reproduction.experiments import EXPERIMENTS, Claim
 from qsmi_lib.reproduction.experiments.entry import descending
 from qsmi_lib.reproduction.tables import key_of
+from qsmi_lib.tests.reproduction.invented import empty, invent
 from qsmi_lib.utils.paths import NOTEBOOKS
 
 CLAIMED = [name for name, entry in EXPERIMENTS.items() if entry.claims]
@@ -41,10 +41,16 @@ def test_a_difference_is_the_mean_over_seeds_with_its_standard_error(results):
     [
         (Claim("map", ("qsmi",), ("qmi",)), "mAP (whole ranking): QSMI > QMI: holds"),
         (Claim("map", ("qmi",), ("qsmi",)), "mAP (whole ranking): QMI > QSMI: does not hold"),
-        (Claim("map", ("qmi",), ("qmi_clamped",)), "mAP (whole ranking): QMI > QMI, clamped: does not hold"),  # 0.10, 0.06
+        (
+            Claim("map", ("qmi",), ("qmi_clamped",)),
+            "mAP (whole ranking): QMI > QMI, clamped: does not hold",
+        ),  # 0.10, 0.06
         (Claim("map", ("qsmi",), 0.7), "mAP (whole ranking): QSMI > 0.7: holds"),
         (Claim("map", 0.7, ("qmi",)), "mAP (whole ranking): 0.7 > QMI: does not hold"),
-        (Claim("map", ("qmi_clamped",), ("qsmi_unclamped",)), "QMI, clamped > QSMI, not clamped: does not hold"),  # equal
+        (
+            Claim("map", ("qmi_clamped",), ("qsmi_unclamped",)),
+            "QMI, clamped > QSMI, not clamped: does not hold",
+        ),  # equal
     ],
 )
 def test_a_claim_holds_beyond_two_standard_errors(results, monkeypatch, claim, verdict):
