@@ -24,8 +24,12 @@ def report(name: str, results: Results) -> str:
 
 
 def sentence(claim: Claim, entry: Experiment) -> str:
-    """A claim in words, as ``mAP (whole ranking): QSMI > DSH``."""
-    return f"{METRIC_TITLES[claim.metric]}: {_side(claim.higher, entry)} > {_side(claim.lower, entry)}"
+    """A claim in words, as ``mAP (whole ranking), 48 bits: QSMI > DSH``: first what both sides share."""
+    sides = (claim.higher, claim.lower)
+    titles = [_titles(side, entry) if isinstance(side, tuple) else [f"{side:g}"] for side in sides]
+    shared = [title for title in titles[0] if title in titles[1]]
+    higher, lower = (", ".join(title for title in side if title not in shared) for side in titles)
+    return f"{', '.join([METRIC_TITLES[claim.metric], *shared])}: {higher} > {lower}"
 
 
 def difference(claim: Claim, name: str, results: Results) -> tuple[float, float]:
@@ -49,11 +53,11 @@ def _scores(side: tuple | float, metric: str, name: str, results: Results) -> pd
     return pd.Series(list(values), index=list(rows["seed"]), dtype=float)
 
 
-def _side(side: tuple | float, entry: Experiment) -> str:
-    if not isinstance(side, tuple):
-        return f"{side:g}"
-    titles = zip(entry.by, map(setting_title, entry.by, side), strict=True)
-    return ", ".join(title if name in ("method", "protocol") else f"{name} {title}" for name, title in titles)
+def _titles(side: tuple, entry: Experiment) -> list[str]:
+    """The settings of a cell in words."""
+    worded = {"bits": "{} bits", "alpha": "alpha {}", "batch_size": "batches of {}"}
+    titles = map(setting_title, entry.by, side)
+    return [worded.get(name, "{}").format(title) for name, title in zip(entry.by, titles, strict=True)]
 
 
 def _verdict(mean: float, error: float) -> str:

@@ -69,6 +69,11 @@ EXPERIMENTS = {
         grid=alphas,
         by=("alpha",),
         figure=sensitivity,
+        claims=(
+            *descending("precision_radius2", (0.1,), (0.01,), (0.0,), (1.0,)),
+            *descending("map_11pt", (0.01,), (0.1,), (1.0,)),
+            Claim("map_11pt", 0.3, (1.0,)),
+        ),
     ),
     "fig_3_cifar10": Experiment(
         "Fig. 3, CIFAR-10: weight of the quantization penalty, 48 bits",

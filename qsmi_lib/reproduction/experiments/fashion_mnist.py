@@ -4,7 +4,7 @@ from qsmi_lib.config.profiles import Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.reproduction import grids
 from qsmi_lib.reproduction.analysis.method_tables import caption
-from qsmi_lib.reproduction.experiments.entry import Experiment, Shown
+from qsmi_lib.reproduction.experiments.entry import Claim, Experiment, Shown, descending
 from qsmi_lib.reproduction.plotting import curves, methods
 from qsmi_lib.training.tuning import chosen
 
@@ -42,6 +42,13 @@ EXPERIMENTS = {
         published="table_2.csv",
         figure=lambda shown: curves.by_bits(shown.cells, shown.paper),
         reads_data=True,
+        claims=(
+            *descending("map", ("qsmi", 48), ("dpsh", 48), ("dsh", 48)),
+            *(Claim("map", (method, 12), ("dsh", 12)) for method in ("dpsh", "qsmi")),
+            *(Claim("map", (method, 48), (method, 12)) for method in grids.COMPARED),
+            *(Claim("empty_radius2", (method, 48), (method, 12)) for method in grids.COMPARED),
+            Claim("precision_radius2", ("qsmi", 12), ("qsmi", 48)),
+        ),
     ),
     "table_2_tuned": Experiment(
         "Table 2, each method tuned on held-out training items",

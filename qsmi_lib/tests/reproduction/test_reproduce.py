@@ -87,7 +87,7 @@ def test_given_seeds_are_trained_and_no_notebook_is_run(planned):
     expected = {run_id(run) for name, entry in EXPERIMENTS.items() if entry.notebook == "05" and results.makes(name)
                 for run in results.grid(name) if run.seed == 1}  # fmt: skip
     assert {run_id(run) for run in planned["runs"]} == expected and planned["notebooks"] == {}
-    with pytest.raises(ValueError, match="profile digits has the seeds 0, 1 there, got 7"):
+    with pytest.raises(ValueError, match="profile digits has the seeds 0, 1, 2 there, got 7"):
         module.reproduce(results, seeds=(7,))
 
 
