@@ -33,11 +33,18 @@ class Profile:
         return self.only_live or len(self.seeds) < 3
 
 
-_DIGITS = {"pictures": "digits", "backbone": "digits_labels", "clean_backbone": "digits_pixels", "head_epochs": 15}
+_DIGITS = {
+    "comparison_epochs": 20,
+    "rotation_steps": 50,
+    "pictures": "digits",
+    "backbone": "digits_labels",
+    "clean_backbone": "digits_pixels",
+    "head_epochs": 15,
+}
 _DIGITS |= {"scenes": "digit_pairs", "objects": "digits", "n_way": 5, "draws": 3, "large_backbone": ""}
 
 PROFILES = {
-    "digits": Profile("digits", "digits", seeds=(0, 1, 2), epochs=60, rotation_steps=50, only_live=True, **_DIGITS),
+    "digits": Profile("digits", "digits", seeds=(0, 1, 2), epochs=60, only_live=True, **_DIGITS),
     "quick": Profile("quick", "fashion_mnist", seeds=(0,), epochs=10, draws=2),
     "paper": Profile("paper", "fashion_mnist", seeds=(0, 1, 2, 3, 4), epochs=50),
     "gpu": Profile(  # as `paper`, but methods are compared at four lengths and 50 epochs

@@ -104,7 +104,7 @@ def test_figures_are_written_and_say_what_is_recorded(tmp_path):
     assert png.stat().st_size > 5_000 and pdf.read_bytes().startswith(b"%PDF")
     drawn = figures.figure("methods", results)
     assert {METHODS["spring"].title, METHODS["lsh"].title} <= {t.get_text() for t in drawn.axes[0].get_yticklabels()}
-    assert "digits in place of Fashion-MNIST, 10 epochs" in drawn.get_suptitle()
+    assert "digits in place of Fashion-MNIST, 20 epochs" in drawn.get_suptitle()
     assert [path.name for path in figures.write_figure("fig_2a", results)] == ["fig_2a.png", "fig_2a.pdf"]
 
 

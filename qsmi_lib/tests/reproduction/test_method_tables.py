@@ -79,7 +79,7 @@ def test_properties_by_their_definition():
 
 def test_a_caption_says_what_a_figure_is_of(tmp_path):
     configs = empty("digits", tmp_path).grid("methods")
-    expected = f"digits, 10 epochs, seeds 0, 1, 2, not tuned; mAP; 3 of {len(configs)} runs"
+    expected = f"digits, 20 epochs, seeds 0, 1, 2, not tuned; mAP; 3 of {len(configs)} runs"
     assert method_tables.caption(configs, 3, "mAP") == expected
     assert "seed 0," in method_tables.caption([config for config in configs if config.seed == 0], 0, "mAP")
     paper = empty("paper", tmp_path).grid("methods")
