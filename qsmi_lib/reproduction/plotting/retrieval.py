@@ -82,7 +82,8 @@ def answered(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequ
             bits[collection.codes.shape[1] :] = np.nan  # beyond the code
             squares.imshow(bits.reshape(-1, COLUMNS), cmap="Reds", vmin=-0.1, vmax=1)
             squares.set_title(f"{answer.distance} bit{'s' * (answer.distance != 1)}", fontsize=8, pad=2)
-    return figure
+    words = "; ".join(f"{title}{score(answers)}" for title, (_, answers) in answers_of.items())
+    return described(figure, f"A query as given and as the network sees it, and the nearest images by {words}.")
 
 
 def indexes(rows: pd.DataFrame) -> Figure:
