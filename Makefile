@@ -10,6 +10,7 @@ FAST := $(addprefix qsmi_lib/tests/,losses utils test_codes.py test_imports.py e
 	evaluation/test_neighbors.py project/test_environment.py)
 # A picture that is uploaded in 15_search comes as one message; tornado would take 10 MB.
 UPLOADS := {'websocket_max_message_size': 1000000000}
+COPIES := my_notebooks
 # make pictures NOTEBOOKS="00 03" runs these alone; so does make notebooks.
 NOTEBOOKS ?=
 
@@ -67,10 +68,12 @@ notebooks: .venv/ready
 pictures: .venv/ready
 	$(BIN)/python -m qsmi_lib.reproduction.notebooks store keep_picture --jobs $(JOBS) $(NOTEBOOKS)
 
-# Opens copies of the notebooks, so that a change there changes nothing in git.
+# Opens copies of the notebooks, so that a change there changes nothing in git. JupyterLab prints its address.
+# Its root is this folder, because notebooks link to docs and results. In a container: make lab LABFLAGS=--ip=0.0.0.0
 lab: .venv/ready
-	$(BIN)/python -m qsmi_lib.reproduction.notebooks copy my_notebooks
-	$(BIN)/jupyter lab --ServerApp.tornado_settings="$(UPLOADS)" $(LABFLAGS) my_notebooks
+	$(BIN)/python -m qsmi_lib.reproduction.notebooks copy $(COPIES)
+	$(BIN)/jupyter lab --log-level=ERROR --ServerApp.root_dir="$(CURDIR)" --ServerApp.tornado_settings="$(UPLOADS)" \
+		--LabApp.default_url=/lab/tree/$(COPIES)/00_start_here.ipynb $(if $(filter 0,$(shell id -u)),--allow-root) $(LABFLAGS)
 
 # The site in build/site, from the notebooks, documents and docstrings as they are: no cell runs, and it needs no network.
 site: .venv/ready

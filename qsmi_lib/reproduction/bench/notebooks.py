@@ -52,7 +52,8 @@ def sentence(row: dict[str, float | str]) -> str:
     """The line of a lesson that says how long it takes, from its row of the table."""
     cores = CORES.get(row["cores"], f"{row['cores']} CPU cores")
     times = f"{row['first']:.0f} s the first time, {row['again']:.0f} s again, on {cores}"
-    return f"**Time.** {times}. Loading the libraries takes {row['imports']:.0f} s of them, longer on a cold machine."
+    imports = f"Loading the libraries takes {row['imports']:.0f} s of them, and longer after a restart of the computer"
+    return f"**Time.** {times}. {imports}."
 
 
 def fill_in(row: dict[str, float | str]) -> None:

@@ -126,6 +126,4 @@ def test_a_lesson_says_how_long_it_took_first_and_again(folder, results):
 def test_the_sentence_is_rounded():
     row = {"lesson": "00_one", "first": 25.4, "again": 8.6, "imports": 4.0, "cores": 2}
     times = "25 s the first time, 9 s again, on two CPU cores"
-    assert (
-        bench.sentence(row) == f"**Time.** {times}. Loading the libraries takes 4 s of them, longer on a cold machine."
-    )
+    assert bench.sentence(row).startswith(f"**Time.** {times}. Loading the libraries takes 4 s of them")
