@@ -7,10 +7,12 @@ import importlib.util
 import re
 from collections import _tuplegetter
 from pathlib import Path
+from urllib.parse import unquote
 
 import myst_nb.sphinx_
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
+from myst_parser.slugs import github_slugify
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
@@ -105,17 +107,32 @@ def complete_source(app: Sphinx, docname: str, source: list[str]) -> None:
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 
 
-def resolve_folders(app: Sphinx, document: nodes.document) -> None:
-    """A link to a folder leads to its README; without one it is plain text, because the site holds no folders."""
+def adapt_links(app: Sphinx, document: nodes.document) -> None:
+    """Links that hold in the repository, in the terms of the site.
+
+    A link to a section of a notebook has JupyterLab's form, #1-·-A-Title. A link to a folder leads to its README;
+    without one it is plain text, because the site holds no folders.
+    """
+    env = app.env
     for link in list(document.findall(addnodes.pending_xref)):
-        if link.get("reftype") == "myst" and not link.get("refdomain"):
-            folder = Path(app.env.relfn2path(link["reftarget"], app.env.docname)[1])
-            if folder.is_dir():
-                readme = app.env.path2doc(folder / "README.md")
-                if readme in app.env.found_docs:
-                    link.update(refdomain="doc", reftarget=readme, reftargetid=None)
-                else:
-                    link.replace_self(link.children)
+        if link.get("refdomain") == "doc" and link["reftargetid"]:
+            link["reftargetid"] = github_slugify(unquote(link["reftargetid"]))
+        elif link.get("reftype") == "myst" and not link.get("refdomain"):
+            heading = github_slugify(unquote(link["reftarget"]))
+            folder = Path(env.relfn2path(link["reftarget"], env.docname)[1])
+            readme = env.path2doc(folder / "README.md")
+            if heading in env.metadata[env.docname].get("myst_slugs", {}):
+                link.attributes.update(refdomain="doc", reftarget=env.docname, reftargetid=heading)
+            elif readme in env.found_docs:
+                link.attributes.update(refdomain="doc", reftarget=readme, reftargetid=None)
+            elif folder.is_dir():
+                link.replace_self(link.children)
+
+
+def typeset_html(app: Sphinx, document: nodes.document) -> None:
+    """Formulas inside HTML, such as a folded answer: JupyterLab typesets them, so the site does too."""
+    for html in document.findall(nodes.raw):
+        html[:] = [nodes.Text(re.sub(r"\$([^$]+)\$", r'<span class="math notranslate">\\(\1\\)</span>', html.astext()))]
 
 
 def skip_fields(app: Sphinx, kind: str, name: str, value: object, skip: bool, options: object) -> bool | None:
@@ -137,6 +154,7 @@ def setup(app: Sphinx) -> None:
     """What this file adds to Sphinx and to myst-nb."""
     myst_nb.sphinx_.load_renderer = lambda name: Renderer  # its own way is an entry point of an installed package
     app.connect("source-read", complete_source)
-    app.connect("doctree-read", resolve_folders)
+    app.connect("doctree-read", adapt_links)
+    app.connect("doctree-read", typeset_html)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("build-finished", lead_to_front_page)

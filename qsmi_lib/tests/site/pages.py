@@ -8,6 +8,7 @@ from qsmi_lib.utils.paths import ROOT
 
 SITE = ROOT / "build" / "site"
 PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html"))
+CODE = ("pre", "code", "script", "style")
 
 
 @dataclass
@@ -18,6 +19,8 @@ class Page(HTMLParser):
     links: list[str] = field(default_factory=list)  # of <a>: a reader follows them
     loads: list[str] = field(default_factory=list)  # of all other elements: the browser fetches them
     pictures: list[dict[str, str]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)  # without code
+    inside: list[str] = field(default_factory=list)  # the elements of code that are open
 
     def __post_init__(self):
         super().__init__()
@@ -25,11 +28,21 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         values = {key: value or "" for key, value in attrs}
         self.ids.update(values[key] for key in ("id", "name") if values.get(key))
+        if tag in CODE:
+            self.inside.append(tag)
         addresses = [values[key] for key in ("href", "src", "data", "poster", "srcset") if key in values]
         if tag != "use":  # a symbol of the page itself
             (self.links if tag == "a" else self.loads).extend(addresses)
         if tag == "img":
             self.pictures.append(values)
+
+    def handle_endtag(self, tag):
+        if tag in CODE and self.inside:
+            self.inside.pop()
+
+    def handle_data(self, data):
+        if not self.inside:
+            self.words.append(data)
 
 
 @cache

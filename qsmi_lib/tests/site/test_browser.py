@@ -17,7 +17,8 @@ STATE = """return {
   elsewhere: performance.getEntriesByType("resource").map(entry => entry.name).filter(name => !name.startsWith(origin)),
   equations: document.querySelectorAll(".math").length,
   typeset: document.querySelectorAll(".math mjx-container").length,
-  wrong: [...document.querySelectorAll("[data-mjx-error]")].map(element => element.dataset.mjxError),
+  wrong: [...document.querySelectorAll("mjx-container [data-mjx-error], mjx-container [fill=red]")].map(
+    element => element.closest(".math").textContent),  // not understood, or an unknown command
   missing: [...document.images].filter(image => image.complete && !image.naturalWidth).map(image => image.src),
   width: document.documentElement.scrollWidth,
 };"""

@@ -41,6 +41,10 @@ def test_pictures_have_words(name):
     assert all(words) and not [text for text in words if re.search(r"\.(png|svg|jpe?g|gif)$", text)]
 
 
+def test_no_formula_is_left_as_source(name):
+    assert re.findall(r"\$[^$]+\$", " ".join(parsed(name).words)) == []
+
+
 def test_no_page_names_the_folder_it_was_built_in(name):
     assert str(ROOT) not in (SITE / name).read_text(encoding="utf-8")
 
