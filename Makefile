@@ -64,8 +64,9 @@ test-wheel: .venv/ready
 notebooks: .venv/ready
 	$(BIN)/python -m qsmi_lib.reproduction.notebooks store keep_output --jobs $(JOBS) $(NOTEBOOKS)
 
-# The same for cells tagged keep_picture, whose pictures show what was trained here.
+# The same for cells tagged keep_picture, whose pictures show what was trained here; and the animation of the README.
 pictures: .venv/ready
+	$(BIN)/python -m qsmi_lib.reproduction.plotting.descent docs/images/clamp.gif
 	$(BIN)/python -m qsmi_lib.reproduction.notebooks store keep_picture --jobs $(JOBS) $(NOTEBOOKS)
 
 # Opens copies of the notebooks, so that a change there changes nothing in git. JupyterLab prints its address.

@@ -1,11 +1,10 @@
-"""Losses as functions of Hamming distance, of a pair and of a triplet; and QSMI's gradient descent on free points."""
+"""Losses as functions of Hamming distance: of a pair, and of a triplet."""
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from qsmi_lib.config.presets import configure
-from qsmi_lib.losses import dnnh_loss, mihash_loss, qsmi_loss, relevance_matrix, spring_loss
+from qsmi_lib.losses import dnnh_loss, mihash_loss, spring_loss
 from qsmi_lib.methods import METHODS
 from qsmi_lib.training.loop import settings_of_loss
 
@@ -40,30 +39,6 @@ def pair_costs(bits: int, *, information_needs: float = 10.0) -> pd.DataFrame:
                 for distance in range(bits + 1)
             ]
     return _share_of_range(pd.DataFrame(costs)).rename_axis("distance")
-
-
-def descent(
-    embeddings: Tensor, labels: Tensor, *, similarity: str, clamp: bool, n_steps: int = 100, rate: float = 4.0
-) -> Tensor:
-    """Paths of embeddings under gradient descent on the mean of `qsmi_loss` over pairs, without a network.
-
-    Args:
-        embeddings: (n, bits), where they start; the Gaussian kernel has width 1 here.
-        labels: int (n,).
-        similarity: "cosine" or "gaussian".
-        clamp: as of `qsmi_loss`.
-        n_steps: of the descent.
-        rate: length of a step over the gradient.
-
-    Returns:
-        (n_steps + 1, n, bits), the start first.
-    """
-    relevance, path = relevance_matrix(labels), [embeddings]
-    for _ in range(n_steps):
-        points = path[-1].clone().requires_grad_()
-        loss = qsmi_loss(points, relevance, similarity=similarity, clamp=clamp, sigma=1.0) / len(points) ** 2
-        path.append(points.detach() - rate * torch.autograd.grad(loss, points)[0])
-    return torch.stack(path)
 
 
 def order_costs(bits: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Figures of notebook 01: Parzen densities, the square clamp, a pair over S and M, arrangements of classes, descent."""
+"""Figures of notebook 01: two matrices, Parzen densities, the clamp, a pair over S and M, arrangements, descent."""
 
 from collections.abc import Mapping
 
@@ -28,6 +28,37 @@ def pair_slope(similarity: ArrayLike, relevant: ArrayLike, information_needs: Ar
     r"""Its derivative with respect to S, :math:`2 \Delta (S - 1) + 2 S / M`."""
     similarity = np.asarray(similarity, float)
     return 2.0 * np.where(relevant, similarity - 1.0, 0.0) + 2.0 * similarity / np.asarray(information_needs, float)
+
+
+def two_matrices(embeddings: ArrayLike, similarity: ArrayLike, relevance: ArrayLike, labels: ArrayLike) -> Figure:
+    """Embeddings of two bits, the similarity of each two, and which pairs are relevant.
+
+    Args:
+        embeddings: (n, 2).
+        similarity: (n, n), in [0, 1].
+        relevance: (n, n), bool.
+        labels: int (n,).
+    """
+    figure, (plane, *panels) = plt.subplots(1, 3, figsize=(7.2, 2.7), width_ratios=(1.1, 1.0, 1.0))
+    embeddings, labels = np.asarray(embeddings), np.asarray(labels)
+    for item, (place, label) in enumerate(zip(embeddings, labels, strict=True)):
+        color, marker = f"C{label % 6}", "os^Dv"[label % 5]
+        plane.plot([0.0, place[0]], [0.0, place[1]], color=color, linestyle="-", marker="", linewidth=0.8)
+        plane.plot(*place, marker, color=color, markersize=6)
+        plane.annotate(f"$y_{item + 1}$", place, 1.22 * place, ha="center", va="center")
+    reach = 1.4 * np.abs(embeddings).max()
+    plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first bit", ylabel="second bit")
+    names = np.arange(1, len(labels) + 1)
+    titles = ("similarity $S$", r"relevance $\Delta$")
+    for axes, matrix, title in zip(panels, (similarity, relevance), titles, strict=True):
+        image = axes.imshow(np.asarray(matrix, float), vmin=0.0, vmax=1.0)
+        axes.set(title=title, xticks=names - 1, xticklabels=names, yticks=names - 1, yticklabels=names)
+        axes.grid(False)
+    figure.colorbar(image, ax=panels, ticks=[0, 0.5, 1])
+    text = (
+        f"{len(labels)} embeddings of {len(np.unique(labels))} classes in the plane, the similarity S of each two, and "
+    )
+    return described(figure, text + "their relevance, which is 1 within a class and 0 between classes.")
 
 
 def parzen_densities(
@@ -109,9 +140,10 @@ def pair_over_needs(information_needs: float = 10.0, similarity: float = 0.5) ->
     left.set(xlabel="similarity $S$", ylabel="loss of the pair", ylim=(-0.03, 1.4), title=f"M = {information_needs:g}")
     left.legend(loc="upper right")
 
-    needs = np.geomspace(1.0, 100.0, 121)
-    surface = pair_loss(grid[:, None], True, needs[None, :])
-    filled = right.contourf(needs, grid, surface, levels=np.linspace(0.0, 1.0, 21), cmap="cividis")
+    needs = np.geomspace(1.0, 100.0, 41)
+    coarse = grid[::5]  # a figure behind a slider is drawn often
+    surface = pair_loss(coarse[:, None], True, needs[None, :])
+    filled = right.contourf(needs, coarse, surface, levels=np.linspace(0.0, 1.0, 21), cmap="cividis")
     right.plot(needs, needs / (needs + 1.0), color="white", linestyle="-", marker="", label="$S^*$ = M/(M+1)")
     right.plot(information_needs, best, "*", color="white", markeredgecolor="black", markersize=13)
     right.plot(information_needs, similarity, "o", color=SIMILAR, markeredgecolor="white", markersize=8)
@@ -180,22 +212,3 @@ def descent_paths(paths: Mapping[str, ArrayLike], labels: ArrayLike) -> Figure:
         f"Paths of {len(labels)} points of {len(np.unique(labels))} classes in the plane, from hollow to filled marks, "
         f"a panel each: {'; '.join(paths)}.",
     )
-
-
-def moving(
-    paths: Mapping[tuple[str, str], ArrayLike], labels: ArrayLike, step: int, similarity: str, clamp: str
-) -> Figure:
-    """`descent_paths` of one loss up to one step, for a slider and two choices.
-
-    Args:
-        paths: (similarity, clamp) -> (steps, n, 2).
-        labels: int (n,).
-        step: how far.
-        similarity: of the loss.
-        clamp: likewise, in the words of `paths`.
-    """
-    path = np.asarray(paths[similarity, clamp])
-    figure = descent_paths({f"{similarity}, {clamp}: step {step}": path[: step + 1]}, labels)
-    reach = 1.1 * max(np.abs(np.asarray(path)).max(), 1.0)
-    figure.axes[0].set(xlim=(-reach, reach), ylim=(-reach, reach))
-    return figure

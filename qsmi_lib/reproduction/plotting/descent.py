@@ -1,5 +1,6 @@
 """Points of classes on the circle or the sphere under gradient descent, with the square clamp beside without it."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from qsmi_lib.reproduction.analysis.descent import class_directions, descend, pulls, random_points, smallest_angle
 from qsmi_lib.reproduction.plotting.spherical import view
+from qsmi_lib.reproduction.plotting.style import described
 
 CLASSES = (("#0072B2", "o"), ("#E69F00", "s"), ("#CC79A7", "^"), ("black", "D"), ("#56B4E9", "v"), ("0.5", "P"))
-SIMILAR, DISSIMILAR = ("#009E73", "-"), ("#D55E00", "--")
-ARC = ("black", "-")
+SIMILAR = {"color": "#009E73", "linestyle": "-", "label": "pull of a similar point"}
+DISSIMILAR = {"color": "#D55E00", "linestyle": "--", "label": "push of a dissimilar point"}
+ARC = {"color": "black", "linestyle": "-", "label": "smallest angle"}
 TITLES = {True: "with the clamp", False: "without the clamp"}
 REACH = 1.3  # of the axes; the circle has radius 1
 PALE = 0.35  # what lies on the far side of the sphere
@@ -45,7 +48,10 @@ def side_by_side(
     for axes, (clamp, number) in zip(panels.flat, cells, strict=True):
         _panel(axes, paths[clamp][: number + 1], labels, clamp, point, azimuth)
     _legend(figure)
-    return figure
+    shown = f"Points of {len(labels.unique())} classes under gradient descent, " + ", ".join(
+        TITLES[kind] for kind in paths
+    )
+    return described(figure, f"{shown}: {'; '.join(axes.get_title().replace(chr(10), ', ') for axes in panels.flat)}")
 
 
 def write_gif(path: Path, *, seed: int = 1, every: int = 2, n_frames: int = 31) -> None:
@@ -89,7 +95,7 @@ def _panel(axes: plt.Axes, path: Tensor, labels: Tensor, clamp: bool, point: int
     rays = np.stack([np.zeros_like(directions), directions], axis=1) @ frame
     alphas = np.where(_far(rays[:, 1]), PALE, 1.0)
     axes.add_collection(LineCollection(rays[:, :, :2], colors=colors[: len(rays)], linewidths=1.2, alpha=alphas))
-    axes.plot(*(_arc(directions) @ frame)[:, :2].T, color=ARC[0], linestyle=ARC[1], marker="", linewidth=1.4)
+    axes.plot(*(_arc(directions) @ frame)[:, :2].T, marker="", linewidth=1.4, **ARC)
     for label, (color, marker) in enumerate(CLASSES):
         for hidden in (False, True):
             members = here[(labels.numpy() == label) & (_far(here) == hidden)]
@@ -107,11 +113,11 @@ def _pulls(axes: plt.Axes, points: Tensor, labels: Tensor, clamp: bool, point: i
     towards = points - points[point]
     lines = size * towards / towards.norm(dim=1, keepdim=True).clamp_min(1e-12)
     similar = labels == labels[point]
-    for (color, style), kind, sign in ((SIMILAR, similar, 1), (DISSIMILAR, ~similar, -1)):
+    for style, kind, sign in ((SIMILAR, similar, 1), (DISSIMILAR, ~similar, -1)):
         ends = (points[point] + sign * lines[kind]).numpy() @ frame
         starts = np.broadcast_to(points[point].numpy() @ frame, ends.shape)
         segments = np.stack([starts, ends], axis=1)[:, :, :2]
-        axes.add_collection(LineCollection(segments, colors=color, linestyles=style, linewidths=1.4, zorder=2.5))
+        axes.add_collection(LineCollection(segments, linewidth=1.4, zorder=2.5, **style))
     place = points[point].numpy() @ frame
     axes.plot(*place[:2], "o", color="none", markeredgecolor="black", markersize=10, zorder=4)
 
@@ -137,6 +143,9 @@ def _arc(directions: np.ndarray) -> np.ndarray:
 
 def _legend(figure: Figure) -> None:
     """What the lines are."""
-    kinds = {"pull of a similar point": SIMILAR, "push of a dissimilar point": DISSIMILAR, "smallest angle": ARC}
-    lines = [plt.Line2D([], [], color=color, linestyle=style, label=name) for name, (color, style) in kinds.items()]
+    lines = [plt.Line2D([], [], **style) for style in (SIMILAR, DISSIMILAR, ARC)]
     figure.legend(handles=lines, loc="outside lower center", ncols=3)
+
+
+if __name__ == "__main__":
+    write_gif(Path(sys.argv[1]))

@@ -3,8 +3,6 @@
 import math
 from types import SimpleNamespace
 
-import ipywidgets
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +24,6 @@ from qsmi_lib.reproduction.plotting import (
     methods,
     retrieval,
     spherical,
-    widgets,
 )
 from qsmi_lib.reproduction.results import committed
 from qsmi_lib.search.collection import Answer, Collection
@@ -184,6 +181,7 @@ FIGURES = {
     "clamp": lambda: derivation.clamp_against_linear(GRID, GRID, GRID**2),
     "pair_over_needs": lambda: derivation.pair_over_needs(),
     "arrangements": lambda: derivation.arrangements({"a": np.eye(10), "b": np.ones((10, 10))}),
+    "two_matrices": lambda: derivation.two_matrices(np.eye(2), np.eye(2), np.eye(2) > 0, [0, 1]),
     "descent_paths": lambda: derivation.descent_paths({"a": RNG.normal(size=(4, 3, 2))}, [0, 0, 1]),
     "planes": lambda: lsh.planes(POINTS, QUERY, TABLES.directions, BUCKETS),
     "collisions": lambda: lsh.collisions(8, 4),
@@ -375,14 +373,11 @@ def test_the_star_is_the_lowest_point_of_the_similar_pair(information_needs):
     assert y <= lowest and y == pytest.approx(lowest, abs=1e-4)
 
 
-def test_paths_end_where_they_end_and_go_as_far_as_the_step():
+def test_paths_end_where_they_end():
     path = np.arange(24.0).reshape(6, 2, 2)
-    for figure, end in (
-        (derivation.descent_paths({"a": path}, [0, 1]), path[-1]),
-        (derivation.moving({("gaussian", "clamped"): -path}, [0, 1], 3, "gaussian", "clamped"), -path[3]),
-    ):
-        markers = [line.get_xydata()[0] for line in figure.axes[0].lines if line.get_label().startswith("class")]
-        np.testing.assert_array_equal(markers, end)
+    lines = derivation.descent_paths({"a": path}, [0, 1]).axes[0].lines
+    ends = [line.get_xydata()[0] for line in lines if line.get_label().startswith("class")]
+    np.testing.assert_array_equal(ends, path[-1])
 
 
 def test_only_tied_items_follow_the_order_that_is_dragged_and_those_taken_away_are_last():
@@ -429,33 +424,3 @@ def test_the_circle_shows_the_middle_of_the_best_rotations():
     angles = np.array([0.3, 1.8]) + math.radians(30.0)
     turned = [line.get_xydata()[0] for line in figure.axes[1].lines]
     np.testing.assert_allclose(turned, np.stack([np.cos(angles), np.sin(angles)], axis=1))
-
-
-# Sliders
-
-
-def test_explore_draws_once_without_a_person(monkeypatch):
-    calls = []
-    figure = widgets.explore(
-        lambda needs: calls.append(needs) or plt.figure(), needs=widgets.Slider(10, 1, 100, 1, "M")
-    )
-    assert calls == [10] and plt.get_fignums() == [figure.number]  # open, so that the notebook shows it
-
-
-def test_explore_has_a_widget_for_each_argument(monkeypatch, capsys):
-    monkeypatch.setattr("qsmi_lib.utils.progress.watched", lambda: True)
-    calls = []
-
-    def draw(needs, share, kind, order):
-        calls.append((needs, share, kind, tuple(order)))
-        return plt.figure()
-
-    arguments = {"needs": widgets.Slider(10, 1, 100, 1, "M"), "share": widgets.Slider(0.5, 0.0, 1.0, 0.01, "S")}
-    arguments |= {"kind": widgets.Choice("b", ("a", "b"), "kind"), "order": widgets.Order(("1", "2"), "items")}
-    needs, share, kind, order = widgets.explore(draw, **arguments).kwargs_widgets
-    assert isinstance(needs, ipywidgets.IntSlider) and isinstance(share, ipywidgets.FloatSlider)
-    needs.value, kind.value, order.value = 20, "a", ["2", "1"]
-    assert calls[-1] == (20, 0.5, "a", ("2", "1")) and len(calls) == 4
-    assert not plt.get_fignums()  # closed, so that the notebook does not show it twice
-    panel = figures.learning_curves(committed())
-    assert panel.kwargs_widgets[0].value == "all" and "QSMI" in panel.kwargs_widgets[0].options

@@ -1,6 +1,5 @@
 """What losses charge codes, beside the formulas."""
 
-import itertools
 import math
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 
 from qsmi_lib import losses
-from qsmi_lib.reproduction.analysis.pair_costs import BY_PAIR, descent, order_costs, pair_costs
+from qsmi_lib.reproduction.analysis.pair_costs import BY_PAIR, order_costs, pair_costs
 
 BITS = 12
 
@@ -58,29 +57,3 @@ def test_one_anchor_alone_adds_to_mihash():
     points = torch.randn(3, BITS, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     relevance = torch.eye(3, dtype=torch.bool)
     assert losses.mihash_loss(points, relevance).item() == pytest.approx(0.0, abs=1e-9)
-
-
-def test_descent_follows_the_gradient_of_the_mean():
-    points = torch.tensor([[1.0, 0.2], [0.3, 1.0], [-1.0, 0.4]], dtype=torch.float64)
-    labels = torch.tensor([0, 0, 1])
-    path = descent(points, labels, similarity="cosine", clamp=True, n_steps=2, rate=0.5)
-
-    def loss(y):
-        s = 0.5 * (1 + torch.nn.functional.cosine_similarity(y[:, None], y[None], dim=2))
-        delta = (labels[:, None] == labels).double()
-        return (delta * (s - 1) ** 2 + delta.mean() * s**2).mean()
-
-    for before, after in itertools.pairwise(path):
-        (slope,) = torch.autograd.grad(loss(start := before.clone().requires_grad_()), start)
-        assert torch.allclose(after, before - 0.5 * slope)
-    assert path.shape == (3, 3, 2) and (path[0] == points).all()
-
-
-def test_on_the_sphere_lengths_stay_nearly_as_they_are_and_gaussian_points_fly():
-    points = torch.tensor([[1.0, 0.2], [0.3, 1.0], [-1.0, 0.4], [-0.5, -1.0]], dtype=torch.float64)
-    labels = torch.tensor([0, 0, 1, 1])
-    ends = {
-        kind: descent(points, labels, similarity=kind, clamp=False, n_steps=300)[-1].norm(dim=1).max()
-        for kind in ("cosine", "gaussian")
-    }
-    assert ends["cosine"] < 2 < ends["gaussian"]
