@@ -12,6 +12,7 @@ from torch import Tensor
 
 from qsmi_lib.reproduction.analysis.descent import class_directions, descend, pulls, random_points, smallest_angle
 from qsmi_lib.reproduction.plotting.spherical import view
+from qsmi_lib.reproduction.plotting.style import described
 
 CLASSES = (("#0072B2", "o"), ("#E69F00", "s"), ("#CC79A7", "^"), ("black", "D"), ("#56B4E9", "v"), ("0.5", "P"))
 SIMILAR, DISSIMILAR = ("#009E73", "-"), ("#D55E00", "--")
@@ -45,7 +46,9 @@ def side_by_side(
     for axes, (clamp, number) in zip(panels.flat, cells, strict=True):
         _panel(axes, paths[clamp][: number + 1], labels, clamp, point, azimuth)
     _legend(figure)
-    return figure
+    angles = (f"step {n}, {TITLES[clamp]}: {smallest_angle(paths[clamp][n], labels):.0f} degrees" for clamp, n in cells)
+    where = "on a circle" if paths[cells[0][0]].shape[2] == 2 else "on a sphere"
+    return described(figure, f"Points of several classes {where}. Smallest angle between two: {'; '.join(angles)}.")
 
 
 def write_gif(path: Path, *, seed: int = 1, every: int = 2, n_frames: int = 31) -> None:
