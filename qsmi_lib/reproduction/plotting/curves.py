@@ -174,14 +174,15 @@ def unseen(cells: pd.DataFrame, published: pd.DataFrame) -> Figure:
     return rows.panels(panels, MAP_LABEL, published, n_columns=cells["protocol"].nunique())
 
 
-def by_method(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+def by_method(cells: pd.DataFrame, metrics: Mapping[str, str], published: pd.DataFrame | None = None) -> Figure:
     """Scores with the deviation over seeds, a row a method, one panel per metric.
 
     Args:
         cells: `tables.cells` of an experiment.
         metrics: its metrics -> titles of the panels.
+        published: the paper's rows for the same data set, as ticks.
     """
-    return rows.panels({title: (cells, metric) for metric, title in metrics.items()}, "score")
+    return rows.panels({title: (cells, metric) for metric, title in metrics.items()}, "score", published)
 
 
 def over_bits(cells: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:

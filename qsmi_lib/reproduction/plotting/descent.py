@@ -48,10 +48,9 @@ def side_by_side(
     for axes, (clamp, number) in zip(panels.flat, cells, strict=True):
         _panel(axes, paths[clamp][: number + 1], labels, clamp, point, azimuth)
     _legend(figure)
-    shown = f"Points of {len(labels.unique())} classes under gradient descent, " + ", ".join(
-        TITLES[kind] for kind in paths
-    )
-    return described(figure, f"{shown}: {'; '.join(axes.get_title().replace(chr(10), ', ') for axes in panels.flat)}")
+    angles = (f"step {n}, {TITLES[clamp]}: {smallest_angle(paths[clamp][n], labels):.0f} degrees" for clamp, n in cells)
+    where = "on a circle" if paths[cells[0][0]].shape[2] == 2 else "on a sphere"
+    return described(figure, f"Points of several classes {where}. Smallest angle between two: {'; '.join(angles)}.")
 
 
 def write_gif(path: Path, *, seed: int = 1, every: int = 2, n_frames: int = 31) -> None:

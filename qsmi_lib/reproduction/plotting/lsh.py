@@ -69,18 +69,16 @@ def collisions(bits: int = 12, tables: int = 8) -> Figure:
     """
     figure, axes = plt.subplots()
     angle = np.linspace(0.0, np.pi / 2, 91)
+    shared_at_30 = {}
     for b, t in dict.fromkeys([(1, 1), (bits, 1), (bits, tables)]):
         name = f"{b} bit{'s' * (b > 1)}, {t} table{'s' * (t > 1)}"
         axes.plot(np.degrees(angle), collision_probability(angle, b, t), label=name, markevery=10)
+        shared_at_30[name] = collision_probability(np.radians(30.0), b, t)
     axes.set(xlabel="angle between the two items (degrees)", ylabel="probability of a shared bucket")
     axes.set(xlim=(0, 90), ylim=(0, 1.03))
     axes.legend()
-    shares = {
-        f"{b} bits, {t} tables": collision_probability(np.radians(30.0), b, t)
-        for b, t in dict.fromkeys([(1, 1), (bits, 1), (bits, tables)])
-    }
     text = "The probability that two items share a bucket falls with the angle between them. At 30 degrees: "
-    return described(figure, f"{text}{listed(shares)}.")
+    return described(figure, f"{text}{listed(shared_at_30)}.")
 
 
 def bucket_sizes(sizes: Mapping[str, ArrayLike], bits: int) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
-from qsmi_lib.reproduction.plotting.style import DPI, cycle_style, described
+from qsmi_lib.reproduction.plotting.style import cycle_style, described
 from qsmi_lib.search.collection import Answer, Collection
 from qsmi_lib.search.panel import score
 
@@ -65,7 +65,7 @@ def answered(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequ
         "figsize": (0.8 * (most + 1), 1.0 + 1.4 * len(answers_of)),
         "height_ratios": [3, *[3, 1.2] * len(answers_of)],
     }
-    figure, panels = plt.subplots(1 + 2 * len(answers_of), most + 1, dpi=DPI, squeeze=False, **size)
+    figure, panels = plt.subplots(1 + 2 * len(answers_of), most + 1, squeeze=False, **size)
     for axes in panels.flat:
         axes.set_axis_off()
     panels[0, 0].text(0.5, 0.5, "query", ha="center", va="center", fontsize=9)
@@ -82,8 +82,9 @@ def answered(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequ
             bits[collection.codes.shape[1] :] = np.nan  # beyond the code
             squares.imshow(bits.reshape(-1, COLUMNS), cmap="Reds", vmin=-0.1, vmax=1)
             squares.set_title(f"{answer.distance} bit{'s' * (answer.distance != 1)}", fontsize=8, pad=2)
-    words = "; ".join(f"{title}{score(answers)}" for title, (_, answers) in answers_of.items())
-    return described(figure, f"A query as given and as the network sees it, and the nearest images by {words}.")
+    rows = "; ".join(f"{title}{score(answers)}" for title, (_, answers) in answers_of.items())
+    text = "The query as given and as the network sees it, then a row of answers for each method, with the bits that "
+    return described(figure, f"{text}differ: {rows}.")
 
 
 def indexes(rows: pd.DataFrame) -> Figure:

@@ -38,7 +38,7 @@ def panels(
     n_rows = -(-len(scores) // n_columns)
     height = n_rows * (0.1 + (0.06 + 0.11 * len(lengths)) * len(order) + 0.5) + 0.6
     one_metric = len({metric for _, metric in scores.values()}) == 1
-    shape = {"figsize": (7.4, height), "sharex": one_metric, "sharey": True, "squeeze": False}
+    shape = {"figsize": (3.2 * n_columns + 1.0, height), "sharex": one_metric, "sharey": True, "squeeze": False}
     figure, grid = plt.subplots(n_rows, n_columns, **shape)
     for axes in grid.flat[len(scores) :]:
         axes.set_visible(False)

@@ -11,8 +11,6 @@ from PIL import Image
 
 from qsmi_lib.utils.io import atomic_write
 
-DPI = 100  # on the screen; a notebook shows twice as many pixels, files are written at 150
-
 # Hues by family, after Okabe & Ito: similarity by angle, its extensions, mutual information by distance, ...
 _ANGLE, _EXTENDED, _INFORMATION = "#D55E00", "#E69F00", "#7F3300"
 _CONTRASTIVE, _LIKELIHOOD, _WEIGHTED, _CAUCHY = "#0072B2", "#009E73", "#00573F", "#56B4E9"
