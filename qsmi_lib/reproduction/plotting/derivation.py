@@ -171,7 +171,7 @@ def arrangements(similarities: Mapping[str, ArrayLike]) -> Figure:
         axes.grid(False)
     panels[0, 0].set_ylabel("class")
     figure.colorbar(image, ax=panels[0].tolist(), label="similarity $S$", ticks=[0, 0.5, 1])
-    means = {title: float(np.mean(matrix)) for title, matrix in similarities.items()}
+    means = {title: float(np.mean(np.asarray(matrix))) for title, matrix in similarities.items()}
     text = "A square of similarities between classes for each arrangement, bright where S is 1. Mean similarity: "
     return described(figure, f"{text}{listed(means)}.")
 
