@@ -11,6 +11,8 @@ FAST := $(addprefix qsmi_lib/tests/,losses utils test_codes.py test_imports.py e
 # A picture that is uploaded in 15_search comes as one message; tornado would take 10 MB.
 UPLOADS := {'websocket_max_message_size': 1000000000}
 COPIES := my_notebooks
+# More options of JupyterLab, for example --ip=0.0.0.0 in a container.
+LABFLAGS ?=
 # make pictures NOTEBOOKS="00 03" runs these alone; so does make notebooks.
 NOTEBOOKS ?=
 
@@ -70,7 +72,7 @@ pictures: .venv/ready
 	$(BIN)/python -m qsmi_lib.reproduction.notebooks store keep_picture --jobs $(JOBS) $(NOTEBOOKS)
 
 # Opens copies of the notebooks, so that a change there changes nothing in git. JupyterLab prints its address.
-# Its root is this folder, because notebooks link to docs and results. In a container: make lab LABFLAGS=--ip=0.0.0.0
+# Its root is this folder, because notebooks link to docs and results.
 lab: .venv/ready
 	$(BIN)/python -m qsmi_lib.reproduction.notebooks copy $(COPIES)
 	$(BIN)/jupyter lab --log-level=ERROR --ServerApp.root_dir="$(CURDIR)" --ServerApp.tornado_settings="$(UPLOADS)" \

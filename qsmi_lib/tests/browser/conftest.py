@@ -13,10 +13,9 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
 
-import nbformat
 import pytest
 
-from qsmi_lib.utils import paths
+from qsmi_lib.reproduction import notebooks
 
 webdriver = pytest.importorskip("selenium.webdriver")
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException  # noqa: E402
@@ -114,13 +113,9 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """Address of a JupyterLab over copies of the notebooks, all of whose cells stand in the page."""
+    """Address of a JupyterLab over copies of the notebooks, as `make lab` makes them; all cells stand in the page."""
     root, settings = tmp_path_factory.mktemp("lab"), tmp_path_factory.mktemp("settings")
-    for path in (paths.ROOT / "notebooks").glob("*.ipynb"):
-        notebook = nbformat.read(path, 4)
-        for cell in notebook.cells:  # a number at a cell then says that it was run here
-            cell |= {"execution_count": None} if cell.cell_type == "code" else {}
-        nbformat.write(notebook, root / path.name)
+    notebooks.copy(root)
     tracker = settings / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     tracker.parent.mkdir(parents=True)
     tracker.write_text(json.dumps({"windowingMode": "none"}))

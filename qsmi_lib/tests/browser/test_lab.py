@@ -1,8 +1,12 @@
-"""The notebooks in JupyterLab: each opens, 01 and 15 run by the mouse, and a slider changes a picture."""
+"""The notebooks in JupyterLab: each opens, some run by the mouse, a slider changes a picture, an exercise is solved."""
 
+import re
+
+import nbformat
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from qsmi_lib.utils import paths
 
@@ -111,3 +115,46 @@ def test_15_searches_by_the_mouse(opened, wait):
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(browser).drag_and_drop_by_offset(handle, -15, 0).perform()
     wait(lambda own: len(own.find_elements(By.CSS_SELECTOR, "ol.qsmi-row li")) < n_answers, "fewer answers")
+
+
+def run(cell, wait, typed=""):
+    """Run a cell by its keys, after `typed` has taken the place of its text."""
+    editor, browser = cell.find_element(By.CSS_SELECTOR, ".cm-content"), cell.parent
+
+    def reached(_):
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", editor)
+        editor.click()
+        return "jp-mod-active" in cell.get_attribute("class")
+
+    def begun(own):
+        reached(own)
+        ActionChains(browser).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+        return cell.find_element(By.CSS_SELECTOR, ".jp-InputPrompt").text != "[ ]:"
+
+    wait(reached, "a click on the cell")  # formulas and pictures above still move it
+    if typed:
+        editor.send_keys(Keys.CONTROL, "a")
+        browser.execute_cdp_cmd("Input.insertText", {"text": typed})
+    wait(begun, "the kernel")  # until it is connected, keys do nothing
+
+
+def test_an_exercise_of_00_is_right_once_it_is_solved(opened, wait):
+    """The cells for setting up are enough."""
+    name = "00_start_here.ipynb"
+    stored = nbformat.read(paths.NOTEBOOKS / name, 4).cells
+    tags = [set(cell.metadata.get("tags", [])) for cell in stored]
+    number = next(number for number, of_cell in enumerate(tags) if "exercise" in of_cell)
+    [solution] = re.findall(r"```python\n(.*?)\n```", stored[number + 2].source, flags=re.DOTALL)
+    browser = opened(name)
+    wait(lambda own: own.find_elements(By.CSS_SELECTOR, "[data-status=idle]"), "the kernel")
+    cells = browser.find_elements(By.CSS_SELECTOR, CELLS)
+    todo, check = cells[number : number + 2]
+    for cell, of_cell in zip(cells, tags, strict=True):
+        if of_cell & {"setup", "parameters"}:
+            run(cell, wait)
+    run(check, wait)
+    wait(lambda _: "name 'hamming_distance' is not defined" in check.text, "the first answer")
+    run(todo, wait, solution)
+    run(check, wait)
+    wait(lambda _: check.find_element(By.CSS_SELECTOR, ".jp-OutputArea").text == "right", "the second answer")
+    assert not errors(browser) and todo.find_element(By.CSS_SELECTOR, ".cm-content").text == solution

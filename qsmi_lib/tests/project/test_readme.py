@@ -84,7 +84,7 @@ def test_make_has_the_targets_and_variables():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     words = "\n".join([*LINES, *re.findall(r"`([^`\n]+)`", "\n".join(TEXTS.values()))])
     for call in re.findall(r"^make ([^#\n]+)", words, flags=re.MULTILINE):
-        for word in call.split():
+        for word in shlex.split(call):
             name, equals, _ = word.partition("=")
             assert f"\n{name} ?=" in makefile if equals else f"\n{name}:" in makefile, call
 
