@@ -10,13 +10,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import myst_nb.sphinx_
+import numpy.typing
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
 from myst_parser.slugs import github_slugify
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-import qsmi_lib
+numpy.typing.ArrayLike = type("ArrayLike", (), {})  # the reference shows this name, not the 200 characters behind it
+import qsmi_lib  # noqa: E402
+from qsmi_lib.methods import METHODS  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
@@ -97,11 +100,14 @@ class Renderer(NbElementRenderer):
 
 
 def complete_source(app: Sphinx, docname: str, source: list[str]) -> None:
-    """The lists of pages, after the text of the front page; the headings of benchmarks."""
+    """What files of the repository lack as pages: headings of benchmarks, the list of methods, the lists of pages."""
     folder, _, name = docname.rpartition("/")
     if folder == "results/benchmarks" and not source[0].startswith("# "):
         heading = BENCHMARKS.get(name, name.replace("_", " ").capitalize())
         source[0] = f"# {heading}\n\n{source[0]}"
+    if docname == "docs/api/methods":
+        rows = "".join(f"   * - ``{name}``\n     - {one.title}\n     - {one.source}\n" for name, one in METHODS.items())
+        source[0] += f"\n.. list-table::\n   :header-rows: 1\n\n   * - name\n     - title\n     - source\n{rows}"
     if docname == root_doc:
         for caption, names in NAVIGATION.items():
             entries = "\n".join(f"/{name}" for name in names)
