@@ -10,13 +10,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import myst_nb.sphinx_
+import numpy.typing
 from docutils import nodes
 from myst_nb.core.render import MimeData, NbElementRenderer
 from myst_parser.slugs import github_slugify
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-import qsmi_lib
+numpy.typing.ArrayLike = type("ArrayLike", (), {})  # the reference shows this name, not the 200 characters behind it
+import qsmi_lib  # noqa: E402
+from qsmi_lib.methods import METHODS  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
@@ -60,12 +63,12 @@ html_sourcelink_suffix = ""
 # 10 and 16 to 18 are evidence, as are the appendices; the other notebooks are lessons.
 EVIDENCE = re.compile(r"(10|16|17|18)_|\d\d_appendix_")
 notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
-BENCHMARKS = {  # these files have no heading of their own
+BENCHMARKS = {  # these files have no heading of their own; that of another is its name
     "evaluate": "Time of an evaluation",
-    "train-fashion_mnist": "Time of a training epoch",
-    "layers": "Time of each loss",
     "full_size": "Costs at the full size of Tables 6 to 8",
     "indexes": "Time and memory of indexes",
+    "layers": "Time of each loss",
+    "train-fashion_mnist": "Time of a training epoch",
 }
 NAVIGATION = {
     "Learn": [
@@ -78,7 +81,7 @@ NAVIGATION = {
         "results/paper_vs_ours",
         "results/README",
         *(f"notebooks/{name}" for name in notebooks if EVIDENCE.match(name)),
-        *(f"results/benchmarks/{name}" for name in BENCHMARKS),
+        *(f"results/benchmarks/{path.stem}" for path in sorted((ROOT / "results" / "benchmarks").glob("*.md"))),
     ],
     "Use": ["README", "docs/library", "docs/commands", "data/README", "docs/reliability", "docs/api/index"],
     "Contribute": ["CONTRIBUTING", "docs/hosting", "CHANGELOG"],
@@ -97,13 +100,17 @@ class Renderer(NbElementRenderer):
 
 
 def complete_source(app: Sphinx, docname: str, source: list[str]) -> None:
-    """The lists of pages, after the text of the front page; the headings of benchmarks."""
+    """What files of the repository lack as pages: headings of benchmarks, the list of methods, the lists of pages."""
     folder, _, name = docname.rpartition("/")
-    if folder == "results/benchmarks":
-        source[0] = f"# {BENCHMARKS[name]}\n\n{source[0]}"
+    if folder == "results/benchmarks" and not source[0].startswith("# "):
+        heading = BENCHMARKS.get(name, name.replace("_", " ").capitalize())
+        source[0] = f"# {heading}\n\n{source[0]}"
+    if docname == "docs/api/methods":
+        rows = "".join(f"   * - ``{name}``\n     - {one.title}\n     - {one.source}\n" for name, one in METHODS.items())
+        source[0] += f"\n.. list-table::\n   :header-rows: 1\n\n   * - name\n     - title\n     - source\n{rows}"
     if docname == root_doc:
         for caption, names in NAVIGATION.items():
-            entries = "\n".join(f"/{name}" for name in names if any(ROOT.glob(f"{name}.*")))
+            entries = "\n".join(f"/{name}" for name in names)
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 
 
@@ -129,10 +136,11 @@ def adapt_links(app: Sphinx, document: nodes.document) -> None:
                 link.replace_self(link.children)
 
 
-def typeset_html(app: Sphinx, document: nodes.document) -> None:
-    """Formulas inside HTML, such as a folded answer: JupyterLab typesets them, so the site does too."""
+def adapt_html(app: Sphinx, document: nodes.document) -> None:
+    """The same for HTML inside Markdown, such as a folded answer; its formulas are typeset, as JupyterLab does."""
     for html in document.findall(nodes.raw):
-        html[:] = [nodes.Text(re.sub(r"\$([^$]+)\$", r'<span class="math notranslate">\\(\1\\)</span>', html.astext()))]
+        text = re.sub(r'(href="[^":]+)\.(ipynb|md)\b', r"\1.html", html.astext())
+        html[:] = [nodes.Text(re.sub(r"\$([^$]+)\$", r'<span class="math notranslate">\\(\1\\)</span>', text))]
 
 
 def skip_fields(app: Sphinx, kind: str, name: str, value: object, skip: bool, options: object) -> bool | None:
@@ -155,6 +163,6 @@ def setup(app: Sphinx) -> None:
     myst_nb.sphinx_.load_renderer = lambda name: Renderer  # its own way is an entry point of an installed package
     app.connect("source-read", complete_source)
     app.connect("doctree-read", adapt_links)
-    app.connect("doctree-read", typeset_html)
+    app.connect("doctree-read", adapt_html)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("build-finished", lead_to_front_page)
