@@ -19,6 +19,7 @@ from qsmi_lib.reproduction.plotting import (
     conventions,
     curves,
     derivation,
+    losses,
     lsh,
     maps,
     methods,
@@ -186,6 +187,8 @@ FIGURES = {
     "planes": lambda: lsh.planes(POINTS, QUERY, TABLES.directions, BUCKETS),
     "collisions": lambda: lsh.collisions(8, 4),
     "bucket_sizes": lambda: lsh.bucket_sizes({"as it is": [20, 10, 2], "centred": [9, 9, 9, 5]}, bits=4),
+    "pairs": lambda: losses.pairs(pair_costs(12), ["dsh", "qsmi"]),
+    "outputs": lambda: losses.outputs({"one": [[-1.0, 0.9]], "two": [[0.0, 9.0]]}),
     "maps": lambda: maps.maps({"one": several_points(), "other": several_points()}, ("a", "b", "c")),
     "similarity_of_classes": lambda: maps.similarity_of_classes(AGREEMENT, ("a", "b")),
     "families": lambda: methods.families(pair_costs(12), order_costs(12), {12: [6.0, 6.0, 8.0], 16: [8.0] * 3}),
@@ -424,3 +427,11 @@ def test_the_circle_shows_the_middle_of_the_best_rotations():
     angles = np.array([0.3, 1.8]) + math.radians(30.0)
     turned = [line.get_xydata()[0] for line in figure.axes[1].lines]
     np.testing.assert_allclose(turned, np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def test_histograms_of_outputs_are_shares_and_count_the_large_ones_at_the_end():
+    figure = losses.outputs({"one": [[-1.0, 0.9, 9.0, 0.0]]})
+    bars = figure.axes[0].patches
+    assert sum(bar.get_height() for bar in bars) == pytest.approx(1.0)
+    assert bars[-1].get_height() == 0.25
+    assert "one: 50% within 0.25 of -1 or +1" in figure.get_label()
