@@ -192,11 +192,11 @@ def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
 
 
 def collision_probability(angle: ArrayLike, bits: int, tables: int = 1) -> np.ndarray:
-    r"""Probability that two items share a bucket in at least one table, :math:`1 - (1 - (1 - \theta/\pi)^b)^T`.
+    r"""Probability that two items share a bucket in at least one table, :math:`1 - (1 - (1 - \theta/\pi)^n)^T`.
 
     Args:
         angle: :math:`\theta` between the two, in rad, 0 to pi; any shape.
-        bits: b, length of a key.
+        bits: n, length of a key.
         tables: T.
     """
     return 1.0 - (1.0 - (1.0 - np.asarray(angle) / np.pi) ** bits) ** tables

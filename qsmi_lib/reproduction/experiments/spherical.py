@@ -77,6 +77,7 @@ EXPERIMENTS = {
         grid=forms,
         by=("form",),
         reads_data=True,
+        live=False,
     ),
     "poster": Experiment(
         "Spherical embedding's comparison: a reduced and the full training set",

@@ -25,6 +25,7 @@ from qsmi_lib.reproduction.plotting import (
     methods,
     retrieval,
     spherical,
+    unseen,
 )
 from qsmi_lib.reproduction.results import committed
 from qsmi_lib.search.collection import Answer, Collection
@@ -190,6 +191,9 @@ FIGURES = {
     "pairs": lambda: losses.pairs(pair_costs(12), ["dsh", "qsmi"]),
     "outputs": lambda: losses.outputs({"one": [[-1.0, 0.9]], "two": [[0.0, 9.0]]}),
     "maps": lambda: maps.maps({"one": several_points(), "other": several_points()}, ("a", "b", "c")),
+    "beside_distances": lambda: maps.beside_distances(np.eye(4), [0, 0, 1, 1], {"a": RNG.normal(size=(4, 2))}),
+    "parts_by_class": lambda: unseen.parts_by_class({"train": [3, 0], "query": [0, 2]}, ("a", "b")),
+    "two_needs": lambda: unseen.two_needs({"a": RNG.normal(size=(8, 2))}, np.arange(8) % 2, np.arange(8) // 4),
     "similarity_of_classes": lambda: maps.similarity_of_classes(AGREEMENT, ("a", "b")),
     "families": lambda: methods.families(pair_costs(12), order_costs(12), {12: [6.0, 6.0, 8.0], 16: [8.0] * 3}),
     "continuation": lambda: methods.continuation([0, 1, 2], [1.0, 1.5, 2.0], [0, 2]),
