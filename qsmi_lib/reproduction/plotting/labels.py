@@ -37,7 +37,8 @@ def label_sets(images: ArrayLike, titles: Sequence[str], relevance: Mapping[str,
             picture.set(xticks=[], yticks=[])
             picture.spines[:].set_visible(True)
     panels[0, 0].set_ylabel("query")
-    text = f"For each rule ({', '.join(relevance)}) a matrix: how relevant each of {n} images is to each other one."
+    rules = ", ".join(relevance).replace("$", "").replace("\\", "")
+    text = f"A matrix for each rule ({rules}): how relevant each of {n} images is to each other one."
     return described(figure, text)
 
 
