@@ -71,9 +71,11 @@ def test_a_figure_is_saved_small_and_equal_and_keeps_its_colours(tmp_path):
     assert first[0].stat().st_size < 0.6 * plain.stat().st_size
     saved, drawn = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (first[0], plain))
     assert np.abs(saved - drawn).mean() < 1.0 and (saved[0, 0] == 255).all()
+    in_notebook = Image.open(BytesIO(style.small_png(figure, 200, n_colors=64))).convert("RGB")
     for look in CYCLE:
         color = 255 * np.array(plt.matplotlib.colors.to_rgb(look["color"]))
-        assert (np.abs(saved - color).max(axis=2) <= 4).any(), look["color"]
+        for picture in (saved, np.asarray(in_notebook).astype(int)):
+            assert (np.abs(picture - color).max(axis=2) <= 4).any(), look["color"]
 
 
 def test_a_notebook_shows_a_figure_once_and_sharp_with_its_alternative_text():
