@@ -143,13 +143,14 @@ def pair_over_needs(information_needs: float = 10.0, similarity: float = 0.5) ->
     needs = np.geomspace(1.0, 100.0, 41)
     coarse = grid[::5]  # a figure behind a slider is drawn often
     surface = pair_loss(coarse[:, None], True, needs[None, :])
-    filled = right.contourf(needs, coarse, surface, levels=np.linspace(0.0, 1.0, 21), cmap="cividis")
+    filled = right.contourf(needs, coarse, surface, levels=np.linspace(0.0, 1.0, 11), cmap="cividis")
     right.plot(needs, needs / (needs + 1.0), color="white", linestyle="-", marker="", label="$S^*$ = M/(M+1)")
     right.plot(information_needs, best, "*", color="white", markeredgecolor="black", markersize=13)
     right.plot(information_needs, similarity, "o", color=SIMILAR, markeredgecolor="white", markersize=8)
     right.set(xscale="log", xlabel="information needs $M$", ylabel="similarity $S$", title="similar pair")
     right.set_xticks([1, 10, 100], ["1", "10", "100"])
-    right.legend(loc="lower right", labelcolor="white")
+    right.minorticks_off()
+    right.legend(loc=(0.52, 0.3), labelcolor="white")
     figure.colorbar(filled, ax=right, label="loss of the pair", ticks=[0, 0.5, 1])
     return described(
         figure,

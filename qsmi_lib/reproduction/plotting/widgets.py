@@ -165,5 +165,7 @@ def explore(draw: Callable[..., Figure], **arguments: Argument) -> Figure | ipyw
     widgets = {name: argument.widget() for name, argument in arguments.items()}
     panel = ipywidgets.interactive(closed, {"auto_display": True}, **widgets)
     panel.children = [*(argument.row(widgets[name]) for name, argument in arguments.items()), panel.out]
+    if panel.result is not None:  # the page does not jump while one picture replaces another
+        panel.out.layout.min_height = f"{panel.result.bbox.height:.0f}px"
     display(panel)
     return panel

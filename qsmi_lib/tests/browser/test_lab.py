@@ -1,6 +1,7 @@
 """The notebooks in JupyterLab: each opens, some run by the mouse, a slider changes a picture, an exercise is solved."""
 
 import re
+import time
 
 import nbformat
 import pytest
@@ -81,13 +82,37 @@ def panels(wait, n, selector):
     return before, wait(lambda own: own.find_elements(By.CSS_SELECTOR, f".widget-interact {selector}"), selector)
 
 
-def test_a_slider_of_01_changes_its_picture(opened, wait):
+def test_sliders_and_the_film_of_01_move_by_mouse_and_keyboard(opened, wait):
     browser = opened("01_derivation.ipynb")
     run_all(browser, wait)
-    before, (handle, *_) = panels(wait, 2, ".noUi-handle")
+    before, (handle, *_) = panels(wait, 3, ".noUi-handle")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", handle)
     ActionChains(browser).drag_and_drop_by_offset(handle, 60, 0).perform()
     wait(lambda own: (changed := pictures(own)) and changed != before, "another picture")
+
+    panel = browser.find_elements(By.CSS_SELECTOR, ".widget-interact")[1]
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", panel)
+    play, to_start = panel.find_elements(By.CSS_SELECTOR, ".widget-play button")[:2]
+    more = panel.find_element(By.CSS_SELECTOR, "button[title='step: one step more']")
+    handle = panel.find_element(By.CSS_SELECTOR, ".noUi-handle")
+
+    def step():
+        return int(panel.find_element(By.CSS_SELECTOR, ".widget-readout").text)
+
+    assert step() == 0
+    play.click()
+    wait(lambda own: step() > 5, "the film")
+    play.click()
+    reached = step()
+    time.sleep(2)
+    assert step() <= reached + 2  # it pauses; one step may have been on its way
+    reached = step()
+    more.click()
+    wait(lambda own: step() == reached + 1, "the next step")
+    handle.send_keys(Keys.ARROW_RIGHT)
+    wait(lambda own: step() == reached + 2, "the step after it")
+    to_start.click()
+    wait(lambda own: step() == 0, "the start")
 
 
 def test_tied_items_of_02_are_dragged(opened, wait):

@@ -48,11 +48,13 @@ def test_explore_has_a_widget_for_each_argument(drawn):
     draw, calls = drawn
     arguments = {"needs": widgets.Slider(10, 1, 100, 1, "M"), "share": widgets.Slider(0.5, 0.0, 1.0, 0.01, "S")}
     arguments |= {"kind": widgets.Choice("b", ("a", "b"), "kind"), "order": widgets.Order(("1", "2"), "items")}
-    needs, share, kind, order = widgets.explore(draw, **arguments).kwargs_widgets
+    panel = widgets.explore(draw, **arguments)
+    needs, share, kind, order = panel.kwargs_widgets
     assert isinstance(needs, ipywidgets.IntSlider) and isinstance(share, ipywidgets.FloatSlider)
     needs.value, kind.value, order.value = 20, "a", ["2", "1"]
     assert calls[-1] == {"needs": 20, "share": 0.5, "kind": "a", "order": ["2", "1"]} and len(calls) == 4
     assert not plt.get_fignums()  # closed, so that the notebook does not show it twice
+    assert panel.out.layout.min_height == "320px"  # the figure's, so that the page does not jump
 
 
 @pytest.mark.usefixtures("watched")
