@@ -17,6 +17,7 @@ from qsmi_lib.reproduction.plotting import rows
 from qsmi_lib.reproduction.plotting.style import awaited, captioned, described, method_style
 from qsmi_lib.reproduction.titles import METRIC_TITLES
 
+DPI = 80  # below the style's: figures of many rows are large, and one notebook holds them all
 SHORTFALL = 0.06  # mAP below the best value of a row that `trials` prints darkest
 NEAR = 0.13  # how far below the best score the close-up of `scores` reaches
 PROPERTIES = {
@@ -36,7 +37,7 @@ def families(pairs: pd.DataFrame, orders: pd.DataFrame, centers: Mapping[int, Ar
         orders: `pair_costs.order_costs`.
         centers: code length -> distances of every two centers (bits).
     """
-    figure, panels = plt.subplots(2, 2, figsize=(6.8, 4.6))
+    figure, panels = plt.subplots(2, 2, dpi=DPI, figsize=(6.8, 4.6))
     bits = pairs.index.max()
     for axes, kind in zip(panels[0], ("similar", "dissimilar"), strict=True):
         curves = {}  # losses that charge the same share one
@@ -87,7 +88,7 @@ def continuation(steps: ArrayLike, beta: ArrayLike, marked: Sequence[int]) -> Fi
         marked: places in `steps` whose tanh is drawn.
     """
     steps, beta = np.asarray(steps), np.asarray(beta)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.6))
+    figure, (left, right) = plt.subplots(1, 2, dpi=DPI, figsize=(6.8, 2.6))
     left.plot(steps, beta, marker="", color="black", linestyle="-")
     outputs = np.linspace(-2.0, 2.0, 201)
     for number, place in enumerate(marked):
@@ -117,7 +118,7 @@ def trials(table: pd.DataFrame, caption: str) -> Figure:
         return awaited(caption)
     settings = [(key, group.sort_values("value")) for key, group in table.groupby(["method", "setting"], sort=False)]
     n_column = max(len(group) for _, group in settings)
-    figure, axes = plt.subplots(figsize=(1.52 * n_column + 1.8, 0.36 * len(settings) + 0.7))
+    figure, axes = plt.subplots(dpi=DPI, figsize=(1.52 * n_column + 1.8, 0.36 * len(settings) + 0.7))
     for place, (_, group) in enumerate(settings):
         for column, trial in enumerate(group.itertuples()):
             dark = min((group["score"].max() - trial.score) / SHORTFALL, 1.0)
@@ -156,7 +157,7 @@ def scores(cells: pd.DataFrame, caption: str, metric: str = "map") -> Figure:
     if recorded.empty:
         return awaited(caption)
     order = rows.ranked(recorded, metric)
-    shape = {"figsize": (8.4, 0.3 * len(order) + 1.4), "sharey": True, "width_ratios": (1.0, 1.5, 1.0)}
+    shape = {"dpi": DPI, "figsize": (8.4, 0.3 * len(order) + 1.4), "sharey": True, "width_ratios": (1.0, 1.5, 1.0)}
     figure, panels = plt.subplots(1, 3, **shape)
     best = recorded[metric].max()
     near = recorded[recorded[metric] > best - NEAR]
@@ -184,6 +185,7 @@ def verdicts(squares: Mapping[int, pd.DataFrame], caption: str) -> Figure:
     figure, panels = plt.subplots(
         1,
         len(squares),
+        dpi=DPI,
         figsize=(4.6 * len(squares), 0.2 * len(next(iter(squares.values()))) + 1.8),
         squeeze=False,
     )
@@ -224,7 +226,7 @@ def rotations(table: pd.DataFrame, caption: str) -> Figure:
         return awaited(caption)
     lengths = sorted(table["bits"].unique())
     order = rows.ranked(table, "after")
-    shape = {"figsize": (8.4, 0.24 * len(order) + 1.4), "width_ratios": [1.1] * len(lengths) + [1]}
+    shape = {"dpi": DPI, "figsize": (8.4, 0.24 * len(order) + 1.4), "width_ratios": [1.1] * len(lengths) + [1]}
     figure, panels = plt.subplots(1, len(lengths) + 1, **shape)
     place = np.arange(len(order))
     after = {"linestyle": "", "color": "black", "marker": "o"}
@@ -265,7 +267,7 @@ def properties(table: pd.DataFrame, caption: str) -> Figure:
         return awaited(caption)
     means = table.groupby(["method", "bits"], sort=False)[list(PROPERTIES)].mean().reset_index()
     order = rows.ranked(means, "separation")
-    figure, panels = plt.subplots(1, len(PROPERTIES), figsize=(9.4, 0.3 * len(order) + 1.4), sharey=True)
+    figure, panels = plt.subplots(1, len(PROPERTIES), dpi=DPI, figsize=(9.4, 0.3 * len(order) + 1.4), sharey=True)
     for axes, (name, title) in zip(panels, PROPERTIES.items(), strict=True):
         rows.marks(axes, means, order, name)
         axes.set_xlabel(title)
@@ -288,7 +290,7 @@ def distances(shares: Mapping[str, ArrayLike], caption: str) -> Figure:
     """
     if not shares:
         return awaited(caption)
-    figure, axes = plt.subplots(figsize=(6.4, 0.36 * len(shares) + 1.2))
+    figure, axes = plt.subplots(dpi=DPI, figsize=(6.4, 0.36 * len(shares) + 1.2))
     medians = []
     for place, (method, share) in enumerate(shares.items()):
         height = np.sqrt(np.asarray(share))
