@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from PIL import Image
 
-from qsmi_lib.reproduction.plotting.style import small_png
+from qsmi_lib.reproduction.plotting.style import full_png, small_png
+from qsmi_lib.utils import progress
 
 
 def register() -> None:
@@ -24,12 +25,13 @@ def register() -> None:
 def png(figure: Figure) -> tuple[str, dict] | None:
     """PNG in base64 with twice the pixels of its display size, and the metadata that say so; None if nothing is drawn.
 
-    The figure is closed, so that a cell whose last line is a figure shows it once. nbconvert's classic template and
-    the site read `alt`; JupyterLab reads the size alone.
+    It is quick to draw interactively, and small elsewhere, where it may be stored. The figure is closed, so that a cell
+    whose last line is a figure shows it once. nbconvert's classic template and the site read `alt`; JupyterLab reads
+    the size alone.
     """
     if not figure.axes:
         return None
-    picture = small_png(figure, 2 * figure.dpi, n_colors=64)
+    picture = (full_png if progress.watched() else small_png)(figure, 2 * figure.dpi)
     plt.close(figure)
     width, height = Image.open(BytesIO(picture)).size
     metadata = {"width": width // 2, "height": height // 2, "alt": figure.get_label()}

@@ -97,3 +97,14 @@ def test_a_figure_without_axes_is_not_shown_and_a_shown_one_is_closed():
     notebook.png(figure)
     assert not plt.fignum_exists(figure.number)
     plt.close("all")
+
+
+def test_a_picture_keeps_its_colours_beside_those_of_a_matrix():
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6, 3))
+    for place, (color, marker, _) in enumerate(style.METHOD_STYLES.values()):
+        left.plot(place % 5, place // 5, color=color, marker=marker, markersize=9)
+    figure.colorbar(right.imshow(np.arange(64.0).reshape(8, 8)))
+    shown = np.array(Image.open(BytesIO(base64.b64decode(notebook.png(figure)[0]))).convert("RGB"), int)
+    for color, *_ in style.METHOD_STYLES.values():
+        exact = 255 * np.array(plt.matplotlib.colors.to_rgb(color))
+        assert (np.abs(shown - exact).max(axis=2) < 1).any(), color
