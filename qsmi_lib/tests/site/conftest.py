@@ -3,7 +3,15 @@
 import pytest
 
 from qsmi_lib.tests.browser.conftest import chromium, page, wait  # noqa: F401
-from qsmi_lib.tests.site.pages import PAGES
+from qsmi_lib.tests.site.pages import PAGES, SITE
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the site."""
+    if not SITE.is_dir():
+        pytest.skip("no site here: make site")
+    return SITE
 
 
 def pytest_generate_tests(metafunc):

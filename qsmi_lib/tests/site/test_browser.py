@@ -8,8 +8,6 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from qsmi_lib.tests.site.pages import SITE
-
 WIDTHS = {"phone": 390, "desktop": 1440}
 # The browser refuses what a page asks of another host, and says so in its console, which the fixture `page` reads.
 POLICY = "default-src 'self' data: 'unsafe-inline'"
@@ -36,9 +34,9 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def address():
+def address(site):
     """Address of the site on a server of this machine."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=SITE)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()

@@ -49,13 +49,6 @@ def test_no_page_names_the_folder_it_was_built_in(name):
     assert str(ROOT) not in (SITE / name).read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def site():
-    if not SITE.is_dir():
-        pytest.skip("no site here: make site")
-    return SITE
-
-
 def test_styles_load_nothing_from_elsewhere(site):
     styles = {path.name: path.read_text(encoding="utf-8") for path in site.rglob("*.css")}
     assert styles and not {
