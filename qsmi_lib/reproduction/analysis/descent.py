@@ -14,6 +14,9 @@ from qsmi_lib.losses.similarity import on_sphere
 def random_points(n_classes: int, bits: int, seed: int, *, n_per_class: int = 4) -> tuple[Tensor, Tensor]:
     """Unit vectors in random directions, and their classes.
 
+    With four points a class, the clamped descent of four classes in the plane ends at right angles from each of 100
+    starts; with three points, 3 of 100 starts end in a local minimum.
+
     Returns:
         Embeddings (n, bits), float64, and labels int (n,), with n = `n_classes` times `n_per_class`.
     """

@@ -42,7 +42,7 @@ def side_by_side(
         azimuth: of points on the sphere, from where it is seen, in degrees around the third axis.
     """
     steps, several = np.atleast_1d(step), np.ndim(step) > 0
-    shape, side = ((len(paths), len(steps)), 1.8) if several else ((1, len(paths)), 3.1)
+    shape, side = ((len(paths), len(steps)), 1.65) if several else ((1, len(paths)), 3.1)
     figure, panels = plt.subplots(*shape, figsize=(side * shape[1], (side + 0.4) * shape[0] + 0.35), squeeze=False)
     cells = [(clamp, number) for clamp in paths for number in steps]
     for axes, (clamp, number) in zip(panels.flat, cells, strict=True):

@@ -59,6 +59,12 @@ def test_smallest_angles_of_known_arrangements():
     assert smallest_angle(tilted, torch.tensor([0, 0, 1])) == pytest.approx(45)
 
 
+@pytest.mark.parametrize("clamp", [True, False])
+def test_three_classes_in_the_plane_do_not_show_what_the_clamp_does(clamp):
+    start, labels = random_points(3, 2, seed=0)
+    assert smallest_angle(descend(start, labels, clamp=clamp)[-1], labels) == pytest.approx(120, abs=0.5)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_with_the_clamp_four_classes_in_the_plane_end_at_right_angles(seed):
     paths, labels = paths_of(2, seed)

@@ -71,7 +71,7 @@ def test_a_figure_is_saved_small_and_equal_and_keeps_its_colours(tmp_path):
     assert first[0].stat().st_size < 0.6 * plain.stat().st_size
     saved, drawn = (np.asarray(Image.open(path).convert("RGB")).astype(int) for path in (first[0], plain))
     assert np.abs(saved - drawn).mean() < 1.0 and (saved[0, 0] == 255).all()
-    in_notebook = Image.open(BytesIO(style.small_png(figure, 200, n_colors=64))).convert("RGB")
+    in_notebook = Image.open(BytesIO(style.small_png(figure, 200))).convert("RGB")
     for look in CYCLE:
         color = 255 * np.array(plt.matplotlib.colors.to_rgb(look["color"]))
         for picture in (saved, np.asarray(in_notebook).astype(int)):
