@@ -45,22 +45,27 @@ def test_each_notebook_opens(name, opened, wait):
 def run_all(browser, wait):
     """Run > Run All Cells, by the mouse; waits until no cell is waiting."""
     wait(lambda own: own.find_elements(By.CSS_SELECTOR, "[data-status=idle]"), "the kernel")
-    menu = wait(
-        lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-MenuBar-item") if e.text == "Run"], "the bar"
-    )[0]
-    ActionChains(browser).move_to_element(menu).click().perform()
-    item = wait(
-        lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, ".lm-Menu-item") if "Run All Cells" in e.text],
-        "the menu",
-    )[0]
-    ActionChains(browser).move_to_element(item).click().perform()
 
-    def ended(own):
-        prompts = [e.text for e in own.find_elements(By.CSS_SELECTOR, ".jp-CodeCell .jp-InputPrompt")]
-        return errors(own) or (prompts and all(any(map(str.isdigit, text)) for text in prompts))
+    def named(selector, text):
+        elements = wait(lambda own: [e for e in own.find_elements(By.CSS_SELECTOR, selector) if text in e.text], text)
+        return ActionChains(browser).move_to_element(elements[0])
 
+    def begun(_):
+        named(".lm-MenuBar-item", "Run").click().perform()
+        named(".lm-Menu-item", "Run All Cells").click().perform()
+        return any(text != "[ ]:" for text in prompts(browser))
+
+    def ended(_):
+        return errors(browser) or all(any(map(str.isdigit, text)) for text in prompts(browser))
+
+    wait(begun, "a connection to the kernel")  # before, nothing happens
     wait(ended, "all cells")
     assert not errors(browser)
+
+
+def prompts(browser):
+    """What stands at each code cell: [ ]: before it runs, [*]: while it waits, then a number."""
+    return [own.text for own in browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell .jp-InputPrompt")]
 
 
 def errors(browser):
@@ -160,7 +165,7 @@ def run(cell, wait, typed=""):
     if typed:
         editor.send_keys(Keys.CONTROL, "a")
         browser.execute_cdp_cmd("Input.insertText", {"text": typed})
-    wait(begun, "the kernel")  # until it is connected, keys do nothing
+    wait(begun, "a connection to the kernel")  # before, keys do nothing
 
 
 def test_an_exercise_of_00_is_right_once_it_is_solved(opened, wait):
