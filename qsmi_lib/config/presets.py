@@ -55,7 +55,7 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
 def of_profile(
     dataset: str, method: str, bits: int, profile: Profile | None = None, **settings
 ) -> tuple[RunConfig, Profile]:
-    """The run of `method` with the epochs of `profile`, and that profile.
+    """The run of `method` with the epochs and the precision of `profile`, and that profile.
 
     Args:
         profile: if None, `digits` for the data sets made of the digits, else `quick`.
@@ -65,7 +65,7 @@ def of_profile(
     frozen = dataset == profile.pictures and (settings.get("backbone") or profile.pictures != profile.dataset)
     given = {name: value for name, value in settings.items() if value is not None}
     epochs = epochs_of(method, profile.head_epochs if frozen else profile.epochs)
-    return configure(dataset, method, bits, **(epochs | given)), profile
+    return configure(dataset, method, bits, **(epochs | {"precision": profile.precision} | given)), profile
 
 
 def epochs_of(method: str, epochs: int) -> dict[str, int]:

@@ -25,6 +25,7 @@ def runs(
 ) -> list[RunConfig]:
     """The product of methods, code lengths and seeds under one profile; `settings` as of `presets.configure`."""
     cells = product(methods, bits, profile.seeds if seeds is None else seeds)
+    settings = {"precision": profile.precision} | settings
     epochs, dataset = settings.pop("epochs", profile.epochs), settings.pop("dataset", profile.dataset)
     return [configure(dataset, m, b, seed=s, **epochs_of(m, epochs), **settings) for m, b, s in cells]
 

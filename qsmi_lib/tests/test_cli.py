@@ -18,7 +18,7 @@ from qsmi_lib.training import provenance, runs, tuning
 from qsmi_lib.training.records import Store, load_record, run_id, save_record
 
 RUN = ("run", "--dataset=digits", "--method=qsmi", "--bits=8", "--epochs=1")
-CONFIG = configure("digits", "qsmi", 8, epochs=1)
+CONFIG = configure("digits", "qsmi", 8, epochs=1, precision="float32")
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_damaged_codes_are_named(store):
 def test_verify_lists_disagreements_and_ends_with_1(store):
     for method in ("qsmi", "itq", "dsh"):
         settings = {} if method == "itq" else {"epochs": 1}
-        runs.run(configure("digits", method, 8, **settings), store)
+        runs.run(configure("digits", method, 8, precision="float32", **settings), store)
     result = call("verify", "--all")
     assert result.exit_code == 0 and result.output == "3 probes agree, 0 disagree, 0 skipped\n"
     path = store.record(run_id(CONFIG))

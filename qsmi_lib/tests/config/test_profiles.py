@@ -6,6 +6,7 @@ from qsmi_lib.config.presets import configure, epochs_of, of_profile
 from qsmi_lib.config.profiles import PROFILES, profile
 from qsmi_lib.datasets import SUBSTITUTE_FOR
 from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.reproduction import grids
 
 
 @pytest.mark.parametrize(
@@ -35,3 +36,10 @@ def test_the_smallest_profile_needs_no_download_and_the_others_use_the_substitut
     assert all(BACKBONES[name].url == "" for name in (digits.backbone, digits.clean_backbone))
     for name in ("quick", "paper", "gpu"):
         assert (PROFILES[name].scenes, PROFILES[name].objects) == tuple(SUBSTITUTE_FOR)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_only_the_digits_fix_the_precision_in_which_claims_are_checked(name):
+    config, _ = of_profile("digits", "qsmi", 12, PROFILES[name])
+    (run,) = grids.runs(PROFILES[name], ["qsmi"], [12], [0])
+    assert config.precision == run.precision == ("float32" if name == "digits" else "auto")

@@ -83,7 +83,7 @@ def test_a_method_runs_with_what_its_search_chose_unless_the_experiment_sets_it(
     profile = PROFILES["digits"]
     for config in grids.tuned(profile, ["dhn", "pgdh", "itq"], [12], [0]):
         options = searched.get(config.method, {}) | epochs_of(config.method, profile.comparison_epochs)
-        assert config == configure("digits", config.method, 12, **options)
+        assert config == configure("digits", config.method, 12, precision="float32", **options)
     (run,) = grids.tuned(profile, ["dhn"], [12], [0], alpha=0.2, epochs=3)
     assert (run.alpha, run.epochs) == (0.2, 3)
 
