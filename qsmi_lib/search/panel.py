@@ -5,6 +5,7 @@ import functools
 import html
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 from PIL import Image
@@ -18,6 +19,7 @@ STYLE = """\
 .qsmi-row {display: flex; flex-wrap: wrap; gap: 4px; list-style: none; margin: 4px 0 16px; padding: 0}
 .qsmi-row figure {margin: 0; width: 77px; text-align: center; font-size: 12px; line-height: 1.3}
 .qsmi-row img {width: 72px; height: 72px; object-fit: cover; image-rendering: pixelated; border: 1px solid #767676}
+.qsmi-row figcaption {margin-top: 4px}
 .qsmi-row img.right {outline: 3px solid #0072b2}
 .qsmi-row img.wrong {outline: 3px dashed #d55e00}
 .qsmi-bits {display: grid; grid-template-columns: repeat(12, 5px); gap: 1px; justify-content: center; margin-top: 2px}
@@ -98,10 +100,15 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
             state["query"], state["labels"], message.value = image, labels, ""
             shows.value = next(iter(labels)) if len(labels & frozenset(classes)) == 1 else None
 
+    def read_file(file: Mapping[str, Any]) -> Image.Image:
+        image = opened(bytes(file["content"]), file["name"])
+        named[0][1].hasher.fitted(image, file["name"])  # a blank picture is refused by name
+        return image
+
     def uploaded(change) -> None:
         for file in change["new"]:
             example.value = None
-            search(lambda file=file: opened(bytes(file["content"]), file["name"]), frozenset())
+            search(lambda file=file: read_file(file), frozenset())
         if change["new"]:
             upload.value = ()  # so that the same file can be chosen again
 

@@ -91,15 +91,16 @@ def uncompressed(width, height) -> bytes:
         (deep, "more than 8 bits a channel"),
         (lambda: uncompressed(8500, 8500), "72 million pixels"),
         (lambda: np.random.default_rng(0).bytes(20_000_000), "is not a picture of a known format"),
+        (lambda: uncompressed(50, 50), "is blank"),
     ],
-    ids=["text", "animated", "huge", "16 bits", "huge and 217 MB", "20 MB"],
+    ids=["text", "animated", "huge", "16 bits", "huge and 217 MB", "20 MB", "blank"],
 )
 def test_a_wrong_file_gives_a_message_and_the_app_goes_on(content, message, opened, upload, wait, tmp_path):
     (tmp_path / "wrong.png").write_bytes(content())
     upload(tmp_path / "wrong.png")
     [alert] = wait(lambda browser: [text for text in texts(browser, "[role=alert]") if text], "a message")
     assert "wrong.png" in alert and message in alert
-    Image.new("L", (50, 50), 200).save(tmp_path / "right.png")
+    Image.radial_gradient("L").save(tmp_path / "right.png")
     before = first_query(opened)
     upload(tmp_path / "right.png")
     wait(lambda browser: first_query(browser) != before, "the picture after the message")

@@ -37,10 +37,10 @@ def labelled(collection):
     return dataclasses.replace(collection, labels=labels)
 
 
-def seen(image):
+def seen(image, name="the picture"):
     """What the network sees: two grey pixels; a white picture is refused."""
     if image.getpixel((0, 0)) == (255, 255, 255):
-        raise ValueError("the picture is blank: expected ink")
+        raise ValueError(f"{name} is blank: expected ink")
     return image.convert("L").resize((2, 1))
 
 
@@ -142,7 +142,7 @@ def test_the_network_sees_its_own_form_of_the_query(shown):
 def test_a_blank_picture_leaves_the_answers_and_says_why(shown):
     before = shown.page.value
     shown.upload.value = (file(png(Image.new("RGB", (8, 8), "white"))),)
-    assert "the picture is blank: expected ink" in shown.message.value and shown.page.value == before
+    assert "mine.png is blank: expected ink" in shown.message.value and shown.page.value == before
 
 
 def test_an_example_with_a_label_marks_right_and_wrong(labelled):
