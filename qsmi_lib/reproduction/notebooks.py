@@ -104,7 +104,7 @@ def store(notebook: Path, tag: str) -> None:
             continue
         cell.execution_count = result.execution_count
         if tag in tags:
-            cell.outputs = result.outputs
+            cell.outputs = _joined(result.outputs)
         elif not set(tags) & set(STORED):
             cell.outputs = []
         for output in cell.outputs:
@@ -112,6 +112,17 @@ def store(notebook: Path, tag: str) -> None:
                 output.execution_count = cell.execution_count
     stored.metadata.language_info = {"name": "python"}  # no versions of this machine
     write(notebook, stored)
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """`outputs` with what was printed in several pieces, which depends on the time it took, as one piece."""
+    joined = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def write(path: Path, notebook: nbformat.NotebookNode) -> None:

@@ -53,6 +53,15 @@ def test_only_cells_with_the_tag_get_their_new_output(tag, n_stored, folder):
     assert nbformat.read(folder / "00_one.ipynb", 4).metadata["language_info"] == {"name": "python"}
 
 
+def test_what_is_printed_in_pieces_is_one_output(folder):
+    path = folder / "00_one.ipynb"
+    pieces = "import time\nprint(1, flush=True)\ntime.sleep(0.5)\nprint(2)"
+    nbformat.write(V4.new_notebook(cells=[cell(pieces, "keep_output")]), path)
+    notebooks.store(path, "keep_output")
+    (output,) = read(path)[0].outputs
+    assert output.text == "1\n2\n"
+
+
 def test_a_notebook_that_fails_stays_as_it_is_and_is_named(folder):
     path = folder / "01_bad.ipynb"
     nbformat.write(V4.new_notebook(cells=[cell("1 / 0", "keep_output", outputs=[old()])]), path)
