@@ -116,7 +116,7 @@ def _pulls(axes: plt.Axes, points: Tensor, labels: Tensor, clamp: bool, point: i
         ends = (points[point] + sign * lines[kind]).numpy() @ frame
         starts = np.broadcast_to(points[point].numpy() @ frame, ends.shape)
         segments = np.stack([starts, ends], axis=1)[:, :, :2]
-        axes.add_collection(LineCollection(segments, linewidth=1.4, zorder=2.5, **style))
+        axes.add_collection(LineCollection(segments, linewidth=1.4, zorder=3.5, **style))
     place = points[point].numpy() @ frame
     axes.plot(*place[:2], "o", color="none", markeredgecolor="black", markersize=10, zorder=4)
 
