@@ -21,7 +21,6 @@ from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.parallel import workers
 
 STORED = ("keep_output", "keep_picture")  # tags of the cells whose outputs stay in git
-ANIMATION = paths.ROOT / "docs" / "images" / "clamp.gif"  # in README.md
 EVIDENCE = {"10", "16", "17", "18"}  # numbers of the notebooks that are no lesson, beside the appendices
 
 
@@ -177,15 +176,7 @@ def main() -> None:
 @click.argument("only", nargs=-1, metavar="[NN]...")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Notebooks at a time.")
 def store_all(tag: str, only: tuple[str, ...], jobs: int) -> None:
-    """Run the notebooks NN, or all, and store the outputs of their cells tagged TAG.
-
-    With the pictures of notebook 01, the animation of README.md is drawn again.
-    """
-    if tag == "keep_picture" and any(path.stem.startswith("01") for path in chosen(only)):
-        from qsmi_lib.reproduction.plotting.descent import write_gif
-
-        ANIMATION.parent.mkdir(exist_ok=True)
-        write_gif(ANIMATION)
+    """Run the notebooks NN, or all, and store the outputs of their cells tagged TAG."""
     with workers(jobs) as parallel:
         failures = parallel(delayed(failure)(store, path, tag) for path in chosen(only))
     if messages := list(filter(None, failures)):
