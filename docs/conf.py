@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 numpy.typing.ArrayLike = type("ArrayLike", (), {})  # the reference shows this name, not the 200 characters behind it
 import qsmi_lib  # noqa: E402
 from qsmi_lib.methods import METHODS  # noqa: E402
+from qsmi_lib.reproduction import notebooks  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax" / "tex-svg.js"
@@ -60,9 +61,8 @@ html_show_copyright = False
 html_css_files = ["site.css"]
 html_sourcelink_suffix = ""
 
-# 10 and 16 to 18 are evidence, as are the appendices; the other notebooks are lessons.
-EVIDENCE = re.compile(r"(10|16|17|18)_|\d\d_appendix_")
-notebooks = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = [f"notebooks/{path.stem}" for path in notebooks.lessons()]
+EVIDENCE = [f"notebooks/{path.stem}" for path in notebooks.chosen() if f"notebooks/{path.stem}" not in LESSONS]
 BENCHMARKS = {  # these files have no heading of their own; that of another is its name
     "evaluate": "Time of an evaluation",
     "full_size": "Costs at the full size of Tables 6 to 8",
@@ -73,14 +73,14 @@ BENCHMARKS = {  # these files have no heading of their own; that of another is i
 NAVIGATION = {
     "Learn": [
         "docs/tour",
-        *(f"notebooks/{name}" for name in notebooks if not EVIDENCE.match(name)),
+        *LESSONS,
         "notebooks/cheat_sheet",
         "notebooks/glossary",
     ],
     "Compare": [
         "results/paper_vs_ours",
         "results/README",
-        *(f"notebooks/{name}" for name in notebooks if EVIDENCE.match(name)),
+        *EVIDENCE,
         *(f"results/benchmarks/{path.stem}" for path in sorted((ROOT / "results" / "benchmarks").glob("*.md"))),
     ],
     "Use": ["README", "docs/library", "docs/commands", "data/README", "docs/reliability", "docs/api/index"],

@@ -5,7 +5,7 @@ import click
 
 @click.group()
 def bench() -> None:
-    """Measure training, losses, evaluation, indexes and printed digits, each beside an alternative in the same run."""
+    """Measure training, losses, evaluation, indexes, printed digits and notebooks, mostly beside an alternative."""
 
 
 @bench.command()

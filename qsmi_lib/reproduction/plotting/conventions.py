@@ -50,7 +50,7 @@ def rankings(distances: Sequence[int], orders: Sequence[ArrayLike], labels: Sequ
     axes.set(xlim=(-2.6, left[-1] + BOX + (1.6 if labels else 0.1)), ylim=(len(orders) + 0.05, -0.75))
     axes.set_axis_off()
     ranks = (", ".join(str(rank) for rank, relevant in enumerate(order, start=1) if relevant) for order in orders)
-    rows = (f"{label} relevant at ranks {found}".strip() for found, label in zip_longest(ranks, labels, fillvalue=""))
+    rows = (f"{label}: relevant at ranks {found}" for found, label in zip_longest(ranks, labels, fillvalue="one order"))
     text = f"Rankings as rows of boxes, filled if relevant, at Hamming distances {', '.join(map(str, distances))}. "
     return described(figure, f"{text}{'; '.join(rows)}.")
 

@@ -172,8 +172,8 @@ def arrangements(similarities: Mapping[str, ArrayLike]) -> Figure:
         axes.grid(False)
     panels[0, 0].set_ylabel("class")
     figure.colorbar(image, ax=panels[0].tolist(), label="similarity $S$", ticks=[0, 0.5, 1])
-    means = {title: float(np.mean(np.asarray(matrix))) for title, matrix in similarities.items()}
-    text = "A square of similarities between classes for each arrangement, bright where S is 1. Mean similarity: "
+    means = {title.replace("\n", ", ") + ", mean": float(np.mean(np.asarray(m))) for title, m in similarities.items()}
+    text = "A square of similarities between classes for each arrangement, bright where S is 1. "
     return described(figure, f"{text}{listed(means)}.")
 
 

@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.spatial import KDTree
 
 from qsmi_lib.utils.io import atomic_write
 
@@ -110,6 +109,8 @@ def with_palette(image: Image.Image) -> Image.Image:
 
     The other 128 are a median cut, which alone would mix the colours of small markers with those of large areas.
     """
+    from scipy.spatial import KDTree
+
     pixels = np.asarray(image, np.int32) @ (1 << 16, 1 << 8, 1)
     colors, places, counts = np.unique(pixels, return_inverse=True, return_counts=True)
     frequent = _channels(colors[np.argsort(-counts, kind="stable")[:128]])

