@@ -136,7 +136,7 @@ def test_tied_items_of_02_are_dragged(opened, wait):
 def test_a_variant_of_03_stands_out(opened, wait):
     browser = opened("03_ablation_clamp_spherical.ipynb")
     run_all(browser, wait)
-    before, (_, variant, *_) = panels(wait, 2, ".widget-toggle-button")
+    before, (_, variant, *_) = panels(wait, 1, ".widget-toggle-button")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", variant)
     variant.click()
     wait(lambda own: (changed := pictures(own)) and changed != before, "another picture")
