@@ -93,7 +93,9 @@ def pictures() -> None:
         colour = (200, 40, number) if number % 2 else (40, 200, number)
         path = HERE / "pictures" / ("red" if number % 2 else "green") / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 30), colour).save(path)
+        image = Image.new("RGB", (40, 30), colour)
+        image.paste("black", (10, 5, 15 + number % 8, 25))  # a blank picture has no code
+        image.save(path)
     assert "24" in call("datasets", "check", "pictures")
     words = ["--dataset", "pictures", "--backbone", "tiny", "--method", "qsmi", "--bits", "8", "--epochs", "2"]
     assert "map_11pt" in call("run", *words)
