@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from qsmi_lib.reproduction import notebooks
+from qsmi_lib.reproduction.bench import notebooks as bench
 
 LESSONS = notebooks.lessons()
 CELLS = {path: nbformat.read(path, as_version=4).cells for path in LESSONS}
@@ -30,6 +31,13 @@ def test_the_first_cell_says_aim_needs_and_time(path):
     assert first.startswith(f"# {path.stem[:2]} · ")
     found = places(["**Aim.**", "**Before.**", "**Time.**"], first)
     assert found == sorted(found)
+
+
+def test_the_time_that_a_lesson_says_is_the_measured_one():
+    rows = {row["lesson"]: row for row in bench.recorded()}
+    assert rows.keys() == {path.stem for path in LESSONS}
+    for path in LESSONS:
+        assert bench.sentence(rows[path.stem]) in CELLS[path][0].source.splitlines()
 
 
 @each
