@@ -88,12 +88,14 @@ EXPERIMENTS = {
         published="table_5.csv",
         quoted=": QSMI's with AlexNet, frozen or not; the others quoted, each under a convention of its own",
         figure=lambda shown: curves.few_items(shown.cells, shown.paper),
+        live=False,
     ),
     "table_5_end_to_end": Experiment(
         "Table 5, the backbone trained too: 32 bits, one seed",
         notebook="06",
         grid=end_to_end,
         by=("method",),
+        live=False,
     ),
     "fig_4": Experiment(
         "Fig. 4: codes of 48 bits in a map",
