@@ -15,6 +15,6 @@ def check(solved: Callable[[], bool], hint: str = "") -> None:
         right, error = bool(solved()), ""
     except NotImplementedError:
         right, error = False, ""
-    except Exception as raised:  # whatever a half-written answer does
+    except Exception as raised:  # an unfinished answer may raise anything
         right, error = False, f" ({type(raised).__name__}: {raised})"
     print("right" if right else "not yet" + (f": {hint}" if hint else "") + error)

@@ -69,7 +69,7 @@ def score(answers: Sequence[Answer]) -> str:
 def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int = 10) -> ipywidgets.VBox:
     """An upload, a list of examples, the query's label, a slider for the number of answers, and below them the answers.
 
-    An example brings its labels. For an upload, choose what it shows; then its answers are marked as right or wrong.
+    The labels of an example are known. For an upload, choose its label. Answers are then marked as right or wrong.
     A file that is not accepted, or a blank picture, gives a message in the page.
 
     Args:

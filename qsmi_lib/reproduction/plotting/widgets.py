@@ -16,7 +16,7 @@ INTERVAL = 200  # milliseconds between two pictures of a film
 
 
 class Argument:
-    """An argument of a figure: its value in the static picture, its widget, and what stands beside the widget."""
+    """An argument of a figure: its value in the static picture, its widget, and the buttons next to it."""
 
     @property
     def still(self) -> Any:

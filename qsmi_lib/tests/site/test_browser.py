@@ -23,7 +23,7 @@ STATE = """return {
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves files with the policy, and says nothing."""
+    """Serves files with the policy, without a log."""
 
     def end_headers(self):
         self.send_header("Content-Security-Policy", POLICY)
