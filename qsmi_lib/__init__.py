@@ -9,13 +9,14 @@ The way of the data, each arrow one module::
 from qsmi_lib.utils.lazy import lazy_names
 
 __version__ = "0.2.0"
-__all__ = ["Method", "QSMIHasher", "configure", "evaluate", "extract"]
+__all__ = ["Method", "QSMIHasher", "QsmiWarning", "configure", "evaluate", "extract"]
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Method": "qsmi_lib.methods",
         "QSMIHasher": "qsmi_lib.search.estimator",
+        "QsmiWarning": "qsmi_lib.utils.validation",
         "configure": "qsmi_lib.config.presets",
         "evaluate": "qsmi_lib.evaluation",
         "extract": "qsmi_lib.models.features",

@@ -7,6 +7,10 @@ from typing import TypeVar
 Value = TypeVar("Value")
 
 
+class QsmiWarning(UserWarning):
+    """The class of every warning of this library: ``warnings.filterwarnings("ignore", category=QsmiWarning)``."""
+
+
 def known(kind: str, names: Mapping[str, Value], name: str) -> Value:
     """``names[name]``, or a ValueError that lists the known names."""
     if name not in names:
