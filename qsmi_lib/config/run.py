@@ -12,9 +12,10 @@ from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.utils.validation import known, non_negative_number, positive_number, whole_number
 
 SCHEDULES = ("constant", "cosine")  # of the learning rate; cosine: half a period, from the full rate to 0
+LABELS = ("", "index", "multi-hot")  # see `datasets.named`
 AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `training.augmentation`
 # Settings that are newer than the first records. They are left out at their defaults, so that ids do not change.
-LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
+LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory", "labels"}
 
 
 def short(dataset: str) -> str:
@@ -44,6 +45,7 @@ class RunConfig:
     schedule: str = "constant"  # one of `SCHEDULES`
     augmentation: str = "none"  # one of `AUGMENTATIONS`
     memory: int = 0  # earlier batches that each batch is also compared with, see `training.memory`
+    labels: str = ""  # how one column of 0 and 1 in a list of pictures is read, one of `LABELS`; empty: it is refused
 
     def __post_init__(self):
         for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0, "memory": 0}.items():
@@ -54,6 +56,7 @@ class RunConfig:
         object.__setattr__(self, "options", options)
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
         known("schedule", dict.fromkeys(SCHEDULES), self.schedule)
+        known("labels", dict.fromkeys(LABELS), self.labels)
         known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
         if self.augmentation != "none" and self.backbone and not self.backbone_learning_rate:
             raise ValueError(f"augmentation {self.augmentation!r} needs pictures, got the features of {self.backbone}")
