@@ -62,18 +62,22 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
         raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
     os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
     partial = output.with_suffix(".failed.ipynb")
-    with io.naming(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        papermill.execute_notebook(
-            str(notebook),
-            str(partial),
-            parameters=parameters,
-            cwd=str(notebook.parent),
-            kernel_name="python3",
-            progress_bar=False,
-            extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
-        )
-        partial.replace(output)
+    try:
+        with io.naming(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                parameters=parameters,
+                cwd=str(notebook.parent),
+                kernel_name="python3",
+                progress_bar=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
+            )
+            partial.replace(output)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def failure(run: Callable[..., None], notebook: Path, *arguments, **parameters) -> str:
