@@ -55,23 +55,29 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
     Raises:
         ValueError: a parameter that the notebook does not have; the known ones are listed.
         PapermillExecutionError: a cell failed; the copy up to there is saved as ``<name>.failed.ipynb``.
+        OSError: a copy cannot be written, e.g. because the disk is full.
     """
     known = papermill.inspect_notebook(str(notebook))
     if unknown := sorted(parameters.keys() - known.keys()):
         raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
-    output.parent.mkdir(parents=True, exist_ok=True)
     os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
     partial = output.with_suffix(".failed.ipynb")
-    papermill.execute_notebook(
-        str(notebook),
-        str(partial),
-        parameters=parameters,
-        cwd=str(notebook.parent),
-        kernel_name="python3",
-        progress_bar=False,
-        extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
-    )
-    partial.replace(output)
+    try:
+        with io.naming(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                parameters=parameters,
+                cwd=str(notebook.parent),
+                kernel_name="python3",
+                progress_bar=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
+            )
+            partial.replace(output)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def failure(run: Callable[..., None], notebook: Path, *arguments, **parameters) -> str:

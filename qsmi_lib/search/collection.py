@@ -25,8 +25,7 @@ from qsmi_lib.search.indexes import CodeIndex
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.records import Store, codes_of, run_id
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import write_arrays
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
 
 GREY = {
@@ -207,7 +206,8 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
 
     Links that lead out of the folder are ignored, and so are links to folders and hidden files.
 
-    The codes are cached in the folder of results until a file or the network changes.
+    The codes are cached in the folder of results until a file or the network changes. If they cannot be written there,
+    a QsmiWarning says so.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -227,7 +227,8 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     if arrays is None:
         arrays, lasting = _hash_files(folder.name, places, hasher)
         if lasting:
-            write_arrays(path_of_codes, **arrays)
+            with io.optional():
+                io.write_arrays(path_of_codes, **arrays)
     codes, names, faults = arrays["codes"], arrays["names"].tolist(), arrays["faults"].tolist()
     faults += skipped + ([unread] if unread else [])
     if not names:
