@@ -1,6 +1,8 @@
 """Notebooks take parameters, and keep only outputs that are checked or final, and small."""
 
 import ast
+import importlib.util
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -50,8 +52,23 @@ def test_only_tagged_cells_keep_their_output(path):
         assert len(of_cell & set(STORED)) <= 1, cell.source
         assert bool(cell.outputs) == bool(of_cell & set(STORED)), f"make notebooks, make pictures: {cell.source}"
         assert "nbval-check-output" not in of_cell or "keep_output" in of_cell, cell.source
-        assert "nbval-ignore-output" in of_cell or "keep_picture" not in of_cell, cell.source
         assert cell.execution_count == number, "run all cells in order: make notebooks"
+
+
+@each
+def test_every_cell_says_whether_nbval_compares_it(path):
+    """`pytest --nbval` would compare what a cell without a tag prints with nothing, and fail."""
+    for cell in code_cells(path):
+        assert len(tags(cell) & {"nbval-check-output", "nbval-ignore-output"}) == 1, cell.source
+
+
+def test_nbval_runs_cells_in_their_order():
+    spec = importlib.util.spec_from_file_location("notebooks_conftest", NOTEBOOKS / "conftest.py")
+    spec.loader.exec_module(conftest := importlib.util.module_from_spec(spec))
+    cells = [SimpleNamespace(path=name, cell_num=number) for name in "ab" for number in range(12)]
+    test = SimpleNamespace(path="c")
+    conftest.pytest_collection_modifyitems(items := [*cells[::-1], test])
+    assert items == [test, *cells]
 
 
 @each
