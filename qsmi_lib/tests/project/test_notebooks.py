@@ -9,6 +9,7 @@ import pytest
 
 from qsmi_lib.reproduction.experiments import EXPERIMENTS
 from qsmi_lib.reproduction.notebooks import STORED
+from qsmi_lib.reproduction.results import Results
 from qsmi_lib.utils.paths import NOTEBOOKS
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -43,6 +44,53 @@ def test_one_cell_of_literal_parameters_with_the_profile(path):
     (cell,) = [cell for cell in code_cells(path) if "parameters" in tags(cell)]
     values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(cell.source).body}
     assert values["profile"] == "digits"
+
+
+def statements(path):
+    """The statements of the import cell, the literal parameters, and the statements of the cells after them."""
+    cells = code_cells(path)
+    place = next(number for number, cell in enumerate(cells) if "parameters" in tags(cell))
+    imports, literals, later = (
+        [statement for cell in some for statement in ast.parse(cell.source).body]
+        for some in (cells[:place], [cells[place]], cells[place + 1 :])
+    )
+    return imports, {one.targets[0].id: ast.literal_eval(one.value) for one in literals}, later
+
+
+def uses(statement, name):
+    """Whether `statement` reads the parameter `name`; the argument of a function may have the same name."""
+    if isinstance(statement, ast.FunctionDef) and name in {argument.arg for argument in statement.args.args}:
+        return False
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(statement))
+
+
+def run(statements, namespace):
+    exec(compile(ast.Module(statements, []), "cell", "exec"), namespace)
+    return namespace
+
+
+def wrong_values(value):
+    """What papermill may pass in place of `value`: another type, a list or one item of it, a number as text."""
+    if isinstance(value, list | tuple):
+        return ["[1, 2]", "", None, [value], *([f"{value[0]}"] if isinstance(value[0], int) else [["none"], 1])]
+    return [[value], None, 3 if isinstance(value, str) else f"{value}"]
+
+
+@each
+def test_a_wrong_parameter_is_named_where_it_is_first_used(path):
+    """The first statement that reads a parameter checks it; one value of a list is taken."""
+    imports, defaults, later = statements(path)
+    namespace = run(imports, {}) | defaults | {"live": Results.named("digits")}
+    for name, value in defaults.items():
+        check = next((statement for statement in later if uses(statement, name)), None)
+        if check is None:  # it says that it has no effect
+            continue
+        run([check], dict(namespace))
+        for wrong in [*wrong_values(value), *(["none"] if name == "profile" else [])]:
+            with pytest.raises(ValueError, match=name.removesuffix("s")):
+                run([check], namespace | {name: wrong})
+        if isinstance(value, list | tuple):
+            assert run([check], namespace | {name: value[0]})[name] == [value[0]]
 
 
 @each
