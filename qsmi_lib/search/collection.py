@@ -69,15 +69,13 @@ class Hasher:
     """
 
     def __init__(self, model: nn.Module, config: RunConfig, precision: str = "float32"):
-        if not config.backbone and config.dataset not in GREY:
-            raise ValueError(
-                f"{config.dataset} does not accept user images: use {' or '.join(GREY)}, or a data set with a backbone"
-            )
+        need_pictures(config)
         self.model, self.config, self.precision = model, config, precision
 
     @classmethod
     def of(cls, config: RunConfig, store: Store) -> "Hasher":
         """The network of the run `config`, which is trained now if no model is saved."""
+        need_pictures(config)  # before it is trained
         path = store.model(run_id(config))
         record = runs.run(config, store, fresh=not path.exists())
         model, config = factory.load(path)
@@ -116,6 +114,14 @@ class Hasher:
     @cached_property
     def _backbone(self) -> nn.Module:
         return backbones.load(self.config.backbone)
+
+
+def need_pictures(config: RunConfig) -> None:
+    """A ValueError if the network of `config` accepts neither grey nor RGB pictures."""
+    if not config.backbone and config.dataset not in GREY:
+        raise ValueError(
+            f"{config.dataset} does not accept user images: use {' or '.join(GREY)}, or a data set with a backbone"
+        )
 
 
 @dataclass(frozen=True, eq=False)  # equality and hash are those of the object, for the cache of thumbnails

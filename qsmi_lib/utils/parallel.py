@@ -1,6 +1,7 @@
 """Several processes at a time, by joblib."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -18,6 +19,7 @@ def workers(jobs: int, **options) -> Iterator[Parallel]:
     with warnings.catch_warnings():
         # joblib mistakes the data set in a worker for a memory leak and replaces the worker; no result is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        os.environ["PYTHONSAFEPATH"] = "1"  # the processes import nothing from the current folder
         try:
             yield Parallel(n_jobs=jobs, **options)
         except BrokenExecutor as error:
