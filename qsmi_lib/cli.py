@@ -1,6 +1,6 @@
 """The command line, `qsmi` or `python -m qsmi_lib`; commands import PyTorch only when they run, so help is fast."""
 
-import signal
+import contextlib
 import sys
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import click
 
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
+from qsmi_lib.utils import interrupts
 
 
 def named_profile(context: click.Context, parameter: click.Parameter, name: str | None):
@@ -31,21 +32,25 @@ PROFILE = click.option(
 )
 
 
+INTERRUPTED = "\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh"
+
+
 class Commands(click.Group):
     """Shows errors of the library as one line, and after an interrupt how to continue."""
 
     def invoke(self, context: click.Context):
-        """Run the command; an expected error ends it with one line and status 1, an interrupt with status 130."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as an interrupt, so that child processes end too
+        """Run the command; an expected error ends it with one line and status 1, a signal with 128 + its number."""
         try:
-            return super().invoke(context)
+            with interrupts.interruptible():
+                return super().invoke(context)
         except BrokenPipeError:
             raise  # the reader of the output has ended, as `head` does: click exits silently
         except (ValueError, OSError, FloatingPointError, ImportError) as error:
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh", err=True)
-            sys.exit(130)
+        except KeyboardInterrupt as interrupt:
+            with contextlib.suppress(OSError):  # the terminal is closed
+                click.echo(INTERRUPTED, err=True)
+            sys.exit(interrupts.status(interrupt))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
