@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from qsmi_lib.utils import scratch
 
 if TYPE_CHECKING:  # what writes text alone needs no PyTorch
     from torch import Tensor
@@ -23,7 +24,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     A reader sees the old file or the new one, never a part. The folder of `path` is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = scratch.beside(path)
     try:
         yield partial
         partial.replace(path)

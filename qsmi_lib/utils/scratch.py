@@ -1,8 +1,10 @@
-"""The temporary folder of this process; a later process removes it if this one is killed."""
+"""The temporary folder and files of this process; a later process removes them if this one is killed."""
 
 import atexit
 import contextlib
+import glob
 import os
+import platform
 import shutil
 import tempfile
 from functools import cache
@@ -34,6 +36,29 @@ def remove_left_behind() -> None:
             if file.lstat().st_uid == file.parent.lstat().st_uid == user:
                 with FileLock(file, timeout=0):
                     shutil.rmtree(file.parent, ignore_errors=True)
+
+
+def beside(path: Path) -> Path:
+    """A hidden file beside `path` for this process to write to; those of processes that were killed go first."""
+    start = f".{path.name}.{platform.node()}."  # folders may be shared by several machines
+    for left in path.parent.glob(f"{glob.escape(start)}*.partial"):
+        process = left.name[len(start) : -len(".partial")]
+        if process.isdecimal() and not _lives(int(process)):
+            left.unlink(missing_ok=True)
+    return path.with_name(f"{start}{os.getpid()}.partial")
+
+
+def _lives(process: int) -> bool:
+    """Whether a process with this number lives; where the system does not tell, it does."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _locked(made: Path) -> FileLock | None:

@@ -1,6 +1,7 @@
 """The temporary folder of a process: gone at its end, and after a kill at the next start; nothing else is touched."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from qsmi_lib.utils import scratch
+from qsmi_lib.utils import io, scratch
 
 MAKE = "from qsmi_lib.utils import scratch; print(scratch.folder(), flush=True)"
 DIE = "; import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
@@ -88,3 +89,20 @@ def test_a_folder_that_is_removed_while_it_is_made_is_made_again(monkeypatch):
     monkeypatch.setattr(FileLock, "acquire", late)
     made = scratch.folder.__wrapped__()
     assert removed and made.exists() and (made / scratch.LOCK).exists()
+
+
+def test_the_partial_file_of_a_killed_process_goes_when_the_same_file_is_written_again(tmp_path):
+    path, done = tmp_path / "a[1].txt", subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    names = {
+        "killed": f".a[1].txt.{platform.node()}.{done.pid}.partial",
+        "alive": f".a[1].txt.{platform.node()}.{os.getppid()}.partial",
+        "another machine": f".a[1].txt.{platform.node()}x.{done.pid}.partial",
+        "another file": f".a1.txt.{platform.node()}.{done.pid}.partial",
+        "no process": f".a[1].txt.{platform.node()}.x.partial",
+    }
+    for name in names.values():
+        (tmp_path / name).touch()
+    io.write_text(path, "new\n")
+    expected = {path.name, *names.values()} - ({names["killed"]} if os.name == "posix" else set())
+    assert {file.name for file in tmp_path.iterdir()} == expected
