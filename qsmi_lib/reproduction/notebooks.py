@@ -17,7 +17,7 @@ import papermill
 from joblib import delayed
 from papermill.exceptions import PapermillExecutionError
 
-from qsmi_lib.utils import io, paths
+from qsmi_lib.utils import io, paths, scratch
 from qsmi_lib.utils.parallel import workers
 
 STORED = ("keep_output", "keep_picture")  # tags of the cells whose outputs stay in git
@@ -61,6 +61,7 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
     if unknown := sorted(parameters.keys() - known.keys()):
         raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
     os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(scratch.folder())  # the file that names the kernel's ports goes, too
     partial = output.with_suffix(".failed.ipynb")
     try:
         with io.naming(output):
@@ -97,7 +98,7 @@ def store(notebook: Path, tag: str) -> None:
     Outputs of cells with the other tag stay, and those of cells with neither go. Each cell gets its count, which nbval
     needs to compare outputs, and of its metadata keeps the tags.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
         executed = Path(folder) / notebook.name
         execute(notebook, executed)
         results = nbformat.read(executed, 4).cells

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import hashlib
-import os
 import shutil
 import tempfile
 import warnings
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from qsmi_lib.utils import scratch
 from qsmi_lib.utils.validation import QsmiWarning
 
 if TYPE_CHECKING:  # what writes text alone needs no PyTorch
@@ -57,7 +57,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written, e.g. because the disk is full; it names `path` and the remedy.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = scratch.beside(path)
     try:
         with naming(path):
             path.parent.mkdir(parents=True, exist_ok=True)
