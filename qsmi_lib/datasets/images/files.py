@@ -1,140 +1,138 @@
-"""The files of a data set by the names that lists give them: paths, ends of paths, with or without suffix."""
+"""Files of a folder: found within a limit of files and seconds, and read without waiting for pipes or devices."""
 
 import os
-import re
+import stat
+import time
 import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
-from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path
 
-from qsmi_lib.datasets.images.archive import Tree
-from qsmi_lib.datasets.images.entries import FaultError
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff"}
-LISTS = {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".jsonl"}
-OTHER_DATA = {".dat", ".h5", ".mat", ".npy", ".npz", ".parquet", ".pkl", ".xlsx", ".xml", ".yaml", ".yml"}
-PARTS = {
-    **dict.fromkeys(("train", "training", "trainval"), "train"),
-    **dict.fromkeys(("test", "testing", "query", "queries"), "query"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    **dict.fromkeys(("database", "gallery", "retrieval"), "database"),
-}
-MOST_MEGABYTES = 200  # of a list; 270,000 lines with 81 labels have 50
-MOST_MEGABYTES_JSON = 600  # COCO's largest has 450
+MOST_FILES = 3_000_000  # files and folders below a source; QSMI_MOST_FILES replaces it
+MOST_SECONDS = 120  # to find them; QSMI_MOST_SECONDS replaces it
+SYSTEM_NAMES = {"__MACOSX", "lost+found", "Thumbs.db", "desktop.ini"}  # of packers and systems
 
 
-class Files:
-    """The files of a folder or zip.
+def composed(name: str) -> str:
+    """A path with slashes and composed letters: macOS decomposes the letters, and Windows writes backslashes."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def hidden(step: str) -> bool:
+    """Whether a file or folder of that name is left out without a word."""
+    return step.startswith(".") or step in SYSTEM_NAMES
+
+
+def limit(variable: str, default: int) -> int:
+    """The whole number in an environment variable, or the default; a ValueError if it is none above 0."""
+    if not (text := os.environ.get(variable)):
+        return default
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ValueError(f"{variable} must be a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def printable(name: str) -> str:
+    """A file name as text that can be encoded: bytes that are no UTF-8 become escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def find(folder: Path, *, links: bool = True) -> tuple[dict[str, str], dict[str, str]]:
+    """The visible regular files below a folder, and what is left out.
 
     Args:
-        tree: the folder or zip.
+        folder: to search.
+        links: whether links to folders are followed; one to a folder that contains it never is.
+
+    Returns:
+        Paths below the folder, `composed`, in alphabetical order -> as the file system has them; and paths left out ->
+        reason: links to nothing, pipes and devices, folders that cannot be listed (they end with a slash), names that
+        are not UTF-8.
+
+    Raises:
+        ValueError: more files than `MOST_FILES`, more seconds than `MOST_SECONDS`, or two names that differ only in the
+            form of their letters.
+        OSError: the folder itself cannot be listed.
     """
-
-    def __init__(self, tree: Tree):
-        self.tree = tree
-        self.names = list(tree.names())
-        self._by_name = {composed(name): name for name in self.names}
-
-    @cached_property
-    def pictures(self) -> list[str]:
-        """Paths of the pictures, by their suffixes."""
-        return [name for name in self.names if suffix_of(name) in SUFFIXES]
-
-    @cached_property
-    def lists(self) -> list[str]:
-        """Paths of the files that may be lists, those in upper folders first."""
-        return sorted((n for n in self.names if suffix_of(n) in LISTS), key=lambda name: (name.count("/"), name))
-
-    def content(self, name: str) -> bytes:
-        """Content of a list; a FaultError names a file that is too large."""
-        most = MOST_MEGABYTES_JSON if suffix_of(name) in (".json", ".jsonl") else MOST_MEGABYTES
-        if (size := self.tree.size(name)) > most * 1_000_000:
-            what = f"it has {size / 1e6:.0f} MB: expected at most {most} MB of a list; if it is none, move it elsewhere"
-            raise FaultError(name, what)
-        return self.tree.bytes_of(name)
-
-    def holds(self, name: str) -> bool:
-        """Whether there is a file of that path."""
-        return name in self._by_name
-
-    def matches(self, path: str, folder: str = "", part: str = "") -> Sequence[str]:
-        """The files that a list means by `path`: one if it is unambiguous.
-
-        Looked up are in turn: the path below the list's folder, and below ``images`` there; the same below the root;
-        then the pictures whose paths end with it, with or without their suffixes.
-
-        Args:
-            path: as `plain` gives it.
-            folder: of the list.
-            part: of the list: of several pictures, those in a folder of that part are meant.
-        """
-        for below in dict.fromkeys((folder, "")):
-            for candidate in (path, f"images/{path}"):
-                name = self._by_name.get(f"{below}/{candidate}" if below else candidate)
-                if name is not None:
-                    return (name,)
-        ends = self._by_end.get(path.rpartition("/")[2], ())
-        found = [name for key, name in ends if f"/{key}".endswith(f"/{path}") or f"/{_stem(key)}".endswith(f"/{path}")]
-        if len(found) > 1 and part:
-            found = [name for name in found if part in map(part_of_folder, name.split("/")[:-1])] or found
-        return found
-
-    @cached_property
-    def _by_end(self) -> dict[str, list[tuple[str, str]]]:
-        """File name, with and without suffix -> (composed path, path) of pictures."""
-        ends = defaultdict(list)
-        for name in self.pictures:
-            key = composed(name)
-            last = key.rpartition("/")[2]
-            ends[last].append((key, name))
-            ends[_stem(last)].append((key, name))
-        return ends
+    most_files, most_seconds = limit("QSMI_MOST_FILES", MOST_FILES), limit("QSMI_MOST_SECONDS", MOST_SECONDS)
+    deadline = time.monotonic() + most_seconds
+    found, left_out, n_seen = {}, {}, 0
+    around = frozenset(_identity(place) for place in (folder.resolve(), *folder.resolve().parents))
+    open_folders = [("", around)]
+    while open_folders:
+        below, around = open_folders.pop()
+        try:
+            entries = os.scandir(folder / below)
+        except (FileNotFoundError, ProcessLookupError, NotADirectoryError) as error:  # it vanished
+            if not below:
+                raise error
+            continue
+        except OSError as error:
+            if not below:
+                raise error
+            left_out[f"{printable(below)}/"] = f"cannot be listed ({error.strerror}): make it readable"
+            continue
+        with entries:
+            for entry in entries:
+                n_seen += 1
+                if n_seen > most_files:
+                    raise ValueError(_too_much(folder, f"more than {most_files:,} files", "QSMI_MOST_FILES"))
+                if time.monotonic() > deadline:
+                    raise ValueError(_too_much(folder, f"more files than {most_seconds} s find", "QSMI_MOST_SECONDS"))
+                if hidden(entry.name):
+                    continue
+                name = f"{below}/{entry.name}" if below else entry.name
+                kind, identity = _kind(entry)
+                if kind == "folder":
+                    if identity not in around and (links or not entry.is_symlink()):
+                        open_folders.append((name, around | {identity}))
+                elif kind == "file":
+                    key = composed(name) if "\\" in name or not name.isascii() else name
+                    if printable(name) != name:
+                        left_out[printable(name)] = "its name is not UTF-8: rename it"
+                    elif key in found:
+                        raise ValueError(f"{folder} holds two files named {key}: rename one")
+                    else:
+                        found[key] = name
+                else:
+                    left_out[printable(name)] = kind
+    return dict(sorted(found.items())), left_out
 
 
-def plain(path: str) -> str:
-    """`path` with slashes, composed letters, and no empty steps."""
-    path = composed(path.replace("\\", "/"))
-    return str(PurePosixPath(path)) if "//" in path or "./" in path or path.endswith("/") else path
+def read(path: Path, most: int) -> bytes:
+    """Content of a regular file of at most `most` bytes.
+
+    Raises:
+        ValueError: it has more.
+        OSError: it cannot be read, or is a pipe or device.
+    """
+    with open(path, "rb", opener=_without_waiting) as file:
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError(f"{printable(str(path))} is not a regular file: expected no pipe or device")
+        if state.st_size > most:
+            raise ValueError(f"{printable(str(path))} has {state.st_size:,} bytes, expected at most {most:,}")
+        return file.read(state.st_size)  # nothing of the files of /proc, which claim to be empty
 
 
-def composed(text: str) -> str:
-    """`text` in Unicode's composed form (NFC): macOS writes decomposed names into archives."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would be waited for
 
 
-def outside(path: str) -> bool:
-    """Whether a plain path leads out of the root."""
-    return path.startswith("/") or re.match(r"[A-Za-z]:", path) is not None or ".." in path.split("/")
+def _kind(entry: os.DirEntry) -> tuple[str, tuple[int, int] | None]:
+    """`file`, `folder` with its identity, or why it is neither."""
+    try:
+        if entry.is_dir():
+            return "folder", _identity(entry)
+        if entry.is_file():
+            return "file", None
+        return "a link to nothing: remove it" if entry.is_symlink() else "a pipe or device: remove it", None
+    except OSError as error:
+        return f"cannot be read ({error.strerror})", None
 
 
-def suffix_of(name: str) -> str:
-    """Suffix in small letters, with its dot."""
-    return os.path.splitext(name)[1].lower()
+def _identity(place: Path | os.DirEntry) -> tuple[int, int]:
+    state = os.stat(place)
+    return state.st_dev, state.st_ino
 
 
-def stem_of(name: str) -> str:
-    """Name of a file without folders and suffix, in small letters."""
-    return PurePosixPath(name).stem.casefold()
-
-
-def words(name: str) -> list[str]:
-    """The words of a file's name in small letters: ``trainLabels_2014.csv`` has train and labels."""
-    return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", PurePosixPath(name).stem)]
-
-
-def part_of_folder(name: str) -> str:
-    """The part that a folder's name means, ``train2014`` as ``train``; empty if none."""
-    return PARTS.get(name.casefold().rstrip("0123456789"), "")
-
-
-def part_of_list(name: str) -> str:
-    """The part that a list's name means, or else that of the nearest of its folders; empty if none or two."""
-    *folders, file = name.split("/")
-    if parts := {PARTS[word] for word in words(file) if word in PARTS}:
-        return parts.pop() if len(parts) == 1 else ""
-    return next(filter(None, map(part_of_folder, reversed(folders))), "")
-
-
-def _stem(path: str) -> str:
-    return path.rpartition(".")[0] if suffix_of(path) in SUFFIXES else path
+def _too_much(folder: Path, what: str, variable: str) -> str:
+    return f"{folder} holds {what}: pass the folder of one data set, or raise {variable}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.files import PARTS, Files, outside, part_of_folder, plain
 from qsmi_lib.datasets.images.listing import BLANKS, Cell, Listing
+from qsmi_lib.datasets.images.lookup import PARTS, Files, outside, part_of_folder, plain
 
 INDEX, MULTI_HOT = "index", "multi-hot"
 CHOICES = ("", INDEX, MULTI_HOT)  # how one column of 0 and 1 is read; empty: it is a fault

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from qsmi_lib.datasets.images.decoding import SUFFIXES
 from qsmi_lib.datasets.images.entries import Fault, FaultError
-from qsmi_lib.datasets.images.files import SUFFIXES, Files, part_of_list, plain, suffix_of
+from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of
 
 Cell = str | frozenset[str]  # a set: several names in one cell, as JSON may have them
 BLANKS = "blanks"

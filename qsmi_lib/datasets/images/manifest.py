@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from qsmi_lib.datasets.images import labels, public
+from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.files import (
+from qsmi_lib.datasets.images.listing import Listing, listing, text_of
+from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
     PARTS,
@@ -23,7 +24,6 @@ from qsmi_lib.datasets.images.files import (
     suffix_of,
     words,
 )
-from qsmi_lib.datasets.images.listing import Listing, listing, text_of
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.utils.validation import known
 
@@ -160,10 +160,9 @@ def _read_lists(files: Files, choice: str) -> Reading | None:
     for name in _candidates(files):
         try:
             table = listing(name, files.content(name), files)
-        except FaultError as error:
-            if suffix_of(name) in (".json", ".jsonl") and not _telling(name):
-                continue
-            unread[name] = error
+        except (FaultError, OSError) as error:
+            if _telling(name) or suffix_of(name) not in (".json", ".jsonl"):
+                unread[name] = error
             continue
         if table is not None and not stem_of(name).startswith("sample_submission"):
             tables[name] = table
@@ -234,7 +233,8 @@ def _read_folders(files: Files) -> Reading:
     tops = {name.split("/")[len(prefix)] for name in files.pictures if name.count("/") - len(prefix) == depth}
     source = str(files.tree.source)
     if not depths[depth]:
-        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}")
+        unread = decoding.unread(iter(files.names))
+        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
     parts = {top for top in tops if part_of_folder(top)}
     no_classes = parts | {top for top in tops if top.casefold() in labels.NO_CLASSES}
     if depth == 1 and (no_classes == tops or {"train", "query"} & set(map(part_of_folder, parts))):
@@ -245,6 +245,9 @@ def _read_folders(files: Files) -> Reading:
         raise FaultError(source, f"{what}: expected folders of classes, or train and test above folders of classes")
     form = f"{'<part>/' * (depth - 1)}<class>/<name>"
     entries, faulty = [], defaultdict(list)
+    for name, reason in files.tree.left_out.items():
+        if name.endswith("/") or suffix_of(name) in decoding.SUFFIXES:
+            entries.append(("", Fault(name, reason)))
     for name in files.pictures:
         steps = name.split("/")[len(prefix) :]
         part, kind = ([""] * (3 - len(steps)) + steps)[:2]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from qsmi_lib.datasets.images.entries import Reading
-from qsmi_lib.datasets.images.files import Files
+from qsmi_lib.datasets.images.lookup import Files
 
 
 def read(files: Files) -> Reading | None:
