@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.listing import BLANKS, Cell, Listing
+from qsmi_lib.datasets.images.listing import BLANKS, Cell, Listing, plain_name
 from qsmi_lib.datasets.images.lookup import PARTS, Files, outside, part_of_folder, plain
 
 INDEX, MULTI_HOT = "index", "multi-hot"
@@ -20,8 +20,9 @@ ROW_NAMES = ("", "index", "unnamed0")  # of a column of row numbers
 NO_CLASSES = {"annotations", "flickr", "image", "images", "imgs", "img", "jpeg", "jpegimages", "jpg", "labels", "masks"}
 NO_CLASSES |= {"photos", "pictures", "png", "segmentationclass", "segmentationobject"}  # folders that are no classes
 NUMBERED_PARTS = ("train", "validation", "query")  # CelebA's 0, 1 and 2
+MOST_NAMED = 6  # labels in a message
 MOST_LABELS = 100_000  # columns, or names
-MOST_CELLS = 500_000_000  # items times labels
+MOST_CELLS = 200_000_000  # items times labels
 ZERO_ONE, SIGNS = {"0", "1"}, {"-1", "1"}
 WHOLE = re.compile(r"[-+]?\d{1,15}(\.0*)?")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
@@ -104,7 +105,7 @@ def _columns(table: Listing) -> _Columns:
     """The columns of labels and parts, by the names in the header."""
     if not table.header:
         return _Columns()
-    plain_names = [re.sub(r"[\W_]", "", name.casefold()) for name in table.header]
+    plain_names = [plain_name(name) for name in table.header]
     columns = [k for k in range(len(plain_names)) if k != table.column]
     part = next((k for k in columns if plain_names[k] in PART_NAMES and _is_part(table, k)), None)
     labels = [k for k in columns if k != part]
@@ -172,7 +173,7 @@ def _folder_classes(lines: Sequence[Line], paths: Sequence[str | _Wrong]) -> tup
     if len(known) < 2 or any(kind.casefold() in NO_CLASSES or part_of_folder(kind) or not kind for kind in known):
         line = lines[0]
         raise FaultError(line.where, f"{line.path!r} has no labels: expected `path 0 1 0 ...`, or `path <class>`")
-    return f"paths alone; the folders are the classes: {named(sorted(known))}", kinds
+    return f"paths alone, the folders are the classes: {named(sorted(known))}", kinds
 
 
 def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[str, list, tuple[str, ...]]:
@@ -184,10 +185,11 @@ def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[s
     if width > MOST_LABELS or width * len(rows) > MOST_CELLS:
         most = f"expected at most {MOST_LABELS} columns and {MOST_CELLS} cells"
         raise FaultError(file, f"it has {len(rows)} rows of {width} columns of labels: {most}")
+    ragged = 10 * max(widths.values()) <= 9 * sum(widths.values())
+    if ragged and not names and lines[0].listing.form != BLANKS and _are_names(rows):
+        return (*_several_names(file, [frozenset(filter(None, values)) for values in rows]), ())
     if width == 1:
         return _one_column(lines, rows, names, choice)
-    if len(widths) > 1 and not names and lines[0].listing.form != BLANKS and _are_names(rows):
-        return (*_several_names([frozenset(filter(None, values)) for values in rows]), ())
     if choice == INDEX:
         raise FaultError(file, f"{width} columns of labels are no class numbers: leave out --labels {INDEX}")
     return _multi_hot(lines, rows, width, names)
@@ -239,10 +241,10 @@ def _one_column(
     lines: Sequence[Line], rows: Sequence[Sequence[Cell]], names: Sequence[str], choice: str
 ) -> tuple[str, list, tuple[str, ...]]:
     """One column: of names, of numbers, of several names in each cell, or, as `choice` says, of 0 and 1."""
-    file, name = lines[0].listing.name, re.sub(r"[\W_]", "", names[0].casefold()) if names else ""
+    file, name = lines[0].listing.name, plain_name(names[0]) if names else ""
     cells = [values[0] for values in rows if len(values) == 1 and values[0]]
     if any(isinstance(cell, frozenset) for cell in cells):
-        return (*_several_names([_names_in(values) for values in rows]), ())
+        return (*_several_names(file, [_names_in(values) for values in rows]), ())
     kinds = set(cells)
     flags = kinds <= ZERO_ONE or kinds <= SIGNS
     if choice == MULTI_HOT:
@@ -258,7 +260,7 @@ def _one_column(
     split = next((mark for mark in ",;| " if any(mark in cell for cell in kinds)), None)
     if name in SEVERAL_NAMES and split and choice != INDEX:
         names_of = [_names_in([cell.strip() for cell in values[0].split(split)] if values else ()) for values in rows]
-        return (*_several_names(names_of), ())
+        return (*_several_names(file, names_of), ())
     return (*_one_class(file, rows, cells), ())
 
 
@@ -266,8 +268,11 @@ def _names_in(values: Sequence[Cell]) -> frozenset[str]:
     return frozenset().union(*(value if isinstance(value, frozenset) else {value} for value in values)) - {""}
 
 
-def _several_names(labels: list[frozenset[str]]) -> tuple[str, list]:
-    return f"several names for a picture, multi-hot: {named(sorted(frozenset().union(*labels)))}", labels
+def _several_names(file: str, labels: list[frozenset[str]]) -> tuple[str, list]:
+    names = sorted(frozenset().union(*labels))
+    if len(names) > MOST_LABELS or len(names) * len(labels) > MOST_CELLS:
+        raise FaultError(file, f"it has {len(names)} names of labels: expected at most {MOST_LABELS}")
+    return f"several names for a picture, multi-hot: {named(names)}", labels
 
 
 def _one_class(file: str, rows: Sequence[Sequence[Cell]], cells: Sequence[str]) -> tuple[str, list]:
@@ -296,10 +301,10 @@ def _one_class(file: str, rows: Sequence[Sequence[Cell]], cells: Sequence[str]) 
     return f"one column, the {kind} of a class: {named([str(kind) for kind in kinds])}", labels
 
 
-def _few(names: Sequence[str], most: int = 6) -> list[str]:
-    return [*names[:most], "..."] if len(names) > most else list(names)
+def _few(names: Sequence[str]) -> list[str]:
+    return [*names[:MOST_NAMED], "..."] if len(names) > MOST_NAMED else list(names)
 
 
 def named(names: Sequence[str]) -> str:
-    """How many names, and the first of them."""
-    return f"{len(names)} labels, {', '.join(_few(list(names)))}"
+    """The first of several names, and how many they are."""
+    return ", ".join(_few(list(names))) + (f" ({len(names)} in all)" if len(names) > MOST_NAMED else "")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from qsmi_lib.datasets.images.decoding import SUFFIXES
 from qsmi_lib.datasets.images.entries import Fault, FaultError
-from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of
+from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of, telling
 
 Cell = str | frozenset[str]  # a set: several names in one cell, as JSON may have them
 BLANKS = "blanks"
@@ -89,11 +89,10 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     if not lines:
         return None
     samples = {form: [_split(line, form, exists) for line in lines] for form in DELIMITERS}
-    columns = {form: _path_column(rows, exists) for form, rows in samples.items()}
-    form = max(samples, key=lambda form: (columns[form][1], max(map(len, samples[form])) > 1))
-    column, n_named = columns[form]
-    if not _enough(n_named, samples[form], column, exists):
-        form, column = _form_of_missing(samples), 0
+    form, column = _form_of_paths(samples, lambda cell: not cell.isdecimal() and exists(cell))
+    if not form:
+        form, column = _form_of_numbers(samples, name, exists)
+    form = form or _form_of_missing(samples)
     if form and UNKNOWN in text:
         line = text[: text.index(UNKNOWN)].count("\n") + 1
         raise FaultError(f"{name}:{line}", "it is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8")
@@ -135,6 +134,26 @@ def _path_column(rows: Iterable[Sequence[Cell]], exists: Callable[[Cell], bool])
         for column, cell in enumerate(row[:FIRST_COLUMNS]):
             counts[column] += exists(cell)
     return counts.index(max(counts)), max(counts)
+
+
+def _form_of_paths(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
+    """The form in which most rows name pictures, and the column of the paths; an empty form if there is none."""
+    columns = {form: _path_column(rows, exists) for form, rows in samples.items()}
+    form = max(samples, key=lambda form: (columns[form][1], max(map(len, samples[form])) > 1))
+    column, n_named = columns[form]
+    return (form, column) if _enough(n_named, samples[form], column, exists) else ("", 0)
+
+
+def _form_of_numbers(samples: dict[str, list[list[str]]], name: str, exists: Callable[[Cell], bool]) -> tuple[str, int]:
+    """As `_form_of_paths` for pictures named by numbers alone: any numbers in a text might be meant.
+
+    So they must differ, and the file's name or the name of the column must say that it lists pictures.
+    """
+    form, column = _form_of_paths(samples, exists)
+    cells = [row[column] for row in samples[form] if len(row) > column] if form else []
+    named = [cell for cell in cells if exists(cell)]
+    header = bool(cells) and plain_name(cells[0]) in PATH_NAMES - {""}
+    return (form, column) if len(set(named)) == len(named) and (telling(name) or header) else ("", 0)
 
 
 def _enough(n_named: int, rows: Sequence[Sequence[Cell]], column: int, exists: Callable[[Cell], bool]) -> bool:
@@ -192,18 +211,23 @@ def _header(table: Listing, exists: Callable[[Cell], bool]) -> tuple[str, ...]:
     Where it names the labels alone, an empty name for the paths is put before them.
     """
     cells, others = table.rows[0].cells, table.rows[1:]
-    if any(exists(cell) or _ends_as_picture(cell) for cell in cells[:FIRST_COLUMNS]):
+    if any(map(_ends_as_picture, cells[:FIRST_COLUMNS])) or (len(cells) > table.column and exists(cells[table.column])):
         return ()
     width = len(others[0].cells) if others else len(cells)
     if len(cells) == width - 1 > 1 and table.column == 0:
         return ("", *cells)
     if table.form == BLANKS and len(cells) != width:
         return ()
-    if len(cells) > table.column and re.sub(r"[\W_]", "", cells[table.column].casefold()) in PATH_NAMES:
+    if len(cells) > table.column and plain_name(cells[table.column]) in PATH_NAMES:
         return tuple(cells)
     labels = [cell for column, cell in enumerate(cells) if column != table.column]
     known = {row.cells[-1] for row in others} if len(cells) == 2 else set()
     return () if all(map(NUMBER.fullmatch, labels)) or cells[-1] in known else tuple(cells)
+
+
+def plain_name(name: str) -> str:
+    """The name of a column in small letters without marks and blanks."""
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _ends_as_picture(cell: Cell) -> bool:

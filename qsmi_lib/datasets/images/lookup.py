@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -20,6 +20,8 @@ PARTS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("database", "gallery", "retrieval"), "database"),
 }
+TELLING = {"annotation", "annotations", "groundtruth", "label", "labels", "metadata"}  # words of the names of lists
+MOST_LISTS = 300  # in a folder; where more texts lie, there is one for each picture
 MOST_MEGABYTES = 200  # of a list; 270,000 lines with 81 labels have 50
 MOST_MEGABYTES_JSON = 600  # COCO's largest has 450
 
@@ -43,8 +45,11 @@ class Files:
 
     @cached_property
     def lists(self) -> list[str]:
-        """Paths of the files that may be lists, those in upper folders first."""
-        return sorted((n for n in self.names if suffix_of(n) in LISTS), key=lambda name: (name.count("/"), name))
+        """Paths of the files that may be lists, those in upper folders first, but not one for each picture."""
+        texts = [name for name in self.names if suffix_of(name) in LISTS]
+        counts = Counter(name.rpartition("/")[0] for name in texts)
+        few = (name for name in texts if counts[name.rpartition("/")[0]] <= MOST_LISTS)
+        return sorted(few, key=lambda name: (name.count("/"), name))
 
     def content(self, name: str) -> bytes:
         """Content of a list; a FaultError names a file that is too large."""
@@ -115,6 +120,11 @@ def stem_of(name: str) -> str:
 def words(name: str) -> list[str]:
     """The words of a file's name in small letters: ``trainLabels_2014.csv`` has train and labels."""
     return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", PurePosixPath(name).stem)]
+
+
+def telling(name: str) -> bool:
+    """Whether a file must be a list, by its name."""
+    return bool(TELLING & set(words(name))) or stem_of(name) in PARTS
 
 
 def part_of_folder(name: str) -> str:

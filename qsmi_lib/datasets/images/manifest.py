@@ -22,7 +22,7 @@ from qsmi_lib.datasets.images.lookup import (
     part_of_list,
     stem_of,
     suffix_of,
-    words,
+    telling,
 )
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.utils.validation import known
@@ -31,8 +31,6 @@ FORMS = (
     "lists of lines `path 0 1 0 ...` (one list, or train.txt, test.txt and database.txt), a table such as labels.csv "
     "with a column a label or a column of classes, or folders <class>/<name> or <part>/<class>/<name>"
 )
-TELLING = {"annotation", "annotations", "groundtruth", "label", "labels", "metadata"}  # in names of files of labels
-MOST_LISTS = 300  # in a folder; where more texts lie, there is one for each picture
 MOST_NAMED = 6  # files in a note
 N_SHOWN = 3  # items in `Manifest.shown`
 
@@ -130,7 +128,9 @@ def read(source: Path, choice: str = "") -> Manifest:
             if alone:
                 reading = _read_alone(source.name, files, choice)
             else:
-                reading = public.read(files) or _read_lists(files, choice) or _read_folders(files)
+                top = [name for name in files.lists if "/" not in name and not public.OWN.fullmatch(name)]
+                reading = public.read_ilsvrc(files) or _read_lists(files, top, choice) or public.read(files)
+                reading = reading or _read_lists(files, files.lists, choice) or _read_folders(files)
         except FaultError as error:
             reading = Reading(entries=[("", error.fault)])
         return _manifest(source, files, reading)
@@ -149,24 +149,24 @@ def _read_alone(name: str, files: Files, choice: str) -> Reading:
 # Lists
 
 
-def _read_lists(files: Files, choice: str) -> Reading | None:
-    """The lists of the source that belong together; None if there is no list.
+def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | None:
+    """The lists among the files `names` that belong together; None if there is no list.
 
     Raises:
         FaultError: a file that is a list by its name or its content, but cannot be read.
         ValueError: several lists that do not belong together.
     """
     tables, unread = {}, {}
-    for name in _candidates(files):
+    for name in names:
         try:
             table = listing(name, files.content(name), files)
         except (FaultError, OSError) as error:
-            if _telling(name) or suffix_of(name) not in (".json", ".jsonl"):
+            if telling(name) or suffix_of(name) not in (".json", ".jsonl"):
                 unread[name] = error
             continue
         if table is not None and not stem_of(name).startswith("sample_submission"):
             tables[name] = table
-        elif _telling(name) and not _lists_classes(name, files):
+        elif table is None and telling(name) and not _lists_classes(name, files):
             unread[name] = FaultError(name, f"it lists no picture that is here: expected {FORMS}")
     chosen = _together(files, tables)
     folders = {name.rpartition("/")[0] for name in chosen}
@@ -175,17 +175,6 @@ def _read_lists(files: Files, choice: str) -> Reading | None:
         if not chosen or (beside and stem_of(name) not in map(stem_of, chosen)):
             raise error
     return labels.read([(part, tables[name]) for name, part in chosen.items()], files, choice) if chosen else None
-
-
-def _candidates(files: Files) -> list[str]:
-    """The files that may be lists, without those of folders with a text for each picture."""
-    counts = Counter(name.rpartition("/")[0] for name in files.lists)
-    return [name for name in files.lists if counts[name.rpartition("/")[0]] <= MOST_LISTS]
-
-
-def _telling(name: str) -> bool:
-    """Whether a file is a list by its name."""
-    return bool(TELLING & set(words(name))) or stem_of(name) in PARTS
 
 
 def _lists_classes(name: str, files: Files) -> bool:
