@@ -20,7 +20,7 @@ Row = tuple[str, str, str, Any]  # part, where, path as it is listed, labels
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 MOST_BYTES_OTHER_JSON = 100_000_000  # of a file of another name than COCO's
 # Files of the data sets below that also look like lists of their own.
-OWN = re.compile(r"(list_\w+_celeba|list_eval_partition|loc_\w+)\.\w+", re.IGNORECASE)
+OWN = re.compile(r"(list_\w+_celeba|identity_celeba|list_eval_partition|loc_\w+)\.\w+", re.IGNORECASE)
 MOST_BYTES_MAT = 1_000_000  # of a file of MATLAB; that of Oxford Flowers has 500 bytes
 MOST_NUMBERS_MAT = 10_000_000  # in an array of MATLAB
 
@@ -456,7 +456,9 @@ def read_ilsvrc(files: Files) -> Reading | None:
             break
     else:
         folders = " and ".join(sorted({_folder(name) for name in flat}))
-        what = f"{len(flat):,} pictures in {folders} have no class: expected folders of classes there, or a list such as"
+        what = (
+            f"{len(flat):,} pictures in {folders} have no class: expected folders of classes there, or a list such as"
+        )
         raise FaultError(flat[0], f"{what} val.txt with lines `<name> <class>`, the classes named as in train")
     if missing := [name for name in listed if name not in kinds]:
         raise FaultError(read, f"it lacks the class of {missing[0]} and of {len(missing) - 1} more")
