@@ -25,8 +25,7 @@ from qsmi_lib.search.indexes import CodeIndex
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.records import Store, codes_of, run_id
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import write_arrays
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
 
 GREY = {
@@ -70,15 +69,13 @@ class Hasher:
     """
 
     def __init__(self, model: nn.Module, config: RunConfig, precision: str = "float32"):
-        if not config.backbone and config.dataset not in GREY:
-            raise ValueError(
-                f"{config.dataset} does not accept user images: use {' or '.join(GREY)}, or a data set with a backbone"
-            )
+        need_pictures(config)
         self.model, self.config, self.precision = model, config, precision
 
     @classmethod
     def of(cls, config: RunConfig, store: Store) -> "Hasher":
         """The network of the run `config`, which is trained now if no model is saved."""
+        need_pictures(config)  # before it is trained
         path = store.model(run_id(config))
         record = runs.run(config, store, fresh=not path.exists())
         model, config = factory.load(path)
@@ -117,6 +114,14 @@ class Hasher:
     @cached_property
     def _backbone(self) -> nn.Module:
         return backbones.load(self.config.backbone)
+
+
+def need_pictures(config: RunConfig) -> None:
+    """A ValueError if the network of `config` accepts neither grey nor RGB pictures."""
+    if not config.backbone and config.dataset not in GREY:
+        raise ValueError(
+            f"{config.dataset} does not accept user images: use {' or '.join(GREY)}, or a data set with a backbone"
+        )
 
 
 @dataclass(frozen=True, eq=False)  # equality and hash are those of the object, for the cache of thumbnails
@@ -207,7 +212,8 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
 
     Links that lead out of the folder are ignored, and so are links to folders and hidden files.
 
-    The codes are cached in the folder of results until a file or the network changes.
+    The codes are cached in the folder of results until a file or the network changes. If they cannot be written there,
+    a QsmiWarning says so.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -227,7 +233,8 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     if arrays is None:
         arrays, lasting = _hash_files(folder.name, places, hasher)
         if lasting:
-            write_arrays(path_of_codes, **arrays)
+            with io.optional():
+                io.write_arrays(path_of_codes, **arrays)
     codes, names, faults = arrays["codes"], arrays["names"].tolist(), arrays["faults"].tolist()
     faults += skipped + ([unread] if unread else [])
     if not names:

@@ -244,7 +244,7 @@ def extract(images, backbone=None):
 
 
 @each_source
-def test_features_are_those_of_the_decoded_pictures_each_decoded_once(tmp_path, write, monkeypatch):
+def test_features_are_those_of_the_decoded_pictures_the_first_decoded_twice(tmp_path, write, monkeypatch):
     calls, lock = [], threading.Lock()
 
     def note(content, side):
@@ -254,20 +254,20 @@ def test_features_are_those_of_the_decoded_pictures_each_decoded_once(tmp_path, 
 
     monkeypatch.setattr(lazy, "decode", note)
     rows = extract(of(write(tmp_path / "own", FILES)))
-    assert len(calls) == N and rows.shape == (N, 6) and len(rows.unique(dim=0)) == N
+    assert len(calls) == N + min(N, features.N_CHECKED) and rows.shape == (N, 6) and len(rows.unique(dim=0)) == N
     assert torch.equal(rows, extract(WHOLE))
 
 
 def test_features_are_cached_until_a_file_changes(pictures, results):
     backbone = Counting()
     first = extract(pictures, backbone).clone()
-    assert torch.equal(extract(of(pictures.root), backbone), first) and backbone.sizes == [3, 3, 1]
+    assert torch.equal(extract(of(pictures.root), backbone), first) and backbone.sizes == [7, 3, 3, 1, 7]
     change(pictures.root, PATHS[4], picture(50))
     again = extract(of(pictures.root), backbone)
-    assert backbone.sizes == [3, 3, 1] * 2
+    assert backbone.sizes == [7, 3, 3, 1, 7, 7, 3, 3, 1]
     assert (again != first).any(dim=1).nonzero()[:, 0].tolist() == [4]
     extract(of(pictures.root, side=SIDE // 2), backbone)
-    assert len(backbone.sizes) == 9 and len(list(results.rglob("toy-*.npy"))) == 3
+    assert len(list(results.rglob("toy-*.npy"))) == 3
     write_folder(pictures.root, {PATHS[5]: b"no picture"})
     with pytest.raises(ValueError, match=r"^list\.txt:6: images/5\.png of .* cannot be read as a picture"):
         extract(of(pictures.root))

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qsmi_lib.search.answers import answers_page
 from qsmi_lib.search.collection import Answer, Collection
-from qsmi_lib.search.panel import answers_page, panel
+from qsmi_lib.search.panel import panel
 
 pytest.importorskip("faiss")
 PICTURES = [Image.new("RGB", (8, 8), (red, 0, 0)) for red in (0, 120, 240)]
