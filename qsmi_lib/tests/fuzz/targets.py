@@ -18,6 +18,7 @@ from PIL import Image
 from torch import nn
 
 from qsmi_lib import QSMIHasher
+from qsmi_lib.codes import pack
 from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import cifar10
 from qsmi_lib.datasets.images import manifest
@@ -32,6 +33,7 @@ from qsmi_lib.training import factory
 from qsmi_lib.training.records import Store, load_codes, load_record, save_record
 from qsmi_lib.training.tuning import load_search
 from qsmi_lib.utils import paths
+from qsmi_lib.utils.io import write_arrays
 from qsmi_lib.utils.reading import map_array, read_table
 
 NAMES = ("a.png", "b.png", "with blank.png", "below/c.png", "below/é.png")
@@ -159,10 +161,8 @@ def _read_record(path: Path) -> None:
 
 
 def _save_codes(path: Path) -> None:
-    packed, labels = np.arange(8, dtype=np.uint8).reshape(4, 2), np.arange(4)
-    np.savez_compressed(
-        path, bits=np.array(12), query=packed, database=packed, query_labels=labels, database_labels=labels
-    )
+    codes, labels = pack(np.sign(np.arange(48).reshape(4, 12) % 5 - 1.5).astype(np.int8)), np.arange(4)
+    write_arrays(path, bits=np.array(12), query=codes, database=codes, query_labels=labels, database_labels=labels)
 
 
 def _searches() -> st.SearchStrategy[bytes]:
