@@ -21,12 +21,14 @@ from torch import nn
 from qsmi_lib.cli import main
 from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import Part, Split
+from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.models import features, hog
 from qsmi_lib.reproduction import artefacts, ledger, notebooks, tables
 from qsmi_lib.reproduction.bench import measure, synthetic
 from qsmi_lib.reproduction.plotting.style import save_figure
 from qsmi_lib.search.collection import of_folder
 from qsmi_lib.search.estimator import QSMIHasher
+from qsmi_lib.tests.datasets.small_pictures import write_tar
 from qsmi_lib.tests.reproduction.invented import empty
 from qsmi_lib.training import factory, runs, tuning
 from qsmi_lib.training.records import Store, save_codes, save_record
@@ -163,6 +165,10 @@ def generated(folder, version):
     synthetic.generate(synthetic.Shape("toy", "toy", 40, 3, 2, None, 10), folder, seed=version)
 
 
+def unpacked(folder, version):
+    Tree(write_tar(folder.parent / "pictures", {"a.png": bytes(10 + version)}, suffix=".tgz"))
+
+
 WRITERS = {
     "bytes": lambda folder, version: io.write_bytes(folder / "file", bytes([version])),
     "text": lambda folder, version: io.write_text(folder / "below" / "file.txt", f"{version}"),
@@ -173,6 +179,7 @@ WRITERS = {
     "model": model,
     "hasher": hasher,
     "features": features_of,
+    "unpacked tar": unpacked,
     "artefact .json": artefact("a.json", lambda version: {"version": version}),
     "artefact .csv": artefact("a.csv", lambda version: pd.DataFrame({"version": [version]})),
     "artefact .npz": artefact("a.npz", lambda version: {"version": np.array(version)}),
@@ -217,6 +224,7 @@ def test_every_file_is_written_by_one_of_them():
     """What else opens a file to write to stands here, with the reason."""
     allowed = {
         "utils/io.py",
+        "datasets/images/archive.py",  # chunk by chunk, in `io.atomic_write`
         "models/features.py",  # appends batch by batch; each step names the file
         "reproduction/bench/synthetic.py",  # appends block by block, in `io.atomic_write`
         "reproduction/bench/measure.py",  # a setting of Linux under /proc
