@@ -71,10 +71,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder of `path`, and raise the OSError of `atomic_write` at once if no file can be written there."""
+    """Make the folder of `path`; the OSError of `atomic_write`, if a megabyte cannot be written there."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(bytes(2**20))
 
 
 def check_room(path: Path, n_bytes: int) -> None:

@@ -344,10 +344,18 @@ def test_features_that_need_more_than_is_free_are_refused_before_they_are_comput
     assert not contents(results)
 
 
-def test_the_command_line_reports_a_full_disk_in_one_line(results, failing):
+def test_the_command_line_reports_a_full_disk_in_one_line_before_it_trains(results, failing, trainings):
     with failing(results, errno.ENOSPC, "write"):
         result = CliRunner().invoke(main, ["run", "--dataset=digits", "--method=qsmi", "--bits=8", "--epochs=1"])
     assert result.exit_code == 1 and result.output.count("\n") == 1
-    assert f"cannot write {results / 'digits' / 'models'}" in result.output
+    assert f"cannot write {results / 'digits' / 'runs'}" in result.output
     assert os.strerror(errno.ENOSPC) in result.output
-    assert not contents(results)
+    assert not contents(results) and trainings == []
+
+
+def test_the_command_line_reports_a_disk_that_is_full_after_the_training_in_one_line(results, failing, monkeypatch):
+    monkeypatch.setattr(runs, "check_writable", lambda _: None)
+    with failing(results, errno.ENOSPC, "write"):
+        result = CliRunner().invoke(main, ["run", "--dataset=digits", "--method=qsmi", "--bits=8", "--epochs=1"])
+    assert result.exit_code == 1 and result.output.count("\n") == 1
+    assert f"cannot write {results / 'digits' / 'models'}" in result.output and not contents(results)
