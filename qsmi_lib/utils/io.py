@@ -25,17 +25,19 @@ VERSION = "1"  # of the format
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """A block that writes `path`: its OSError becomes one that names `path`, the reason and the remedy."""
+    """A block that writes `path`: an error of the system becomes one that names `path`, the reason and the remedy."""
     try:
         yield
     except OSError as error:
-        raise _unwritten(path, error) from error
+        if error.errno is None:  # not of the system, e.g. of a file that the block reads
+            raise
+        raise _unwritten(path, error.errno, error.strerror) from error
 
 
-def _unwritten(path: Path, error: OSError) -> OSError:
-    """An error of the class that belongs to the number of `error`, e.g. PermissionError."""
+def _unwritten(path: Path, number: int, reason: str) -> OSError:
+    """An OSError of the class that belongs to its number, e.g. PermissionError."""
     remedy = "free space there, make its folder writable, or write elsewhere (QSMI_RESULTS names the folder of results)"
-    return OSError(error.errno or errno.EIO, f"cannot write {path}: {error.strerror or error}; {remedy}")
+    return OSError(number, f"cannot write {path}: {reason}; {remedy}")
 
 
 @contextlib.contextmanager
@@ -57,28 +59,29 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written, e.g. because the disk is full; it names `path` and the remedy.
     """
-    partial = scratch.beside(path)
-    try:
-        with naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = scratch.beside(path)
+        try:
             yield partial
             partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):  # the first error is the one to report
-            partial.unlink()
+        finally:
+            with contextlib.suppress(OSError):  # the first error is the one to report
+                partial.unlink()
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder of `path`, and raise the OSError of `atomic_write` at once if no file can be written there."""
+    """Make the folder of `path`; the OSError of `atomic_write`, if a megabyte cannot be written there."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(bytes(2**20))
 
 
 def check_room(path: Path, n_bytes: int) -> None:
     """Raise the OSError of `atomic_write` if the disk of the folder of `path` has fewer than `n_bytes` free."""
     if n_bytes > (free := shutil.disk_usage(path.parent).free):
-        raise _unwritten(path, OSError(errno.ENOSPC, f"{n_bytes:,} bytes are needed, and {free:,} are free"))
+        raise _unwritten(path, errno.ENOSPC, f"{n_bytes:,} bytes are needed, and {free:,} are free")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -22,6 +22,31 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_bytes() == b"new\n" and list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("of the block"), OSError("of what the block reads")])
+def test_an_error_that_is_not_of_the_system_passes_unchanged(tmp_path, error):
+    with pytest.raises(type(error)) as raised, io.atomic_write(tmp_path / "file"):
+        raise error
+    assert raised.value is error and not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_way_of_a_folder_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for attempt in (lambda path: io.write_text(path, "new"), io.check_writable):
+        with pytest.raises(
+            (FileExistsError, NotADirectoryError), match=f"cannot write {tmp_path}/file/a.*QSMI_RESULTS"
+        ):
+            attempt(tmp_path / "file" / "a")
+    io.check_writable(tmp_path / "folder" / "a")
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_rows_can_be_appended_to_the_header_of_a_npy_file(tmp_path):
+    for array in (np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(3), np.empty((0, 2), np.float32)):
+        (tmp_path / "a.npy").write_bytes(io.npy_header(array.shape, array.dtype) + array.tobytes())
+        read = np.load(tmp_path / "a.npy")
+        assert np.array_equal(read, array) and (read.shape, read.dtype) == (array.shape, array.dtype)
+
+
 def test_arrays_are_read_as_they_were_written(tmp_path):
     arrays = {"a": np.arange(3), "b": np.ones((2, 2), np.int8)}
     io.write_arrays(tmp_path / "arrays.npz", **arrays)
