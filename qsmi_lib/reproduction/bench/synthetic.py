@@ -150,6 +150,7 @@ def _write(shape: Shape, files: dict[str, Path], seed: int, block: int) -> None:
             noise = of_noise.standard_normal(means.shape, np.float32)  # one stream, however it is cut
             held[start : start + block] = np.maximum(means + NOISE * noise, 0.0)
         held.flush()
+        del held  # Windows renames no file that is mapped
 
 
 def _single_labels(shape: Shape, rng: np.random.Generator) -> np.ndarray:
