@@ -1,8 +1,8 @@
 """The command line, `qsmi` or `python -m qsmi_lib`; commands import PyTorch only when they run, so help is fast."""
 
+import contextlib
 import enum
 import io
-import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import click
 
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
+from qsmi_lib.utils import interrupts
 
 
 class Status(enum.IntEnum):
@@ -18,14 +19,18 @@ class Status(enum.IntEnum):
     DONE = 0
     FAILED = 1
     USAGE = 2  # click's
-    INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+    HANGUP = 129  # 128 and the number of the signal, as shells have it
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 STATUS = {
     Status.DONE: "done; what was checked is in order",
     Status.FAILED: "an error, which the last line names; or a check found faults or could check nothing",
     Status.USAGE: "the command line is wrong: an unknown option, an argument missing, a number out of range",
-    Status.INTERRUPTED: "interrupted; finished work is kept",
+    Status.HANGUP: "the terminal was closed; finished work is kept",
+    Status.INTERRUPTED: "interrupted, as by Ctrl-C; finished work is kept",
+    Status.TERMINATED: "asked to end, as by `kill`; finished work is kept",
 }
 EPILOG = "\b\nExit status:\n" + "\n".join(f"  {status:<4} {meaning}" for status, meaning in STATUS.items())
 
@@ -51,6 +56,9 @@ PROFILE = click.option(
 )
 
 
+INTERRUPTED = "\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh"
+
+
 class Commands(click.Group):
     """Shows errors of the library as one line, and after an interrupt how to continue; prints in any charset."""
 
@@ -62,17 +70,18 @@ class Commands(click.Group):
         return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context):
-        """Run the command; an expected error is one line, and an interrupt says how to continue; see `Status`."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as an interrupt, so that child processes end too
+        """Run the command; an expected error is one line, and a signal says how to continue; see `Status`."""
         try:
-            return super().invoke(context)
+            with interrupts.interruptible():
+                return super().invoke(context)
         except BrokenPipeError:
             raise  # the reader of the output has ended, as `head` does: click exits silently
         except (ValueError, OSError, FloatingPointError, ImportError) as error:
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh", err=True)
-            sys.exit(Status.INTERRUPTED)
+        except KeyboardInterrupt as interrupt:
+            with contextlib.suppress(OSError):  # the terminal is closed
+                click.echo(INTERRUPTED, err=True)
+            sys.exit(interrupts.status(interrupt))
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

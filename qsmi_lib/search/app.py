@@ -1,23 +1,17 @@
-"""Search by picture as a web page: Voila serves a notebook of one cell, by default only to this machine."""
+"""The command that serves search by picture as a web page, by default only to this machine."""
 
 import importlib.util
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from qsmi_lib.search.hosts import Hosts
+
 if TYPE_CHECKING:
-    import ipywidgets
-
     from qsmi_lib.search.collection import Collection
-
-MEGABYTES = 1000  # largest message to the kernel: an upload is one message, and tornado's default is 10 MB
-IDLE = 600  # seconds without activity after which a kernel is shut down
-CELL = """\
-from qsmi_lib.search.app import page
-page({arguments})"""
+    from qsmi_lib.search.page import Page
 
 
 @click.command()
@@ -31,6 +25,8 @@ page({arguments})"""
               help="flat: exhaustive; hnsw: a graph of neighbours; multihash: hash tables of substrings.")  # fmt: skip
 @click.option("--port", default=8866, show_default=True, type=click.IntRange(1, 65535), help="Port of the page.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: all.")
+@click.option("--allow-host", "allowed", multiple=True, metavar="NAME[:PORT]",
+              help="Further name of the page, as behind a proxy; repeat for several.")  # fmt: skip
 @click.option("--browser/--no-browser", default=True, show_default=True, help="Open the page in a browser.")
 @click.option(
     "--profile",
@@ -45,6 +41,7 @@ def app(
     kind: str,
     port: int,
     host: str,
+    allowed: tuple[str, ...],
     browser: bool,
     profile: str | None,
 ) -> None:
@@ -52,13 +49,14 @@ def app(
 
     The app uses the networks that `run` has trained; missing ones are trained first.
     """
-    if importlib.util.find_spec("voila") is None:
-        raise ImportError('the app needs Voila: pip install "qsmi-lib[app]"')
-    arguments = {"dataset": dataset, "methods": methods, "bits": bits, "profile": profile, "kind": kind}
-    arguments["folder"] = None if folder is None else str(folder.resolve())
-    collections(**arguments)  # train and hash before the page opens: with a progress bar, and with errors in one line
-    with tempfile.TemporaryDirectory() as folder_of_page:
-        serve(write_notebook(arguments, Path(folder_of_page)), port, host, browser)
+    if importlib.util.find_spec("tornado") is None:
+        raise ImportError('the app needs Tornado: pip install "qsmi-lib[app]"')
+    from qsmi_lib.search import server
+
+    hosts = Hosts(host, port, allowed)
+    with server.listener(host, port) as listening:  # a port in use is told before the training
+        searched = page(dataset, methods, bits, profile, None if folder is None else str(folder), kind)
+        server.serve(server.application(searched, hosts), listening, server.url(host, port), browser)
 
 
 def collections(
@@ -95,41 +93,12 @@ def _run_of(dataset: str, method: str, bits: int, profile: str | None) -> tuple:
     return config, Store.of(chosen)
 
 
-def page(**arguments) -> "ipywidgets.VBox":
-    """The panel for `collections(**arguments)`; its examples are queries, or pictures of the folder."""
-    from qsmi_lib.search.panel import panel
+def page(
+    dataset: str, methods: Sequence[str], bits: int, profile: str | None, folder: str | None = None, kind: str = "flat"
+) -> "Page":
+    """The page of `collections`; its examples are queries, or pictures of the folder."""
+    from qsmi_lib.search.page import Page
 
-    by_title = collections(**arguments)
-    if arguments["folder"] is not None:
-        return panel(by_title, next(iter(by_title.values())))
-    return panel(
-        by_title, queries(arguments["dataset"], arguments["methods"][0], arguments["bits"], arguments["profile"])
-    )
-
-
-def write_notebook(arguments: Mapping[str, object], folder: Path) -> Path:
-    """Write a notebook of one cell that shows `page(**arguments)` into `folder`; use a new folder for each app."""
-    import nbformat
-
-    call = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.format(arguments=call))])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata["title"] = "Search by picture"
-    nbformat.write(notebook, path := folder / "search.ipynb")
-    return path
-
-
-def serve(notebook: Path, port: int, host: str, browser: bool) -> None:
-    """Serve `notebook` with Voila until interrupted, and no other file of this machine."""
-    from traitlets.config import Config
-    from voila.app import Voila
-
-    settings = Config()
-    settings.Voila.port, settings.Voila.ip, settings.Voila.open_browser = port, host, browser
-    # A page that is closed asks the server to end its kernel, without the token that Voila would require.
-    settings.Voila.tornado_settings = {"websocket_max_message_size": MEGABYTES * 10**6, "disable_check_xsrf": True}
-    settings.Voila.port_retries = 0  # a port in use is an error, not another port
-    settings.MappingKernelManager.cull_idle_timeout, settings.MappingKernelManager.cull_interval = IDLE, IDLE // 10
-    settings.VoilaConfiguration.strip_sources = True
-    settings.VoilaConfiguration.file_allowlist, settings.VoilaConfiguration.file_denylist = [], [".*"]
-    Voila.launch_instance([str(notebook)], config=settings)
+    by_title = collections(dataset, methods, bits, profile, folder, kind)
+    examples = queries(dataset, methods[0], bits, profile) if folder is None else next(iter(by_title.values()))
+    return Page(by_title, examples)

@@ -1,69 +1,14 @@
-"""The search panel of the notebook and the app: a query (uploaded or an example) and the answers of each method."""
+"""The search panel of the notebook: a query (uploaded or an example) and the answers of each method."""
 
-import base64
-import functools
-import html
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
 from PIL import Image
 
-from qsmi_lib.search.collection import Answer, Collection
+from qsmi_lib.search import answers
+from qsmi_lib.search.collection import Collection
 from qsmi_lib.search.uploads import opened
-
-SIDE = 72  # pixels of a thumbnail
-STYLE = """\
-<style>
-.qsmi-row {display: flex; flex-wrap: wrap; gap: 4px; list-style: none; margin: 4px 0 16px; padding: 0}
-.qsmi-row figure {margin: 0; width: 77px; text-align: center; font-size: 12px; line-height: 1.3}
-.qsmi-row img {width: 72px; height: 72px; object-fit: cover; image-rendering: pixelated; border: 1px solid #767676}
-.qsmi-row figcaption {margin-top: 4px}
-.qsmi-row img.right {outline: 3px solid #0072b2}
-.qsmi-row img.wrong {outline: 3px dashed #d55e00}
-.qsmi-bits {display: grid; grid-template-columns: repeat(12, 5px); gap: 1px; justify-content: center; margin-top: 2px}
-.qsmi-bits i {height: 5px; background: #d5d5d5}
-.qsmi-bits i.other {background: #b30000; outline: 1px solid #000}
-</style>"""
-NONE, N_EXAMPLES = "none", 20
-UNKNOWN = "unknown"
-MARKS = {True: ("right", "✓ "), False: ("wrong", "✗ "), None: ("", "")}  # class of the thumbnail, sign of its name
-
-
-def answers_page(query: Image.Image, answers_of: Mapping[str, tuple[Collection, Sequence[Answer]]]) -> str:
-    """A query, what the network sees of it, and the answers, as HTML.
-
-    An answer has a thumbnail, its name, its distance, and one square for each bit, dark if it differs. If the labels
-    are known, right and wrong answers are marked, and the right ones are counted.
-
-    Args:
-        query: the picture.
-        answers_of: the collection and the answers of each method, by its title.
-    """
-    seen = next(iter(answers_of.values()))[0].hasher.fitted(query)
-    pictures = _figure(_source(query), "query", "as given"), _figure(_source(seen), "query", "as the network sees it")
-    parts = [STYLE, f'<ul class="qsmi-row">{"".join(f"<li>{picture}</li>" for picture in pictures)}</ul>']
-    for title, (collection, answers) in answers_of.items():
-        shown = (
-            _figure(
-                _thumbnail(collection, answer.item),
-                answer.name,
-                f"{answer.distance} of {collection.codes.shape[1]} bits",
-                _bits(answer.differing, collection.codes.shape[1]),
-                answer.right,
-            )
-            for answer in answers
-        )
-        items = "".join(f"<li>{figure}</li>" for figure in shown)
-        parts.append(f'<h4>{html.escape(title)}{score(answers)}</h4><ol class="qsmi-row">{items}</ol>')
-    return "".join(parts)
-
-
-def score(answers: Sequence[Answer]) -> str:
-    """How many answers are right, in words; empty if it is unknown."""
-    known = [answer.right for answer in answers if answer.right is not None]
-    return f": {sum(known)} of {len(known)} right" if known else ""
 
 
 def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int = 10) -> ipywidgets.VBox:
@@ -79,13 +24,14 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     """
     named, most = list(collections.items()), min(map(len, collections.values()))
     upload = ipywidgets.FileUpload(accept="image/*", description="Upload", tooltip="PNG, JPEG, WebP, BMP or TIFF")
-    offered = [(f"{item + 1}: {examples.names[item]}", item) for item in range(min(N_EXAMPLES, len(examples)))]
-    example = ipywidgets.Dropdown(options=[(NONE, None), *offered], description="Example")
+    offered = [(name, item) for item, name in enumerate(answers.offered(examples))]
+    example = ipywidgets.Dropdown(options=[(answers.NONE, None), *offered], description="Example")
     count = ipywidgets.IntSlider(
         value=min(k, most), min=1, max=min(50, most), description="Answers", continuous_update=False
     )
-    classes = sorted(frozenset().union(*named[0][1].labels))
-    shows = ipywidgets.Dropdown(options=[(UNKNOWN, None), *((name, name) for name in classes)], description="It shows")
+    classes = answers.classes(named[0][1])
+    labels_offered = [(answers.UNKNOWN, None), *((name, name) for name in classes)]
+    shows = ipywidgets.Dropdown(options=labels_offered, description="It shows")
     message, page = ipywidgets.HTML(), ipywidgets.HTML()
     state: dict[str, Image.Image | frozenset[str]] = {}
 
@@ -93,9 +39,9 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
         try:
             image = read()
             answers_of = {title: (c, c.search(image, count.value, labels=labels)) for title, c in named}
-            page.value = answers_page(image, answers_of)
+            page.value = answers.answers_page(image, answers_of)
         except (OSError, ValueError) as error:  # also a file of the folder that has been deleted
-            message.value = f'<p role="alert"><b>No search:</b> {html.escape(str(error))}</p>'
+            message.value = answers.refusal(error)
         else:
             state["query"], state["labels"], message.value = image, labels, ""
             shows.value = next(iter(labels)) if len(labels & frozenset(classes)) == 1 else None
@@ -130,53 +76,6 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     shows.observe(labelled, "value")
     count.observe(counted, "value")
     example.value = 0
-    about = ipywidgets.HTML(_about(named[0][1]))
+    about = ipywidgets.HTML(answers.about(named[0][1]))
     controls = [upload, example, *([shows] if classes else []), count]
     return ipywidgets.VBox([about, ipywidgets.HBox(controls), message, page])
-
-
-def _about(collection: Collection) -> str:
-    """What is searched, how to read the answers, and a folded list of the files that are left out."""
-    words = (
-        f"<h3>Search by picture</h3><p>{len(collection):,} pictures: {html.escape(collection.title)}. The squares "
-        "below an answer are the bits of its code; a dark square differs from the query.</p>"
-    )
-    if not collection.faults:
-        return words
-    faults = "".join(f"<li>{html.escape(fault)}</li>" for fault in collection.faults)
-    return f"{words}<details><summary>Left out: {len(collection.faults):,}</summary><ul>{faults}</ul></details>"
-
-
-def _figure(source: str, name: str, below: str, more: str = "", right: bool | None = None) -> str:
-    """A thumbnail, or a message if there is none, with its name and the text below it, marked if `right` is known."""
-    (kind, sign), name = MARKS[right], html.escape(name)
-    words = ", ".join(filter(None, (name, kind, below)))
-    look = f' class="{kind}"' if kind else ""
-    shown = f'<img alt="{words}"{look} src="{source}"/>' if source else "<p>The file is no longer readable.</p>"
-    return f"<figure>{shown}<figcaption>{sign}{name}<br/>{below}{more}</figcaption></figure>"
-
-
-@functools.lru_cache(maxsize=2000)
-def _thumbnail(collection: Collection, item: int) -> str:
-    """The picture of an answer as `_source`; empty if its file was deleted or changed after hashing."""
-    try:
-        return _source(collection.picture(item))
-    except (OSError, ValueError):
-        return ""
-
-
-def _source(image: Image.Image) -> str:
-    """A small copy of `image` as the source of an HTML image."""
-    small = image.copy()
-    small.thumbnail((2 * SIDE, 2 * SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _bits(differing: Sequence[int], bits: int) -> str:
-    """One square for each bit; a label lists the differing bits for screen readers."""
-    squares = "".join(f"<i{' class=other' if bit in differing else ''}></i>" for bit in range(bits))
-    named = ", ".join(str(bit + 1) for bit in differing) or "none"
-    named = f"differing bits: {named}"
-    return f'<span class="qsmi-bits" role="img" title="{named}" aria-label="{named}">{squares}</span>'

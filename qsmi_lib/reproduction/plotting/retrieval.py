@@ -10,8 +10,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
 from qsmi_lib.reproduction.plotting.style import cycle_style, described
+from qsmi_lib.search.answers import score
 from qsmi_lib.search.collection import Answer, Collection
-from qsmi_lib.search.panel import score
 
 COLUMNS = 12  # squares of a row of bits
 TITLES = {"flat": "flat", "hnsw": "HNSW", "multihash": "multi-hash"}

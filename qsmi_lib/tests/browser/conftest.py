@@ -22,17 +22,9 @@ from selenium.common.exceptions import NoSuchElementException, StaleElementRefer
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 PATIENCE = 240  # seconds: a kernel imports PyTorch, and the machine may be busy
-# A file dialog is no part of a page: the hidden input that ipywidgets clicks is put into the page instead.
-SHOW_UPLOADS = """
-const click = HTMLInputElement.prototype.click;
-HTMLInputElement.prototype.click = function () {
-  if (this.type !== "file" || this.isConnected) return click.call(this);
-  this.setAttribute("data-upload", "");
-  document.body.appendChild(this);
-};"""
 FROM_OUTSIDE = (  # what the console says of this machine and of these tests, not of a page
-    r"cdn\.jsdelivr\.net.* Failed to load resource",  # Voila asks it for icons, and there may be no network
     r"Failed to load resource: net::ERR_(NAME_NOT_RESOLVED|INTERNET_DISCONNECTED)",
+    r"/answers\?.* Failed to load resource: .* status of 422",  # a file that the app does not accept
     r"Blocked attempt to show a 'beforeunload' confirmation panel",  # a notebook is left without saving
 )
 
@@ -48,9 +40,9 @@ def chromium():
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.add_argument("--window-size=1300,1000")
+    options.add_argument("--host-resolver-rules=MAP evil.example 127.0.0.1")
     options.set_capability("goog:loggingPrefs", {"browser": "SEVERE"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": SHOW_UPLOADS})
     yield browser
     browser.quit()
 

@@ -1,6 +1,17 @@
-"""The app up to the server: what it searches, the notebook that it writes, its settings, and bad input."""
+"""The app: the command, and one server as hostile pages, visitors and folders meet it, over HTTP alone."""
 
-import nbformat
+import http.client
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from contextlib import closing
+from urllib.parse import urlencode
+
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -9,61 +20,58 @@ from qsmi_lib.cli import main
 from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.search import app
 from qsmi_lib.training.records import Store
+from qsmi_lib.utils import paths
 
 pytest.importorskip("faiss")
-pytest.importorskip("voila")
-GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "digits", "folder": None}
+pytest.importorskip("tornado")
+from qsmi_lib.search import server as http_server
+
+GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "digits"}
+PLANTED = ("numpy", "torch", "click", "tornado", "voila", "jupyter_config", "ipython_config", "sitecustomize")
+SETTINGS = ("voila.json", "jupyter_config.json", "jupyter_server_config.json", "jupyter_voila_config.json")
+ROUTES = ("/", "/answers", "/page.js", "/missing", "/api/kernels", "/api/contents", "/voila/static/voila.js")
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @pytest.fixture
 def served(monkeypatch):
-    """What would have been served: the cells of each notebook, whether it is alone in its folder, and the settings."""
+    """What would have been served: each page, its address, and whether a browser opens."""
     calls = []
-
-    def serve(notebook, *settings):
-        beside = sorted(notebook.parent.iterdir())
-        calls.append((nbformat.read(notebook, as_version=4).cells, beside == [notebook], notebook, *settings))
-
-    monkeypatch.setattr(app, "serve", serve)
+    monkeypatch.setattr(
+        http_server, "serve", lambda made, listening, url, browser: calls.append((made.settings["page"], url, browser))
+    )
     return calls
 
 
-def call(*arguments):
-    return CliRunner().invoke(main, ["app", *arguments])
+def call(*arguments, port=None):
+    return CliRunner().invoke(main, ["app", "--no-browser", "--port", str(port or free_port()), *arguments])
 
 
-def test_the_app_trains_what_it_needs_and_serves_one_notebook_to_this_machine(served):
-    result = call("--method", "lsh", "--method", "itq", "--bits", "8", "--no-browser")
+def test_the_app_trains_what_it_needs_and_serves_it_to_this_machine(served):
+    result = call("--method", "lsh", "--method", "itq", "--bits", "8", port=(port := free_port()))
     assert result.exit_code == 0, result.output
-    [([cell], alone, notebook, port, host, browser)] = served
-    assert (port, host, browser) == (8866, "127.0.0.1", False)
+    [(page, url, browser)] = served
+    assert url == f"http://127.0.0.1:{port}/" and not browser
     assert len(list(Store.of(PROFILES["digits"]).runs.glob("*.json"))) == 2
-    assert "bits=8" in cell.source and "kind='flat'" in cell.source and alone and not notebook.parent.exists()
+    assert [c.codes.shape[1] for c in page.collections.values()] == [8, 8] and "first" not in page.collections
 
 
-def test_two_apps_share_no_notebook(tmp_path, served):
+def test_a_folder_is_searched_by_each_method(tmp_path):
     Image.radial_gradient("L").save(tmp_path / "grey.png")
-    call("--method", "lsh", "--bits", "8", "--no-browser")
-    call("--method", "lsh", "--bits", "8", "--no-browser", "--folder", str(tmp_path), "--index", "hnsw")
-    (first, *_), (second, *_) = served
-    assert served[0][2] != served[1][2] and "folder=None" in first[0].source
-    assert "grey" not in first[0].source and f"folder='{tmp_path}'" in second[0].source and "hnsw" in second[0].source
-
-
-def test_the_cell_of_the_notebook_shows_the_panel(tmp_path):
-    [cell] = nbformat.read(app.write_notebook(GIVEN, tmp_path), as_version=4).cells
-    first, last = cell.source.splitlines()
-    space = {}
-    exec(f"{first}\nshown = {last}", space)
-    assert "8 bits" in space["shown"].children[-1].value
-
-
-def test_a_folder_is_searched_by_each_method(tmp_path, served):
-    Image.radial_gradient("L").save(tmp_path / "grey.png")
-    collections = app.collections(**(GIVEN | {"folder": str(tmp_path)}))
-    assert list(collections) == ["LSH", "ITQ"] and all(list(c.names) == ["grey.png"] for c in collections.values())
-    page = app.page(**(GIVEN | {"folder": str(tmp_path)}))
-    assert "grey.png, 0 of 8 bits" in page.children[-1].value
+    page = app.page(**GIVEN, folder=str(tmp_path), kind="hnsw")
+    assert list(page.collections) == ["LSH", "ITQ"] and page.searched.kind == "hnsw"
+    assert "grey.png, 0 of 8 bits" in page.answer(count="1", example="0")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,11 @@ def test_a_folder_is_searched_by_each_method(tmp_path, served):
         (["--folder", ".", "--method", "lsh", "--bits", "8"], "holds no readable picture"),
         (["--port", "70000"], "70000 is not in the range"),
         (["--index", "tree"], "'tree' is not one of"),
+        (["--allow-host", "http://a.example"], "NAME:PORT"),
+        (["--allow-host", "a.example/pictures"], "NAME:PORT"),
+        (["--allow-host", ""], "NAME:PORT"),
+        (["--host", ""], "--host must be"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message, served, tmp_path, monkeypatch):
@@ -84,21 +97,216 @@ def test_bad_input_is_one_line(arguments, message, served, tmp_path, monkeypatch
     assert result.exit_code and message in result.output and "Traceback" not in result.output and not served
 
 
-def test_without_voila_it_says_what_to_install(monkeypatch, served):
+def test_a_port_in_use_is_named_before_anything_is_trained(served, trainings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = call("--method", "dsh", port=port)
+    assert result.exit_code == 1 and f"port {port}" in result.output and "--port" in result.output
+    assert "Traceback" not in result.output and not served and not trainings
+
+
+def test_without_tornado_it_says_what_to_install(monkeypatch, served):
     monkeypatch.setattr(app.importlib.util, "find_spec", lambda name: None)
     result = call("--method", "lsh", "--bits", "8")
     assert result.exit_code == 1 and 'pip install "qsmi-lib[app]"' in result.output and not served
 
 
-def test_the_server_serves_no_file_and_takes_large_uploads(monkeypatch, tmp_path):
-    from voila.app import Voila
+@pytest.mark.parametrize(
+    ("host", "url"), [("0.0.0.0", "http://127.0.0.1:1/"), ("::1", "http://[::1]:1/"), ("a.example", "http://a.example:1/")]
+)  # fmt: skip
+def test_the_browser_opens_an_address_of_this_machine(host, url, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or os.kill(os.getpid(), 2))
+    with http_server.listener("127.0.0.1", 0) as listening:
+        http_server.serve(http_server.Application(), listening, http_server.url(host, 1), browser=True)
+    assert opened == [url]
 
-    calls = {}
-    monkeypatch.setattr(Voila, "launch_instance", lambda argv, config: calls.update(argv=argv, config=config))
-    app.serve(tmp_path / "a.ipynb", 1234, "127.0.0.1", False)
-    config = calls["config"]
-    assert calls["argv"] == [str(tmp_path / "a.ipynb")] and config.Voila.ip == "127.0.0.1" and config.Voila.port == 1234
-    assert config.VoilaConfiguration.file_allowlist == [] and config.VoilaConfiguration.file_denylist == [".*"]
-    assert config.VoilaConfiguration.strip_sources and not config.Voila.open_browser
-    assert config.Voila.tornado_settings["websocket_max_message_size"] >= 800_000_000
-    assert config.Voila.port_retries == 0 and config.MappingKernelManager.cull_idle_timeout > 0
+
+class Server:
+    """A server of the app in a process of its own, which is started in `folder`."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.own = f"127.0.0.1:{self.port}"
+        command = ["app", "--no-browser", "--port", str(self.port), "--allow-host", "pictures.example"]
+        command += ["--method", "lsh", "--method", "itq", "--bits", "8"]
+        environment = os.environ | {"PYTHONPATH": str(paths.ROOT), "QSMI_RESULTS": str(folder / "results")}
+        environment |= {"JUPYTER_CONFIG_DIR": str(folder), "IPYTHONDIR": str(folder), "OMP_NUM_THREADS": "1"}
+        self.output = folder / "output.txt"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "qsmi_lib", *command], cwd=folder, env=environment, stdout=output, stderr=output
+            )
+
+    def wait(self):
+        while self.process.poll() is None:
+            try:
+                return self.ask("GET", "/")
+            except OSError:
+                time.sleep(0.1)
+        raise RuntimeError(f"the app has ended: {self.output.read_text()[-2000:]}")
+
+    def ask(self, method, path, body=None, **headers):
+        """Status and text of the answer; a header of value None is not sent, one of several values several times."""
+        headers = {"Host": self.own} | {name.replace("_", "-"): value for name, value in headers.items()}
+        if method == "POST":
+            headers = {"Content-Length": str(len(body or b""))} | headers
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
+                for one in value if isinstance(value, list) else [value] if value is not None else []:
+                    connection.putheader(name, one)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def search(self, content=b"", **arguments):
+        return self.ask("POST", f"/answers?{urlencode({'count': 1, **arguments})}", content)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The app, started in a folder where each planted file would run code, or open the app to other machines."""
+    folder = tmp_path_factory.mktemp("planted")
+    for name in PLANTED:
+        (folder / f"{name}.py").write_text(f"open({str(folder / 'ran')!r}, 'a').write({name!r})\nraise SystemExit(9)")
+    for name in SETTINGS:
+        elsewhere = {"ip": "0.0.0.0", "port": 1, "notebook_path": "planted.ipynb"}
+        (folder / name).write_text(json.dumps({"Voila": elsewhere, "ServerApp": elsewhere}))
+    started = Server(folder)
+    try:
+        started.wait()
+        yield started
+    finally:
+        started.process.terminate()
+        started.process.wait(timeout=60)
+
+
+def test_no_file_of_the_current_folder_is_executed_or_obeyed(server):
+    status, page = server.ask("GET", "/")
+    assert status == 200 and "Search by picture" in page and not (server.folder / "ran").exists()
+    for other in {address[4][0] for address in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}:
+        if not other.startswith("127."):
+            with closing(socket.socket()) as probe:
+                assert probe.connect_ex((other, server.port)), f"the app listens on {other}"
+
+
+@pytest.mark.parametrize("name", ["localhost:{}", "LOCALHOST:{}", "127.0.0.1:{}", "[::1]:{}", "pictures.example"])
+def test_it_answers_to_its_own_names_and_to_allowed_ones(name, server):
+    host = name.format(server.port)
+    assert server.ask("GET", "/", Host=host)[0] == server.ask("GET", "/", Host=host, Origin=f"http://{host}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:{}", "localhost.evil.example:{}", "localhost", "localhost:1", "127.0.0.1"),
+        *("0.0.0.0:{}", "evil@localhost:{}", "", None, ["localhost:{}", "evil.example:{}"]),
+    ],
+)  # fmt: skip
+def test_every_route_refuses_every_other_host(host, server):
+    named = [one.format(server.port) for one in host] if isinstance(host, list) else host and host.format(server.port)
+    for path in ROUTES:
+        assert server.ask("GET", path, Host=named)[0] in (400, 403), path
+        assert server.ask("POST", path, b"", Host=named)[0] in (400, 403), path
+        assert server.ask("GET", path, **UPGRADE, Host=named)[0] in (400, 403), path
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:1", "https://localhost", "null"])
+def test_every_route_refuses_pages_of_other_hosts(origin, server):
+    for path in ROUTES:
+        assert server.ask("POST", path, b"", Origin=origin)[0] == 403, path
+        assert server.ask("GET", path, **UPGRADE, Origin=origin)[0] == 403, path
+
+
+def test_another_page_may_link_to_it_but_not_embed_it(server):
+    foreign = {"Sec_Fetch_Site": "cross-site"}
+    assert server.ask("GET", "/", **foreign, Sec_Fetch_Dest="document")[0] == 200
+    assert server.ask("GET", "/", **foreign, Sec_Fetch_Dest="iframe")[0] == 403
+    assert server.ask("GET", "/page.js", **foreign, Sec_Fetch_Dest="script")[0] == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/voila.json", "/results", "/numpy.py", "/../../../../etc/passwd", "/%2e%2e/etc/passwd", "//etc/passwd"),
+        *("/voila/files/search.ipynb", "/voila/files/../../../../etc/passwd", "/voila/tree", "/files/etc/passwd"),
+        *("/voila/render/planted.ipynb", "/voila/templates/../../etc/passwd", "/voila/static/../../../etc/passwd"),
+        *("/api/contents", "/voila/api/contents", "/api/kernels", "/api/sessions", "/api/terminals", "/terminals/1"),
+    ],
+)  # fmt: skip
+def test_no_file_is_served_and_no_kernel_started(path, server):
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        status, text = server.ask(method, path, b"{}" if method == "POST" else None)
+        assert 400 <= status < 500 and "root:" not in text
+
+
+def test_no_socket_takes_code_of_a_visitor(server):
+    kernel = "/api/kernels/00000000-0000-0000-0000-000000000000/channels"
+    for path in (*ROUTES, kernel):
+        assert server.ask("GET", path, **UPGRADE)[0] != 101
+
+
+def tree(server):
+    """Number of processes of the server, and their memory in GB."""
+    psutil = pytest.importorskip("psutil")
+    root = psutil.Process(server.process.pid)
+    processes = [root, *root.children(recursive=True)]
+    return len(processes), sum(process.memory_info().rss for process in processes) / 1e9
+
+
+def test_eight_visits_cost_no_more_than_one(server):
+    server.search(example=0)
+    processes, memory = tree(server)
+    for _ in range(8):
+        with socket.create_connection(("127.0.0.1", server.port)) as given_up:
+            given_up.sendall(f"GET / HTTP/1.1\r\nHost: {server.own}\r\n\r\n".encode())
+        assert server.ask("GET", "/")[0] == server.search(example=1)[0] == 200
+    now, more = tree(server)
+    assert now <= processes and more < memory + 0.2
+
+
+def test_a_picture_is_answered_and_a_wrong_file_refused_by_name(server):
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").save(buffer, "PNG")
+    status, text = server.search(buffer.getvalue(), name="mine.png", count=3)
+    assert status == 200 and text.count("<img") == 2 + 2 * 3
+    status, text = server.search(b"hello 100%", name="<script>50%.png")
+    assert status == 422 and "&lt;script&gt;50%.png is not a picture" in text and 'role="alert"' in text
+    assert server.search(example=99)[0] == 422
+
+
+def large_query(server, size):
+    """A connection that has announced a query of `size` bytes, and sent a part of it."""
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=0.3)
+    head = f"POST /answers?count=1&name=a HTTP/1.1\r\nHost: {server.own}\r\nContent-Length: {size}\r\n\r\n"
+    connection.sendall(head.encode() + b"part")
+    return connection
+
+
+def status_line(connection):
+    """The start of the answer; empty if the server waits for the rest of the query."""
+    try:
+        return connection.recv(64).split(b"\r\n")[0]
+    except TimeoutError:
+        return b""
+
+
+def test_large_queries_wait_for_one_another_and_one_that_is_given_up_makes_room(server):
+    with large_query(server, http_server.MOST_BYTES + 1) as larger:
+        assert b"413" in status_line(larger)
+    first, second = (large_query(server, http_server.MOST_BYTES) for _ in range(2))
+    with first, second:
+        assert status_line(first) == status_line(second) == b""
+        with large_query(server, http_server.MOST_BYTES) as third:
+            assert b"503" in status_line(third)
+    assert server.search(example=0)[0] == 200  # the server has seen that both have left
+    with large_query(server, http_server.MOST_BYTES) as again:
+        assert status_line(again) == b""
+
+
+def test_a_query_must_say_how_long_it_is(server):
+    assert server.ask("POST", "/answers?count=1", b"", Transfer_Encoding="chunked", Content_Length=None)[0] in (
+        400,
+        411,
+    )
