@@ -1,6 +1,8 @@
 """The command line, `qsmi` or `python -m qsmi_lib`; commands import PyTorch only when they run, so help is fast."""
 
-import signal
+import contextlib
+import enum
+import io
 import sys
 from pathlib import Path
 
@@ -8,6 +10,29 @@ import click
 
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
+from qsmi_lib.utils import interrupts
+
+
+class Status(enum.IntEnum):
+    """The exit status of every command; `STATUS` says what each means, and `--help` prints it."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2  # click's
+    HANGUP = 129  # 128 and the number of the signal, as shells have it
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+STATUS = {
+    Status.DONE: "done; what was checked is in order",
+    Status.FAILED: "an error, which the last line names; or a check found faults or could check nothing",
+    Status.USAGE: "the command line is wrong: an unknown option, an argument missing, a number out of range",
+    Status.HANGUP: "the terminal was closed; finished work is kept",
+    Status.INTERRUPTED: "interrupted, as by Ctrl-C; finished work is kept",
+    Status.TERMINATED: "asked to end, as by `kill`; finished work is kept",
+}
+EPILOG = "\b\nExit status:\n" + "\n".join(f"  {status:<4} {meaning}" for status, meaning in STATUS.items())
 
 
 def named_profile(context: click.Context, parameter: click.Parameter, name: str | None):
@@ -31,24 +56,35 @@ PROFILE = click.option(
 )
 
 
+INTERRUPTED = "\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh"
+
+
 class Commands(click.Group):
-    """Shows errors of the library as one line, and after an interrupt how to continue."""
+    """Shows errors of the library as one line, and after an interrupt how to continue; prints in any charset."""
+
+    def main(self, *arguments, **options):
+        """Run the command line. A character that the console's charset lacks is printed as its number."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context):
-        """Run the command; an expected error ends it with one line and status 1, an interrupt with status 130."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as an interrupt, so that child processes end too
+        """Run the command; an expected error is one line, and a signal says how to continue; see `Status`."""
         try:
-            return super().invoke(context)
+            with interrupts.interruptible():
+                return super().invoke(context)
         except BrokenPipeError:
             raise  # the reader of the output has ended, as `head` does: click exits silently
         except (ValueError, OSError, FloatingPointError, ImportError) as error:
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh", err=True)
-            sys.exit(130)
+        except KeyboardInterrupt as interrupt:
+            with contextlib.suppress(OSError):  # the terminal is closed
+                click.echo(INTERRUPTED, err=True)
+            sys.exit(interrupts.status(interrupt))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="qsmi-lib")
 def main() -> None:
     """Learn, evaluate and search compact image codes with Quadratic Spherical Mutual Information."""
@@ -82,8 +118,7 @@ def reproduce(profile, **options) -> None:
             click.echo(f"{folder.name + ':':<11}{shown(folder)}")
     for failure in failures:
         click.echo(failure, err=True)
-    if failures:
-        sys.exit(1)
+    end(failed=bool(failures))
 
 
 @main.command()
@@ -197,7 +232,7 @@ def tune(methods: tuple[str, ...], dataset: str | None, profile, epochs: int | N
     help="Also write the results section of README.md and the pages in results, always of the profile paper.",
 )
 def tables(profile, rescore: bool, readme: bool) -> None:
-    """Print the tables of the recorded runs, and write tables and figures; needs no data."""
+    """Write the tables and figures of the recorded runs, and print the tables; needs no data."""
     from qsmi_lib.utils import paths
 
     paths.need_checkout("tables")  # before its imports: they need what the notebooks need
@@ -212,14 +247,12 @@ def tables(profile, rescore: bool, readme: bool) -> None:
     results = Results(profile, Store.of(profile))
     if rescore:
         click.echo(f"{runs.rescore(results.store)} records evaluated again")
+    written = [*write_all(results), *(ledger.write_pages() if readme else ())]
     for name, entry in EXPERIMENTS.items():
         if entry.metrics:
             click.echo(table.markdown(name, results))
-    for path in write_all(results):
+    for path in written:
         click.echo(shown(path))
-    if readme:
-        for path in ledger.write_pages():
-            click.echo(shown(path))
 
 
 @main.command()
@@ -229,7 +262,8 @@ def tables(profile, rescore: bool, readme: bool) -> None:
 def verify(profile, every: bool, jobs: int) -> None:
     """Replay the first steps of recorded runs with the current code, and list the records that it does not reproduce.
 
-    One run of each kind is replayed: each data set, method, protocol, backbone and head. Exit status 1 if any differs.
+    One run of each kind is replayed: each data set, method, protocol, backbone and head. Exit status 1 if any differs,
+    or if none could be replayed.
     """
     from qsmi_lib.reproduction import verify as verification
     from qsmi_lib.training.records import Store
@@ -237,7 +271,7 @@ def verify(profile, every: bool, jobs: int) -> None:
     result = verification.verify(Store.of(profile), every=every, jobs=jobs)
     for line in verification.lines(result):
         click.echo(line)
-    sys.exit(1 if result.disagree else 0)
+    end(failed=bool(result.disagree) or not result.agree)
 
 
 @main.group(invoke_without_command=True)
@@ -265,11 +299,16 @@ def check(path: Path) -> None:
         for entry in entries:
             click.echo(f"{kind}  {entry}")
     click.echo(f"{inspection.summary(report.manifest)}; {len(report.faults)} faults, {len(report.notes)} notes")
-    sys.exit(1 if report.faults else 0)
+    end(failed=bool(report.faults))
 
 
 main.add_command(app)
 main.add_command(bench)
+
+
+def end(*, failed: bool) -> None:
+    """End the command: a check that failed is told by its status alone, after what the command has printed."""
+    sys.exit(Status.FAILED if failed else Status.DONE)
 
 
 def parse_option(text: str) -> tuple[str, float | str]:

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 
 from qsmi_lib.datasets.base import Dataset, Part, Split
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.sampling import hash_order
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import atomic_write
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -49,7 +49,8 @@ class Cifar10(Dataset):
     def load(self, draw: int) -> Split:
         """CIFAR-10 from the source `find`, else downloaded by torchvision.
 
-        The decoded pictures are cached under the folder of results, and mapped into memory from there.
+        The decoded pictures are cached under the folder of results, and mapped into memory from there. If they cannot
+        be written there, a QsmiWarning says so.
 
         Raises:
             FileNotFoundError: the data are not here and cannot be downloaded; the message says how to get them.
@@ -100,8 +101,8 @@ def _decode(source: Path, cache: Path) -> tuple[Tensor, Tensor]:
     images, labels = (torch.cat([parts[part][k] for part in ("train", "query")]) for k in (0, 1))
     if (digest := checksum(images, labels)) != SHA256:
         raise ValueError(f"{source} does not hold CIFAR-10's pixels: expected SHA-256 {SHA256}, got {digest}; {FETCH}")
-    with atomic_write(cache) as partial:
-        save_file({"images": images, "labels": labels.to(torch.uint8)}, partial)
+    with io.optional():
+        io.write_bytes(cache, serialized({"images": images, "labels": labels.to(torch.uint8)}))
     return images, labels
 
 

@@ -13,11 +13,14 @@ from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.datasets.sampling import stratified
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_text
+from qsmi_lib.utils.reading import damaged, read_json
 
 FULL = "full"  # the protocol in which a data set is used as published
 SHARE_HELD_OUT = 10  # one training item in so many is held out
 N_REDUCED = 5000  # items of the reduced training set, as in the spherical embedding's experiments
 RATIO = 100  # items of the most frequent class for one of the rarest
+LIST = {"data": str, "sha256": str, "train": [int], "query": [int]}  # what a list of a split must look like
+CLONE = "clone the repository again"
 SHARE_TRAIN, SHARE_QUERY = 10, 10  # Table 5 trains on one training item in so many; one query in so many is used
 
 
@@ -185,16 +188,16 @@ def read_list(path: Path, data: str, n_items: int) -> dict[str, list[int]]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged or leaks; the message names it.
     """
+    content = read_json(path, LIST, CLONE)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         parts = {name: content[name] for name in ("train", "query")}
         if content["data"] != data:
             raise ValueError(f"it divides {content['data']}, expected {data}")
         if (digest := checksum(parts)) != content["sha256"]:
             raise ValueError(f"expected SHA-256 {content['sha256']} of its indices, got {digest}")
         check_leaks(parts | {"database": []}, n_items)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no list of a split: {error}") from error
+    except ValueError as error:
+        raise damaged(path, f"it is no list of a split: {error}", CLONE) from error
     return parts
 
 

@@ -1,7 +1,11 @@
 """Frozen features: the output of a backbone for a data set is computed once, cached on disk and mapped into memory."""
 
+import contextlib
 import hashlib
-import marshal
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +17,13 @@ from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.models import backbones
 from qsmi_lib.models.weights import checksum
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import atomic_write
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
 
 PIXELS = 400_000  # in a batch on a CPU, so that the activations fit into its cache
+N_CHECKED = 8  # pictures whose features must agree with the stored ones
+TOLERANCE = {"float32": 1e-3, "bf16": 2e-2}  # of the difference, relative to the features, in root mean square
 
 
 def of_split(split: Split, name: str, precision: str = "auto") -> Split:
@@ -57,9 +62,13 @@ def extract(
 ) -> Tensor:
     """The features of `images`: read from disk, or computed batch by batch and written to disk.
 
-    The file name contains a hash of the pictures and of the network's weights, structure and code (its `forward`, not
-    the functions that this calls). If an earlier call was killed, the computation continues after its last complete
-    batch. Of two simultaneous calls one waits for the other.
+    The file name contains a hash of the pictures and of the network's weights and structure. What else the network
+    computes with (attributes, closures, hooks, its code) shows in its features of the first 8 pictures: they are
+    computed at each call, and must agree with the stored ones, else the features are computed anew into a further file.
+    Two networks with the same weights and structure that agree on these 8 pictures are taken for the same one.
+
+    If an earlier call ended early, the computation continues after its last complete batch. Of two simultaneous calls
+    one waits for the other.
 
     Args:
         images: (n, ...), in the form that the network takes, in memory or in files; n at least 1.
@@ -73,74 +82,131 @@ def extract(
         float32 (n, n_features), mapped into memory; changes to it are not written to the file.
 
     Raises:
-        ValueError: no images, a network in training mode, or outputs that are not finite or not (b, n_features).
+        ValueError: no images, a network with a part in training mode, outputs that are not finite or not
+            (b, n_features), or other features when the same picture comes again, alone or in another batch.
+        OSError: the features cannot be written, e.g. because the disk is full. What was written is kept, and the next
+            call continues there.
     """
-    if not len(images) or backbone.training:
-        what = f"{len(images)} images" if not len(images) else "a network in training mode"
-        raise ValueError(f"features need at least one image and a network in evaluation mode, got {what}")
+    if not len(images):
+        raise ValueError("features need at least one image, got 0 images")
+    if training := [f"{part or name} ({type(m).__name__})" for part, m in backbone.named_modules() if m.training]:
+        raise ValueError(
+            f"features need a network in evaluation mode, got {training[0]} in training mode: call its .eval()"
+        )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = resolve_precision(precision, device)
-    path = file_of(images, backbone, name, precision)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        if (matrix := _open(path, len(images))) is None:
-            _compute(images, backbone.to(device, memory_format=torch.channels_last), path, precision, batch_size)
-            matrix = _open(path, len(images))
-    return torch.from_numpy(matrix)
+    backbone = backbone.to(device, memory_format=torch.channels_last)
+
+    def answer(rows: slice) -> np.ndarray:
+        with torch.inference_mode(), autocast(precision, device):
+            return _checked(backbone(images[rows].to(device)), len(range(len(images))[rows]), name)
+
+    first = answer(slice(N_CHECKED))
+    shape = len(images), first.shape[1]
+    for path in _numbered(file_of(images, backbone, name, precision)):
+        if (matrix := _open(path, shape)) is None:
+            with _locked(path):
+                if (matrix := _open(path, shape)) is None:  # another process may have written it meanwhile
+                    _compute(answer, first, path, shape, precision, batch_size)
+                    matrix = _open(path, shape)
+        if _agree(matrix[:N_CHECKED], first, precision):
+            return torch.from_numpy(matrix)
 
 
 def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision: str) -> Path:
-    """File of the features, whether it exists or not."""
+    """First file of the features, whether it exists or not."""
     in_files = isinstance(images, Pictures)
     digest = hashlib.sha256(images.fingerprint.encode() if in_files else images.cpu().contiguous().numpy())
     digest.update(f"{images.dtype} {tuple(images.shape)} {checksum(backbone)} {backbone} {precision}".encode())
-    for kind in sorted({type(module) for module in backbone.modules()}, key=lambda kind: kind.__qualname__):
-        if not kind.__module__.startswith(("torch.", "torchvision.")):
-            code = kind.forward.__code__  # neither weights nor names identify what a module computes
-            digest.update(marshal.dumps(code.replace(co_filename="", co_firstlineno=1)))
     return paths.cache() / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
 
 
-def _compute(images: Tensor | Pictures, backbone: nn.Module, path: Path, precision: str, size: int) -> None:
-    """Fill the rows that are still NaN in the partial file of `path`, then rename it to `path`."""
-    device = next((value.device for value in backbone.state_dict().values()), images.device)
-    partial = path.with_suffix(".partial")
-    matrix = _open(partial, len(images))
-    for start in bar(range(0, len(images), size), f"{path.stem} of {len(images)} items", unit="batch"):
-        rows = slice(start, start + size)
-        if matrix is not None and np.isfinite(matrix[rows]).all():
-            continue
-        with torch.inference_mode(), autocast(precision, device):
-            batch = images[rows].to(device)
-            features = backbone(batch).float().cpu().numpy()
-        fits = features.ndim == 2 and len(features) == len(batch)
-        if not fits or not np.isfinite(features).all():
-            kind = "that are not finite" if fits else f"of shape {features.shape} for {len(batch)} images"
-            raise ValueError(
-                f"{path.stem.rsplit('-', 1)[0]} must give finite features (n, n_features), got some {kind}"
-            )
-        if matrix is None:
-            matrix = _create(partial, (len(images), features.shape[1]))
-        matrix[rows] = features
-    matrix.flush()
-    partial.replace(path)
+def _numbered(path: Path) -> Iterator[Path]:
+    """`path`, then the same with -1, -2, ... at the end of its name."""
+    return itertools.chain([path], (path.with_stem(f"{path.stem}-{k}") for k in itertools.count(1)))
 
 
-def _create(path: Path, shape: tuple[int, int]) -> np.memmap:
-    """A matrix of NaN on disk, written atomically."""
-    with atomic_write(path) as partial:
-        matrix = np.lib.format.open_memmap(partial, "w+", np.float32, shape)
-        matrix[:] = np.nan
-        matrix.flush()
-    return np.lib.format.open_memmap(path, "r+")
-
-
-def _open(path: Path, n: int) -> np.memmap | None:
-    """The matrix of `n` rows in `path`, or None if there is none; a finished one is opened copy-on-write."""
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = FileLock(path.with_suffix(".lock"))
+    with io.naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     try:
-        matrix = np.lib.format.open_memmap(path, "c")  # refuses a truncated file, which "r+" would fill with zeros
-        if path.suffix != ".npy":
-            matrix = np.lib.format.open_memmap(path, "r+")
-    except (FileNotFoundError, ValueError):
+        yield
+    finally:
+        lock.release()
+
+
+def _checked(features: object, n: int, name: str) -> np.ndarray:
+    """The output of a network for `n` images as float32 (n, n_features); a ValueError if it is anything else."""
+    if not isinstance(features, Tensor):
+        got = f"a {type(features).__name__}"
+    elif features.ndim != 2 or len(features) != n or not features.shape[1]:
+        got = f"some of shape {tuple(features.shape)} for {n} images"
+    elif not features.isfinite().all():
+        got = "some that are not finite"
+    else:
+        return np.ascontiguousarray(features.float().cpu().numpy())
+    raise ValueError(f"{name} must give finite features (n, n_features), got {got}")
+
+
+def _agree(features: np.ndarray, others: np.ndarray, precision: str) -> bool:
+    """Whether features of the same pictures are equal but for rounding."""
+    difference = np.linalg.norm(features - others.astype(np.float64))
+    return bool(difference <= TOLERANCE[precision] * np.linalg.norm(others.astype(np.float64)))
+
+
+def _compute(
+    answer: Callable[[slice], np.ndarray],
+    first: np.ndarray,
+    path: Path,
+    shape: tuple[int, int],
+    precision: str,
+    size: int,
+) -> None:
+    """Append what is missing to the partial file of `path`, batch by batch, then rename it to `path`."""
+    partial, header, (n, n_features) = path.with_suffix(".partial"), io.npy_header(shape), shape
+    done = _rows_done(partial, header, first, precision) // size * size
+    io.check_room(partial, 4 * (n - done) * n_features)
+    with io.naming(partial):
+        if done:
+            os.truncate(partial, len(header) + 4 * done * n_features)
+        else:
+            partial.write_bytes(header)
+    for start in bar(range(done, n, size), f"{path.stem} of {n} items", unit="batch"):
+        features, known = answer(slice(start, start + size)), first[start : start + size]
+        if not _agree(features[: len(known)], known, precision):
+            raise ValueError(
+                f"{path.stem.rsplit('-', 1)[0]} must give a picture the same features at each call and in any batch, "
+                "got others at the second call: call the network's .eval(), and remove what is random in it"
+            )
+        with io.naming(partial), partial.open("ab") as file:
+            file.write(features)
+    with io.naming(path):
+        partial.replace(path)
+
+
+def _rows_done(partial: Path, header: bytes, first: np.ndarray, precision: str) -> int:
+    """Number of complete rows in a partial file; 0 if there is none, or one of another network."""
+    try:
+        with partial.open("rb") as file:
+            whole = file.read(len(header)) == header
+            rows = np.fromfile(file, np.float32, first.size)
+    except FileNotFoundError:
+        return 0
+    n_features = first.shape[1]
+    rows = rows[: len(rows) // n_features * n_features].reshape(-1, n_features)
+    same = whole and _agree(rows, first[: len(rows)], precision)
+    return (partial.stat().st_size - len(header)) // (4 * n_features) if same else 0
+
+
+def _open(path: Path, shape: tuple[int, int]) -> np.memmap | None:
+    """The matrix of `shape` in `path`, copy-on-write, or None if there is none, or a damaged one."""
+    header = io.npy_header(shape)
+    try:
+        with path.open("rb") as file:
+            whole = file.read(len(header)) == header and path.stat().st_size == len(header) + 4 * math.prod(shape)
+    except FileNotFoundError:
         return None
-    return matrix if matrix.ndim == 2 and len(matrix) == n and matrix.dtype == np.float32 else None
+    return np.memmap(path, np.float32, "c", len(header), shape) if whole else None

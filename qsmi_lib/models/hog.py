@@ -1,22 +1,27 @@
 """Histograms of oriented gradients (HOG) of small grey pictures, by scikit-image and by OpenCV."""
 
+import hashlib
 import importlib
 from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from joblib import Memory
+import torch
+from safetensors import SafetensorError
 
-from qsmi_lib.utils import paths
+from qsmi_lib.utils import io, paths
 
 CELLS = 4  # along each side; blocks of 2 x 2 cells, 9 orientations
 N_FEATURES = (CELLS - 1) ** 2 * 4 * 9
+FORMAT = 1  # of the cached features; increase it if `_hog` computes others
 
 
 def hog(images: np.ndarray) -> np.ndarray:
     """scikit-image's HOG over the whole picture: 4 x 4 cells, blocks of 2 x 2, 9 orientations, L2-Hys.
 
-    The features are cached under the folder of results; Fashion-MNIST takes 10 s.
+    The features are cached under the folder of results; Fashion-MNIST takes 10 s. If they cannot be written there, a
+    QsmiWarning says so.
 
     Args:
         images: uint8 (n, side, side), the side a multiple of 4.
@@ -30,8 +35,14 @@ def hog(images: np.ndarray) -> np.ndarray:
     """
     _check(images)
     _library("skimage.feature")
-    cache = paths.cache() / f"scikit-image-{version('scikit-image')}"  # versions may differ in the numbers
-    return Memory(cache, verbose=0).cache(_hog)(images)
+    made_by = f"{FORMAT} scikit-image {version('scikit-image')}"  # versions may differ in the numbers
+    digest = hashlib.sha256(f"{made_by} {images.shape}".encode() + images.tobytes()).hexdigest()
+    path = paths.cache() / "hog" / f"{digest[:16]}.safetensors"
+    if (features := _read(path, len(images))) is None:
+        features = _hog(images)
+        with io.optional():
+            io.write_tensors(path, {"features": torch.from_numpy(features)}, {})
+    return features
 
 
 def hog_opencv(images: np.ndarray) -> np.ndarray:
@@ -59,6 +70,15 @@ def _hog(images: np.ndarray) -> np.ndarray:
 
     cell = images.shape[1] // CELLS
     return np.stack([hog(image, 9, (cell, cell), (2, 2)) for image in images]).astype(np.float32)
+
+
+def _read(path: Path, n: int) -> np.ndarray | None:
+    """The features of `n` images in `path`, or None if there is no such file, or a damaged one."""
+    try:
+        features = io.read_tensors(path)[0]["features"].numpy()
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    return features if features.shape == (n, N_FEATURES) and features.dtype == np.float32 else None
 
 
 def _check(images: np.ndarray) -> None:

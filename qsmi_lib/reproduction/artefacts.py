@@ -2,12 +2,12 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 
 from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import Store
 from qsmi_lib.utils.io import write_arrays, write_text
+from qsmi_lib.utils.reading import read_arrays, read_json, read_table
 
 MADE_BY = "made_by.json"  # name of an artefact -> the runs and settings it was made from
 FORMAT = 1
@@ -36,23 +36,29 @@ def save_artefact(store: Store, name: str, content: Content, made_by: dict) -> N
 
 def note_made_by(store: Store, name: str, made_by: dict) -> None:
     """Note the runs and settings that the artefact `name` was made from."""
-    notes = load_notes(store) | {name: {"format": FORMAT} | made_by}
+    notes = _read_notes(store) | {name: {"format": FORMAT} | made_by}
     write_text(store.artefact(MADE_BY), json.dumps(dict(sorted(notes.items())), indent=1) + "\n")
 
 
-def load_artefact(store: Store, name: str) -> Content:
+def load_artefact(store: Store, name: str, form=None) -> Content:
     """An artefact that `save_artefact` wrote.
+
+    Args:
+        store: the folder of results.
+        name: of the file.
+        form: what it must look like, as `read_json`, `read_table` or `read_arrays` takes it; None: anything.
 
     Raises:
         FileNotFoundError: it does not exist; the message says how to make it.
+        ValueError: it is damaged, or does not have that form; the message names the file.
     """
-    path = store.existing(store.artefact(name))
+    path, command = store.existing(store.artefact(name)), f"`qsmi reproduce --profile {store.folder.name}`"
     if not path.exists():
-        raise FileNotFoundError(f"{path} is not there: `qsmi reproduce --profile {store.folder.name}` makes it")
+        raise FileNotFoundError(f"{path} is not there: {command} makes it")
+    remedy = f"delete it: {command} makes it again"
     if path.suffix == ".npz":
-        with np.load(path) as arrays:
-            return dict(arrays)
-    return pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text(encoding="utf-8"))
+        return read_arrays(path, form, remedy)
+    return read_table(path, form or {}, remedy) if path.suffix == ".csv" else read_json(path, form or {}, remedy)
 
 
 def is_current(store: Store, name: str, made_by: dict) -> bool:
@@ -72,5 +78,11 @@ def outdated(store: Store, made_by: dict[str, dict]) -> list[str]:
 
 def load_notes(store: Store) -> dict[str, dict]:
     """Name of each artefact of `store` -> the runs and settings it was made from."""
-    path = store.existing(store.artefact(MADE_BY))
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return (_read_notes(Store(store.committed)) if store.committed else {}) | _read_notes(store)
+
+
+def _read_notes(store: Store) -> dict[str, dict]:
+    """The notes in the folder of `store` itself."""
+    path = store.artefact(MADE_BY)
+    remedy = f"delete it: `qsmi reproduce --profile {store.folder.name}` makes the artefacts again"
+    return read_json(path, {...: {}}, remedy) if path.exists() else {}

@@ -17,7 +17,7 @@ import papermill
 from joblib import delayed
 from papermill.exceptions import PapermillExecutionError
 
-from qsmi_lib.utils import io, paths
+from qsmi_lib.utils import io, paths, scratch
 from qsmi_lib.utils.parallel import workers
 
 STORED = ("keep_output", "keep_picture")  # tags of the cells whose outputs stay in git
@@ -55,23 +55,30 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
     Raises:
         ValueError: a parameter that the notebook does not have; the known ones are listed.
         PapermillExecutionError: a cell failed; the copy up to there is saved as ``<name>.failed.ipynb``.
+        OSError: a copy cannot be written, e.g. because the disk is full.
     """
     known = papermill.inspect_notebook(str(notebook))
     if unknown := sorted(parameters.keys() - known.keys()):
         raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
-    output.parent.mkdir(parents=True, exist_ok=True)
     os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(scratch.folder())  # the file that names the kernel's ports goes, too
     partial = output.with_suffix(".failed.ipynb")
-    papermill.execute_notebook(
-        str(notebook),
-        str(partial),
-        parameters=parameters,
-        cwd=str(notebook.parent),
-        kernel_name="python3",
-        progress_bar=False,
-        extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
-    )
-    partial.replace(output)
+    try:
+        with io.naming(output):
+            output.parent.mkdir(parents=True, exist_ok=True)
+            papermill.execute_notebook(
+                str(notebook),
+                str(partial),
+                parameters=parameters,
+                cwd=str(notebook.parent),
+                kernel_name="python3",
+                progress_bar=False,
+                extra_arguments=["--IPKernelApp.log_level=50"],  # no messages about the transport
+            )
+            partial.replace(output)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def failure(run: Callable[..., None], notebook: Path, *arguments, **parameters) -> str:
@@ -91,7 +98,7 @@ def store(notebook: Path, tag: str) -> None:
     Outputs of cells with the other tag stay, and those of cells with neither go. Each cell gets its count, which nbval
     needs to compare outputs, and of its metadata keeps the tags.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
         executed = Path(folder) / notebook.name
         execute(notebook, executed)
         results = nbformat.read(executed, 4).cells

@@ -2,10 +2,10 @@
 
 import hashlib
 import zipfile
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ from torch import nn
 from qsmi_lib import datasets
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import DATASETS
+from qsmi_lib.datasets.images import decoding, files
+from qsmi_lib.datasets.images.decoding import MOST_BYTES, SUFFIXES
 from qsmi_lib.models import backbones
 from qsmi_lib.models.weights import checksum
 from qsmi_lib.search import ink
@@ -23,18 +25,16 @@ from qsmi_lib.search.indexes import CodeIndex
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.records import Store, codes_of, run_id
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import write_arrays
+from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
 
 GREY = {
     "digits": (8, DATASETS["digits"]),
     "fashion_mnist": (28, DATASETS["fashion_mnist"]),
 }  # side in pixels
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
-FORMAT = 2  # of the cached codes of folders; increase it if pictures are read in another way
+FORMAT = 3  # of the cached codes of folders; increase it if pictures are read in another way
 
 
 class Answer(NamedTuple):
@@ -210,32 +210,40 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
     """The pictures in a folder and its subfolders, named by path; `faults` lists the unreadable files.
 
-    Links that lead out of the folder are ignored.
+    Links that lead out of the folder are ignored, and so are links to folders and hidden files.
 
-    The codes are cached in the folder of results until a file or the network changes.
+    The codes are cached in the folder of results until a file or the network changes. If they cannot be written there,
+    a QsmiWarning says so.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: it holds no readable picture; the message names the first fault.
+        ValueError: it holds no readable picture, the message names the first fault; or more files than `files.find`
+            accepts.
     """
     folder = Path(folder).expanduser().resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: expected a folder of pictures")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and _inside(path, folder))
-    path_of_codes = paths.cache() / "folders" / f"{_fingerprint(folder, files, hasher)}.npz"
+    found, left_out = files.find(folder, links=False)
+    places = {name: folder / real for name, real in found.items() if _is_picture(name)}
+    places = {name: place for name, place in places.items() if _inside(place, folder)}
+    unread = decoding.unread(found)
+    skipped = [f"{name}: {reason}" for name, reason in left_out.items() if name.endswith("/") or _is_picture(name)]
+    path_of_codes = paths.cache() / "folders" / f"{_fingerprint(places, hasher)}.npz"
     arrays = _read_arrays(path_of_codes)
     if arrays is None:
-        arrays, lasting = _hash_files(folder, files, hasher)
+        arrays, lasting = _hash_files(folder.name, places, hasher)
         if lasting:
-            write_arrays(path_of_codes, **arrays)
+            with io.optional():
+                io.write_arrays(path_of_codes, **arrays)
     codes, names, faults = arrays["codes"], arrays["names"].tolist(), arrays["faults"].tolist()
+    faults += skipped + ([unread] if unread else [])
     if not names:
         raise ValueError(f"{folder} holds no readable picture: {faults[0] if faults else f'expected {_suffixes()}'}")
 
     def picture(item: int) -> Image.Image:
-        if not _inside(path := folder / names[item], folder):  # it may have become a link since
+        if not _inside(place := places[names[item]], folder):  # it may have become a link since
             raise FileNotFoundError(f"{names[item]} is no longer a file of {folder.name}")
-        return opened(path.read_bytes(), names[item])
+        return opened(files.read(place, MOST_BYTES), names[item])
 
     return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults))
 
@@ -249,19 +257,18 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _hash_files(folder: Path, files: Sequence[Path], hasher: Hasher) -> tuple[dict[str, np.ndarray], bool]:
+def _hash_files(title: str, places: Mapping[str, Path], hasher: Hasher) -> tuple[dict[str, np.ndarray], bool]:
     """The `codes` and `names` of the readable pictures, the `faults` of the others; and whether these may be cached."""
     codes, names, faults, lasting = [np.empty((0, hasher.config.bits), np.int8)], [], [], True
-    for start in bar(range(0, len(files), BATCH), f"hashing {folder.name}", unit="batch"):
+    for start in bar(range(0, len(places), BATCH), f"hashing {title}", unit="batch"):
         fitted = []
-        for path in files[start : start + BATCH]:
-            name = path.relative_to(folder).as_posix()
+        for name in list(places)[start : start + BATCH]:
             try:
-                image = opened(path.read_bytes(), name)  # one large picture in memory at a time
+                image = opened(files.read(places[name], MOST_BYTES), name)  # one large picture in memory at a time
                 fitted.append(hasher.fitted(image, name))
                 names.append(name)
             except OSError as error:
-                faults.append(f"{name} cannot be read: {error.strerror}")
+                faults.append(f"{name} cannot be read: {error.strerror or error}")
                 lasting = False  # permissions may change, and the file would look the same
             except ValueError as error:
                 faults.append(str(error))
@@ -270,11 +277,15 @@ def _hash_files(folder: Path, files: Sequence[Path], hasher: Hasher) -> tuple[di
     return arrays, lasting
 
 
-def _fingerprint(folder: Path, files: Sequence[Path], hasher: Hasher) -> str:
+def _fingerprint(places: Mapping[str, Path], hasher: Hasher) -> str:
     """A hash of all that the codes depend on: format, network, and each file's name, size and time of change."""
-    states = [(path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    states = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in places.items()]
     text = f"{FORMAT} {hasher.config} {checksum(hasher.model)} {hasher.precision} {states}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _inside(path: Path, folder: Path) -> bool:

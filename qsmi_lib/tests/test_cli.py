@@ -1,5 +1,6 @@
 """The command line: help, what commands print, errors in one line, status, interrupts."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from qsmi_lib import datasets
-from qsmi_lib.cli import main
+from qsmi_lib.cli import STATUS, Status, main
 from qsmi_lib.config.presets import configure
 from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
@@ -210,7 +211,7 @@ def test_verify_skips_what_has_no_data_or_no_probe(store, monkeypatch):
 
     monkeypatch.setattr("qsmi_lib.training.runs.split_of", missing)
     result = call("verify")
-    assert result.exit_code == 0 and "0 probes agree, 0 disagree, 2 skipped" in result.output
+    assert result.exit_code == Status.FAILED and "0 probes agree, 0 disagree, 2 skipped" in result.output
     assert "the digits are not on this machine: get them" in result.output and "no probe" in result.output
 
 
@@ -223,6 +224,72 @@ def test_datasets_says_what_is_missing(monkeypatch):
     assert lines["digits"] == "here: inside scikit-learn" and lines["digits_labels"].startswith("here: ")
     assert lines["fashion_mnist"].startswith("not here: get it with")
     assert lines.keys() == {*datasets.DATASETS, *backbones.BACKBONES}
+
+
+# Exit status and charset
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("--help", Status.DONE),
+        ("datasets", Status.DONE),
+        ("verify --profile digits", Status.FAILED),  # nothing is recorded
+        ("datasets check nowhere", Status.FAILED),
+        ("run --dataset digits --method none --bits 8", Status.FAILED),
+        ("bench evaluate --size none", Status.FAILED),
+        ("app --bits 0", Status.USAGE),
+        ("tune", Status.USAGE),
+        ("tables --profile none", Status.USAGE),
+        ("reproduce --jobs 0", Status.USAGE),
+        ("none", Status.USAGE),
+    ],
+)
+def test_each_command_ends_with_a_status_of_the_table(words, status):
+    assert call(*words.split()).exit_code == status
+
+
+def test_help_explains_each_status():
+    explained = call("--help").output.partition("Exit status:")[2].splitlines()
+    assert {tuple(line.split(maxsplit=1)) for line in explained if line} == {
+        (str(s), text) for s, text in STATUS.items()
+    }
+    assert STATUS.keys() == set(Status)
+
+
+@pytest.fixture
+def unprintable(tmp_path):
+    """A data set with a fault in a picture whose name no charset but Unicode's has."""
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "\u00e9\u65e5\u2020\u0e01.png").write_bytes(b"no picture")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("charset", "name"),
+    [("latin-1", "é\\u65e5\\u2020\\u0e01.png"), ("gbk", "é日\\u2020\\u0e01.png"), ("ascii", "\u0e01.png")],
+)
+def test_a_console_of_any_charset_is_printed_on(charset, name, unprintable):
+    result = CliRunner(charset=charset).invoke(main, ["datasets", "check", str(unprintable)])
+    printed = result.stdout_bytes.decode("utf-8" if charset == "ascii" else charset)  # click takes ASCII for a mistake
+    assert result.exit_code == Status.FAILED and printed.count(name) == 2 and " 2 faults" in printed
+
+
+def test_a_process_prints_what_its_charset_lacks(unprintable):
+    environment = os.environ | {"PYTHONIOENCODING": "cp932"}
+    command = [sys.executable, "-m", "qsmi_lib", "datasets", "check", unprintable]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="cp932")
+    assert done.returncode == Status.FAILED and "日†\\u0e01.png" in done.stdout, done.stderr
+
+
+def test_tables_are_written_before_they_are_printed(monkeypatch):
+    done = []
+    monkeypatch.setattr("qsmi_lib.reproduction.reproduce.write_all", lambda _: done.append("written") or [])
+    monkeypatch.setattr("qsmi_lib.reproduction.tables.markdown", lambda *_: done.append("printed") or "QSMI\u2020")
+    result = CliRunner(charset="gbk").invoke(main, ["tables"])
+    assert result.exit_code == Status.DONE and "QSMI\\u2020\n" in result.output
+    assert done[0] == "written" and "printed" in done
 
 
 # Interrupts and pipes
@@ -238,7 +305,9 @@ def test_an_interrupt_says_how_to_continue(monkeypatch, kind):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert result.exit_code == 130 and "finished runs are recorded" in result.output and "--fresh" in result.output
+    assert (
+        result.exit_code == 128 + kind and "finished runs are recorded" in result.output and "--fresh" in result.output
+    )
 
 
 def test_a_reader_that_has_ended_is_no_error():

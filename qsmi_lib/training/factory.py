@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model as load_weights
-from safetensors.torch import save_model as save_weights
+from safetensors.torch import save as serialized
 from torch import nn
 
 from qsmi_lib.config.run import RunConfig
@@ -14,7 +14,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
-from qsmi_lib.utils.io import FORMAT, VERSION, atomic_write, check_format
+from qsmi_lib.utils.io import FORMAT, VERSION, check_format, write_bytes
 from qsmi_lib.utils.validation import known, whole_number
 
 
@@ -83,8 +83,8 @@ def batch_size(config: RunConfig) -> int:
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
     """Write `model` to `path` as safetensors, with its configuration in the header; complete or not at all."""
-    with atomic_write(Path(path)) as partial:
-        save_weights(model, str(partial), metadata={FORMAT: VERSION, "config": json.dumps(config.to_dict())})
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    write_bytes(Path(path), serialized(weights, {FORMAT: VERSION, "config": json.dumps(config.to_dict())}))
 
 
 def load(path: Path) -> tuple[nn.Module, RunConfig]:

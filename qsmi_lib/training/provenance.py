@@ -135,7 +135,7 @@ def _git(*arguments: str) -> str | None:
     if not (paths.ROOT / ".git").exists():
         return None
     try:
-        git = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+        git = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, encoding="utf-8", check=True)
         return git.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

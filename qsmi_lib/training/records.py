@@ -1,10 +1,10 @@
 """The folder of results: for each run a small JSON record, codes and weights; and results of several runs."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-from zipfile import BadZipFile
+from typing import NamedTuple, get_type_hints
 
 import numpy as np
 from torch import Tensor
@@ -16,9 +16,43 @@ from qsmi_lib.datasets import Split
 from qsmi_lib.training import splits
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_arrays, write_text
+from qsmi_lib.utils.reading import damaged, read_arrays, read_json
+from qsmi_lib.utils.validation import known
 
 FORMAT = 1  # of the records that `save_record` writes
-KEYS = ("config", "metrics", "provenance")  # required in every record
+# The forms of records and of codes, see `reading.read_json` and `reading.read_arrays`.
+OPTIONS = {...: (float, str, None)}
+CONFIG = {f"{name}?": OPTIONS if name == "options" else kind for name, kind in get_type_hints(RunConfig).items()}
+SCORES = ("map_11pt", "map", "map_expected", "map_optimistic", "map_pessimistic", "precision_radius2", "empty_radius2")
+METRICS = {
+    **{f"{name}?": float for name in (*SCORES, "n_without_relevant")},
+    **{f"{name}?": {...: float} for name in ("map_at_k", "map_at_k_hits", "precision_at_k", "recall_at_k")},
+    "precision_at_recall?": [float],
+    **{f"{name}?": [[float]] for name in ("precision_recall_by_radius", "share_by_distance")},
+}
+MACHINE = {"precision": str, "features?": str, "seconds_train?": float, "seconds_evaluate?": float, "threads?": int}
+RECORD = {
+    "config": CONFIG,
+    "metrics": METRICS,
+    "provenance": MACHINE | {"commit?": (str, None), "dirty?": (bool, None)},
+    "metrics_share_one?": METRICS,
+    "ap_by_label?": [(float, None)],
+    "n_by_label?": [int],
+    "codes?": {"bit_mean?": [float], "bit_entropy?": float, "code_entropy?": float, "n_distinct?": int},
+    "data?": str,
+    "history?": [{...: float}],
+    "probe?": ([float], str),
+    "probe_provenance?": MACHINE,
+}
+PRECISIONS = ("float32", "bf16")
+CODES = {
+    "bits": ("iu", (0,)),
+    "query": ("u", (2,)),
+    "database": ("u", (2,)),
+    "query_labels": ("iu", (1, 2)),
+    "database_labels": ("iu", (1, 2)),
+}
+RUN_AGAIN = "delete it and run again with --fresh"
 
 
 @dataclass(frozen=True)
@@ -126,28 +160,28 @@ def save_record(record: dict, path: Path) -> None:
     write_text(path, "{" + ",\n ".join(lines) + "}\n")
 
 
-def load_record(path: Path, config: RunConfig | None = None) -> dict:
+def load_record(path: Path, config: RunConfig | None = None, *, form: Mapping = RECORD) -> dict:
     """The record at `path`.
 
+    Args:
+        path: the file.
+        config: the configuration that it must have; None: any.
+        form: what it must look like, see `reading.Form`.
+
     Raises:
-        ValueError: the file is not a record, has a later format, or, if `config` is given, is the record of another
-            configuration; the message names the file.
+        FileNotFoundError, OSError: it is not there, or cannot be read.
+        ValueError: the file is not a record, has a later format, or is the record of another configuration; the message
+            names the file.
     """
+    record = read_json(path, form, version=FORMAT)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not a record: {error}; delete it and run again") from error
-    if not isinstance(record, dict) or (missing := [key for key in KEYS if record.get(key) is None]):
-        reason = f"it lacks {', '.join(missing)}" if isinstance(record, dict) else "it is not a JSON object"
-        raise ValueError(f"{path} is not a record: {reason}; delete it and run again")
-    try:
-        RunConfig.from_dict(record["config"])
+        recorded = RunConfig.from_dict(record["config"])
+        for name in ("provenance", "probe_provenance"):
+            known("precision", dict.fromkeys(PRECISIONS), record.get(name, record["provenance"])["precision"])
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a record: {error} in its configuration; delete it and run again") from error
-    if record.get("format", FORMAT) != FORMAT:
-        raise ValueError(f"{path} has format {record['format']}, expected {FORMAT}: a newer qsmi_lib wrote it; update")
-    if config is not None and record["config"] != config.to_dict():
-        raise ValueError(f"{path} is the record of another configuration than its name says; delete it and run again")
+        raise damaged(path, f"it is not a record: {error}") from error
+    if config is not None and recorded != config:
+        raise damaged(path, "it is the record of another configuration than its name says")
     return record
 
 
@@ -179,12 +213,18 @@ def save_codes(path: Path, query: Tensor, database: Tensor, split: Split) -> Non
 
 def load_codes(path: Path) -> SavedCodes:
     """The codes that `save_codes` wrote to `path`; a ValueError names a damaged file."""
-    try:
-        with np.load(path) as saved:
-            query, database = (unpack(saved[part], int(saved["bits"])) for part in ("query", "database"))
-            return SavedCodes(query, database, saved["query_labels"], saved["database_labels"])
-    except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not a file of codes: {error}; delete it and run again") from error
+    saved = read_arrays(path, CODES, RUN_AGAIN)
+    bits, n_words = int(saved["bits"]), saved["query"].shape[1]
+    parts = [(saved[name], saved[f"{name}_labels"]) for name in ("query", "database")]
+    for words, labels in parts:
+        if words.dtype != np.uint64 or words.shape[1] != n_words or not 64 * (n_words - 1) < bits <= 64 * n_words:
+            raise damaged(path, f"codes of {bits} bits need uint64 words, got {words.dtype} {words.shape}", RUN_AGAIN)
+        if len(words) != len(labels) or not len(words):
+            raise damaged(path, f"{len(words)} codes need a label each, got {len(labels)}", RUN_AGAIN)
+    (_, one), (_, other) = parts
+    if one.shape[1:] != other.shape[1:]:
+        raise damaged(path, f"labels of shape {one.shape} and {other.shape} do not fit each other", RUN_AGAIN)
+    return SavedCodes(*(unpack(words, bits) for words, _ in parts), *(labels for _, labels in parts))
 
 
 def codes_of(config: RunConfig, store: Store) -> SavedCodes:

@@ -1,6 +1,5 @@
 """Runs: train, encode, evaluate and record; a recorded run is read instead of repeated."""
 
-import tempfile
 import time
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,6 +16,7 @@ from qsmi_lib.training import factory, loop, splits
 from qsmi_lib.training.loop import rounded
 from qsmi_lib.training.provenance import probe_of, provenance, require_commit
 from qsmi_lib.training.records import Store, fingerprint, load_codes, load_record, run_id, save_codes, save_record
+from qsmi_lib.utils.io import check_writable
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.precision import resolve_precision
 from qsmi_lib.utils.progress import bar
@@ -41,8 +41,7 @@ def run(config: RunConfig, store: Store, *, fresh: bool = False) -> dict:
     if store.existing(path).exists() and not fresh:
         return load_record(store.existing(path), config)
     require_commit(store)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=path.parent).close()  # fails before training if the folder is not writable
+    check_writable(path)  # before the training, not after it
     split = split_of(config, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     return _finish(config, *train(config, split), split, store)
 

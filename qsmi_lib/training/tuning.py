@@ -12,8 +12,9 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.training import runs
 from qsmi_lib.training.provenance import require_commit
-from qsmi_lib.training.records import COMMITTED, Store, run_id
+from qsmi_lib.training.records import COMMITTED, OPTIONS, Store, run_id
 from qsmi_lib.utils import io
+from qsmi_lib.utils.reading import damaged, read_json
 from qsmi_lib.utils.validation import known
 
 SEED = 0
@@ -26,6 +27,15 @@ CLOSED = {*COUNTS, "a_csq", "beta", "epsilon"}
 SUBSTITUTE_EPOCHS = {"miml_scenes": 50, "tiny_imagenet_32": 10}  # of a search: 1,350 and 14,400 training items
 FURTHER = 2  # most values beyond those of the registry, tried while the last one is the best
 SHOWN = ("map_expected", "map_11pt", "map", "precision_radius2")  # metrics of each trial
+FORMAT = 1  # of the searches that `tune` writes; the first ones name none
+TUNE_AGAIN = "delete it and tune again"
+SEARCH = {  # what a search must look like, see `reading.Form`
+    **dict.fromkeys(("method", "dataset", "protocol", "criterion"), str),
+    **dict.fromkeys(("bits", "seed", "epochs"), int),
+    "backbone?": str,
+    "trials": [dict.fromkeys(SHOWN, float) | {"settings": OPTIONS, "run?": str}],
+    "chosen": OPTIONS,
+}
 
 
 def tune(
@@ -91,7 +101,8 @@ def tune(
             scores.append(score([fixed | {name: value}])[0]["metrics"][CRITERION])
             line.append(value)
         chosen = fixed | {name: line[np.argmax(scores)]}
-    head = {"method": method, "dataset": dataset, **features, "bits": bits} | common | {"criterion": CRITERION}
+    head = {"format": FORMAT, "method": method, "dataset": dataset, **features, "bits": bits}
+    head |= common | {"criterion": CRITERION}
     made_by = {name: provenances[0][name] for name in MADE_BY}
     search = head | {"trials": trials, "chosen": chosen, "provenance": made_by}
     path = search_path(method, dataset, store, backbone=backbone, bits=bits, seed=seed, epochs=epochs)
@@ -110,13 +121,12 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
 
 def load_search(path: Path) -> dict:
     """The search in the file `path`; a ValueError names a file that is not a search."""
-    try:
-        search = json.loads(path.read_text(encoding="utf-8"))
-        missing = {"method", "dataset", "bits", "seed", "epochs", "protocol", "trials", "chosen"} - search.keys()
-        if missing:
-            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
-    except ValueError as error:
-        raise ValueError(f"{path} is not the record of a search: {error}; delete it and tune again") from error
+    search = read_json(path, SEARCH, TUNE_AGAIN, version=FORMAT)
+    if search["criterion"] not in SHOWN:
+        raise damaged(path, f"criterion must be one of {', '.join(SHOWN)}, got {search['criterion']!r}", TUNE_AGAIN)
+    for row, trial in enumerate(search["trials"]):
+        if missing := sorted(trial["settings"].keys() - search["chosen"].keys()):
+            raise damaged(path, f"trials[{row}] sets {missing[0]}, for which nothing was chosen", TUNE_AGAIN)
     return search
 
 
@@ -130,7 +140,7 @@ def recorded_search(
     method: str, dataset: str, store: Store = COMMITTED, *, backbone: str = "", epochs: int | None = None
 ) -> dict | None:
     """The search for `method` in `store`, of `BITS` bits, `SEED` and, unless given, the usual epochs; or None."""
-    path = search_path(method, dataset, store, backbone=backbone, epochs=epochs)
+    path = store.existing(search_path(method, dataset, store, backbone=backbone, epochs=epochs))
     return load_search(path) if path.exists() else None
 
 

@@ -1,13 +1,20 @@
 """Files written completely or not at all, and tensors with a checksum of their names and numbers."""
 
 import contextlib
+import errno
 import hashlib
-import os
+import shutil
+import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from qsmi_lib.utils import scratch
+from qsmi_lib.utils.validation import QsmiWarning
 
 if TYPE_CHECKING:  # what writes text alone needs no PyTorch
     from torch import Tensor
@@ -17,38 +24,97 @@ VERSION = "1"  # of the format
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A block that writes `path`: its OSError becomes one that names `path`, the reason and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> OSError:
+    """An error of the class that belongs to the number of `error`, e.g. PermissionError."""
+    remedy = "free space there, make its folder writable, or write elsewhere (QSMI_RESULTS names the folder of results)"
+    return OSError(error.errno or errno.EIO, f"cannot write {path}: {error.strerror or error}; {remedy}")
+
+
+@contextlib.contextmanager
+def optional() -> Iterator[None]:
+    """A block that writes a cache, whose content is in memory: a failure is a QsmiWarning, and the work goes on."""
+    try:
+        yield
+    except OSError as error:
+        warnings.warn(f"not cached, and computed again next time: {error}", QsmiWarning, stacklevel=4)
+
+
+@contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """A hidden file beside `path` to write to. It replaces `path` when the block ends, and is deleted on an error.
 
-    A reader sees the old file or the new one, never a part. The folder of `path` is made.
+    A reader sees the old file or the new one, never a part. The folder of `path` is made. The block closes the file:
+    Windows renames no file that is open or mapped.
+
+    Raises:
+        OSError: the file cannot be written, e.g. because the disk is full; it names `path` and the remedy.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = scratch.beside(path)
     try:
-        yield partial
-        partial.replace(path)
+        with naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one to report
+            partial.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Make the folder of `path`, and raise the OSError of `atomic_write` at once if no file can be written there."""
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    """Raise the OSError of `atomic_write` if the disk of the folder of `path` has fewer than `n_bytes` free."""
+    if n_bytes > (free := shutil.disk_usage(path.parent).free):
+        raise _unwritten(path, OSError(errno.ENOSPC, f"{n_bytes:,} bytes are needed, and {free:,} are free"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically; the OSError of `atomic_write`."""
+    with atomic_write(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, as UTF-8."""
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_bytes(path, text.encode())
 
 
 def write_arrays(path: Path, **arrays: np.ndarray) -> None:
     """Write `arrays` to the .npz file `path` atomically."""
-    with atomic_write(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    content = BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_bytes(path, content.getvalue())
 
 
 def write_tensors(path: Path, tensors: "dict[str, Tensor]", header: dict[str, str]) -> None:
     """Write `tensors`, `header` and the checksum of `tensors` to the safetensors file `path` atomically."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    with atomic_write(path) as partial:
-        save_file(tensors, str(partial), metadata=header | {FORMAT: VERSION, CHECKSUM: checksum(tensors)})
+    write_bytes(path, save(tensors, header | {FORMAT: VERSION, CHECKSUM: checksum(tensors)}))
+
+
+def npy_header(shape: tuple[int, ...], dtype: np.typing.DTypeLike = np.float32) -> bytes:
+    """The bytes before the numbers in a .npy file in C order; the rows can then be appended in turn.
+
+    A file that grows is not mapped: beyond the end of a full disk a map ends the process by SIGBUS, a write raises.
+    """
+    header = BytesIO()
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
+    return header.getvalue()
 
 
 def read_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":

@@ -5,17 +5,29 @@ import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from threading import Thread
 
+from filelock import FileLock
 from joblib import Parallel
+
+from qsmi_lib.utils import scratch
+
+POLL = 0.2  # seconds between two looks of a worker whether its parent lives
 
 
 @contextlib.contextmanager
 def workers(jobs: int, **options) -> Iterator[Parallel]:
     """joblib's `Parallel` with `jobs` processes, which share the cores; 1 is this process alone.
 
+    The processes end with this one, also if it is killed.
+
     Raises:
         ChildProcessError: one of the processes was killed.
     """
+    if jobs > 1:
+        folder = scratch.folder()
+        options |= {"temp_folder": folder, "initializer": _end_with, "initargs": (folder / scratch.LOCK,)}
     with warnings.catch_warnings():
         # joblib mistakes the data set in a worker for a memory leak and replaces the worker; no result is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
@@ -26,3 +38,14 @@ def workers(jobs: int, **options) -> Iterator[Parallel]:
             raise ChildProcessError(
                 "a process was killed, out of memory? Finished runs are recorded; use fewer --jobs"
             ) from error
+
+
+def _end_with(lock: Path) -> None:
+    """In a worker: end it once nobody holds `lock`, which its parent holds as long as it lives."""
+    Thread(target=_wait_and_end, args=(lock,), daemon=True).start()
+
+
+def _wait_and_end(lock: Path) -> None:
+    with contextlib.suppress(OSError):  # the folder of the lock was removed: then the parent has ended, too
+        FileLock(lock).acquire(poll_interval=POLL)
+    os._exit(1)

@@ -13,12 +13,22 @@ NOTEBOOKS = ROOT / "notebooks"
 PUBLISHED = ROOT / "data" / "paper"  # the published numbers, one CSV a table
 SPLITS = ROOT / "data" / "splits"  # splits that are committed as indices
 WEIGHTS = ROOT / "data" / "weights"  # of the digits' own backbones
+BENCHMARKS = ROOT / "results" / "benchmarks"  # the committed tables of the benchmarks
 COMMITTED = ROOT / "results" / "paper"  # the committed records, under runs, and artefacts
 
 
 def is_checkout() -> bool:
     """Whether the package lies in a checkout of the repository, and not in a folder of installed packages."""
     return (ROOT / "pyproject.toml").is_file() and (ROOT / "results" / "paper").is_dir()
+
+
+def is_committed(path: Path) -> bool:
+    """Whether `path` is a file of the repository that programs read: a record, a search, an artefact, a list, a table.
+
+    Codes, weights and trials under `COMMITTED` are not in the repository.
+    """
+    folders = [COMMITTED / name for name in ("runs", "rotations", "tuning", "artefacts")]
+    return path.is_relative_to(ROOT) and path.parent in (*folders, PUBLISHED, SPLITS, BENCHMARKS)
 
 
 def need_checkout(what: str) -> None:

@@ -21,4 +21,4 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
     cpu = Path("/proc/cpuinfo")
-    return "bf16" if cpu.exists() and "amx_bf16" in cpu.read_text() else "float32"
+    return "bf16" if cpu.exists() and "amx_bf16" in cpu.read_text(encoding="utf-8") else "float32"

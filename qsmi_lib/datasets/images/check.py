@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from qsmi_lib.datasets.images import manifest
+from qsmi_lib.datasets.images import decoding, manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.dataset import PictureSet
 from qsmi_lib.datasets.images.lazy import UNREADABLE, decode
@@ -49,6 +49,9 @@ def inspect(source: Path) -> Report:
         n_query = len(np.intersect1d(unlabelled, queries))
         what = f"{len(unlabelled)} of {len(items)} items carry no label, this one first; {n_query} of them are queries"
         notes.append(Fault(items.where[unlabelled[0]], what))
+    with Tree(items.root) as tree:
+        if unread := decoding.unread(tree.names()):
+            notes.append(Fault(str(source), unread))
     is_query = np.isin(np.arange(len(items)), queries)
     first_row = {}
     for row, digest, error in _contents(items):

@@ -69,7 +69,8 @@ class PictureSet(Dataset):
 
     def find(self) -> Path | None:
         """The folder, zip or list, or None."""
-        stems = (self.name, self.name.replace("_", "-"), f"{self.name.replace('_', '-')}.zip")
+        stem = self.name.replace("_", "-")
+        stems = (self.name, stem, *(f"{stem}{suffix}" for suffix in (".zip", ".tar", ".tar.gz", ".tgz")))
         places = [self.at] if self.at else [paths.data() / stem for stem in stems]
         return next((place for place in places if place.exists()), None)
 

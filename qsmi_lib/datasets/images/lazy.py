@@ -1,7 +1,6 @@
 """Pictures in files, decoded when they are needed: as many as a disk holds, of any size."""
 
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -9,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from qsmi_lib.datasets.images import decoding
 from qsmi_lib.datasets.images.archive import Tree
 
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+UNREADABLE = (OSError, ValueError)  # what `Tree.bytes_of` and `decode` raise
+FORMAT = 2  # of decoded pictures; increase it if pictures are decoded in another way
 
 
 class Pictures:
@@ -22,8 +23,8 @@ class Pictures:
 
     ``pictures[rows]`` with indices or a slice decodes those rows, on several threads. With a boolean mask it returns
     the `Pictures` of those rows and decodes nothing. A picture is scaled, bilinear and antialiased, until its shorter
-    side has `side` pixels, and cropped to its centre. All modes are converted to RGB, but more than 8 bits a channel
-    are an error. The orientation in EXIF data is ignored.
+    side has `side` pixels, and cropped to its centre. It becomes RGB of 8 bits as `decoding.read` says. The orientation
+    in EXIF data is ignored.
 
     Args:
         root: the folder or zip.
@@ -71,8 +72,8 @@ class Pictures:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of paths, of `Tree.fingerprint` of each file, and of `side`; nothing is decoded."""
-        digest = hashlib.sha256(f"{self.side}".encode())
+        """SHA-256 of paths, of `Tree.fingerprint` of each file, of `side` and `FORMAT`; nothing is decoded."""
+        digest = hashlib.sha256(f"{self.side} {FORMAT}".encode())
         for path in self.paths:
             digest.update(f"\n{path} {self._tree.fingerprint(path)}".encode())
         return digest.hexdigest()
@@ -98,13 +99,5 @@ class Pictures:
 
 
 def decode(content: bytes, side: int) -> np.ndarray:
-    """The picture in the bytes of a file, RGB uint8 (side, side, 3); raises one of `UNREADABLE` if there is none."""
-    try:
-        opened = Image.open(io.BytesIO(content))
-    except UnidentifiedImageError as error:
-        raise ValueError("unknown format") from error  # the original text names an address in memory
-    with opened as image:
-        if image.mode.startswith(("I", "F")):
-            raise ValueError(f"mode {image.mode} has more than 8 bits a channel: expected 8")
-        fitted = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
-        return np.asarray(fitted)
+    """The picture in the bytes of a file, RGB uint8 (side, side, 3); a ValueError as of `decoding.read`."""
+    return np.asarray(ImageOps.fit(decoding.read(content), (side, side), Image.Resampling.BILINEAR))

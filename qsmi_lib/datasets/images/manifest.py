@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qsmi_lib.datasets.images import decoding
 from qsmi_lib.datasets.images.archive import Tree
+from qsmi_lib.datasets.images.decoding import SUFFIXES
 from qsmi_lib.datasets.sampling import hash_order
 
 TABLE = "labels.csv"
 PARTS = {"train": "train", "test": "query", "val": "query", "query": "query", "database": "database"}
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".tif", ".tiff"}
 FORMS = (
     f"lists of lines `path 0 1 0 ...` (one list, or train.txt, test.txt and database.txt), {TABLE} with a column a "
     "label, or folders <class>/<name> or <part>/<class>/<name>"
@@ -114,7 +115,7 @@ def read(source: Path) -> Manifest:
         with Tree(source.parent) as tree:
             return _manifest(source, tree, [("", entry) for entry in _parse_list(source.read_bytes(), source.name)])
     with Tree(source) as tree:
-        top = sorted(name for name in (tree.names() if tree.zip else _files(source)) if "/" not in name)
+        top = sorted(name for name in (tree.names() if tree.packed else _files(source)) if "/" not in name)
         lists = [name for name in top if name.endswith(".txt") and name.removesuffix(".txt") in PARTS]
         if not lists:  # one list of any name; other text files, such as a README, are ignored
             lists = [name for name in top if name.endswith(".txt") and _is_list(tree.bytes_of(name))]
@@ -192,7 +193,11 @@ def _walk_folders(source: Path, tree: Tree) -> Iterator[tuple[str, Item | Fault]
     depths = [name.count("/") for name in names]
     depth = max((1, 2), key=depths.count)
     if depth not in depths:
-        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}")
+        unread = decoding.unread(tree.names())
+        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
+    for name, reason in tree.left_out.items():
+        if name.endswith("/") or PurePosixPath(name).suffix.lower() in SUFFIXES:
+            yield "", Fault(name, reason)
     for name, own_depth in zip(names, depths, strict=True):
         part, kind = ([""] * (2 - own_depth) + name.split("/"))[:2]
         if own_depth != depth:

@@ -195,7 +195,7 @@ def apart(call: Callable[..., Any], *arguments: Any) -> tuple[Any, int | None]:
 def anonymous_bytes(pid: int) -> int:
     """What the process `pid` holds in memory and no file does; 0 where the system does not tell."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), 0)

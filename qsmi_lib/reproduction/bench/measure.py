@@ -34,7 +34,7 @@ def peak_megabytes(call: Callable[[], object]) -> float | None:
     """Peak memory of `call` beyond what the process held before, in 10^6 bytes; None if the system does not tell."""
     _give_back()
     try:
-        CLEAR.write_text("5")  # the peak starts again from what is held now
+        CLEAR.write_text("5", encoding="utf-8")  # the peak starts again from what is held now
         before = _kilobytes("VmRSS")
         call()
         return (_kilobytes("VmHWM") - before) * 1024 / 1e6
@@ -60,7 +60,7 @@ def _give_back() -> None:
 
 
 def _kilobytes(name: str) -> int:
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    line = next(line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1])
 
 

@@ -14,7 +14,7 @@ import torch
 
 from qsmi_lib.reproduction import notebooks
 from qsmi_lib.reproduction.bench.measure import machine, save, seconds, table
-from qsmi_lib.utils import io, paths
+from qsmi_lib.utils import io, paths, scratch
 from qsmi_lib.utils.progress import bar
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ def measure(lesson: Path) -> dict[str, float | str]:
     Returns:
         The `lesson`, `first` and `again` in seconds, and `imports`: the seconds of the first cell in the first run.
     """
-    with tempfile.TemporaryDirectory() as folder, _environment(folder):
+    with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder, _environment(folder):
         copy = Path(folder) / lesson.name
         first = seconds(lambda: notebooks.execute(lesson, copy), CPU)
         imports = next(cell for cell in nbformat.read(copy, 4).cells if cell.cell_type == "code")

@@ -5,7 +5,6 @@ They show what a data set of that size costs, in time and memory; of a method's 
 
 import dataclasses
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +13,11 @@ import torch
 from filelock import FileLock
 
 from qsmi_lib.datasets.base import Part, Split
-from qsmi_lib.utils.io import atomic_write
+from qsmi_lib.utils import io
 from qsmi_lib.utils.progress import bar
 
 POWER = 0.9  # of the law of label frequencies
 NOISE = 2.0  # standard deviation of a feature around its labels' mean, which has a root mean square of 1
-HEADERS = 256  # bytes of the two files' headers
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def generate(shape: Shape, folder: Path, *, seed: int = 0, block: int = 1024) ->
         part itself. What is written to the tensors stays with the caller.
 
     Raises:
-        OSError: the disk has no room for the files.
+        OSError: the files cannot be written, e.g. because the disk has no room for them.
     """
     mark = f"{shape.name}-{hashlib.sha256(f'{shape} {POWER} {NOISE} {seed}'.encode()).hexdigest()[:16]}"
     files = {kind: folder / f"{mark}-{kind}.npy" for kind in ("labels", "features")}
@@ -113,7 +111,8 @@ def generate(shape: Shape, folder: Path, *, seed: int = 0, block: int = 1024) ->
         if not all(path.exists() for path in files.values()):
             for left in folder.glob(f".{mark}-*.partial"):  # by a killed call
                 left.unlink()
-            _check_room(shape, folder)
+            columns = 1 if shape.labels_per_item is None else shape.n_labels
+            io.check_room(files["features"], shape.n_items * (4 * shape.n_features + 8 * columns))
             _write(shape, files, seed, block)
     labels, features = (torch.from_numpy(np.load(path, mmap_mode="c")) for path in files.values())
     items = Part(features, labels)
@@ -128,28 +127,20 @@ def _law(n_labels: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _check_room(shape: Shape, folder: Path) -> None:
-    columns = 1 if shape.labels_per_item is None else shape.n_labels
-    needed = shape.n_items * (4 * shape.n_features + 8 * columns) + HEADERS
-    free = shutil.disk_usage(folder).free
-    if needed > free:  # a map that outgrows the disk would end the process without a word
-        raise OSError(f"{shape.title} as generated needs {needed:,} bytes in {folder}, and {free:,} are free")
-
-
 def _write(shape: Shape, files: dict[str, Path], seed: int, block: int) -> None:
     of_labels, of_directions, of_noise = (np.random.default_rng([seed, stream]) for stream in range(3))
     draw = _single_labels if shape.labels_per_item is None else _label_sets
     labels = draw(shape, of_labels)
-    with atomic_write(files["labels"]) as partial, partial.open("wb") as file:
-        np.save(file, labels)
+    with io.atomic_write(files["labels"]) as partial, partial.open("wb") as file:
+        file.write(io.npy_header(labels.shape, labels.dtype))
+        file.write(labels)
     directions = of_directions.standard_normal((shape.n_labels, shape.n_features), np.float32)
-    with atomic_write(files["features"]) as partial:
-        held = np.lib.format.open_memmap(partial, "w+", np.float32, (shape.n_items, shape.n_features))
+    with io.atomic_write(files["features"]) as partial, partial.open("wb") as file:
+        file.write(io.npy_header((shape.n_items, shape.n_features)))
         for start in bar(range(0, shape.n_items, block), f"{shape.title}, generated", unit="block"):
             means = _means(labels[start : start + block], directions)
             noise = of_noise.standard_normal(means.shape, np.float32)  # one stream, however it is cut
-            held[start : start + block] = np.maximum(means + NOISE * noise, 0.0)
-        held.flush()
+            file.write(np.maximum(means + NOISE * noise, 0.0))
 
 
 def _single_labels(shape: Shape, rng: np.random.Generator) -> np.ndarray:

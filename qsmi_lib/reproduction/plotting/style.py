@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from qsmi_lib.utils.io import atomic_write
+from qsmi_lib.utils.io import write_bytes
 
 # Hues by family, after Okabe & Ito: similarity by angle, its extensions, mutual information by distance, ...
 _ANGLE, _EXTENDED, _INFORMATION = "#D55E00", "#E69F00", "#7F3300"
@@ -83,10 +83,9 @@ def cycle_style(index: int) -> dict:
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `figure` as ``<name>.png`` and ``<name>.pdf`` into `folder`, undated, so that equal figures are equal."""
     png, pdf = (folder / f"{name}.{kind}" for kind in ("png", "pdf"))
-    with atomic_write(png) as partial:
-        partial.write_bytes(small_png(figure, plt.rcParams["savefig.dpi"]))
-    with atomic_write(pdf) as partial:
-        figure.savefig(partial, format="pdf", metadata={"CreationDate": None})
+    write_bytes(png, small_png(figure, plt.rcParams["savefig.dpi"]))
+    figure.savefig(drawn := BytesIO(), format="pdf", metadata={"CreationDate": None})
+    write_bytes(pdf, drawn.getvalue())
     return [png, pdf]
 
 

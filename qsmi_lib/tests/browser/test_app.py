@@ -66,12 +66,6 @@ def huge() -> bytes:
     return buffer.getvalue()
 
 
-def deep() -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.ones((8, 8), np.uint16)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def uncompressed(width, height) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (width, height)).save(buffer, "BMP")
@@ -81,15 +75,14 @@ def uncompressed(width, height) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda: b"hello", "is not a picture of a known format"),
-        (animated, "animation of 2 frames"),
+        (lambda: b"hello", "unknown format"),
+        (animated, "animation"),
         (huge, "100 million pixels"),
-        (deep, "more than 8 bits a channel"),
         (lambda: uncompressed(8500, 8500), "expected at most 200 MB"),
-        (lambda: np.random.default_rng(0).bytes(20_000_000), "is not a picture of a known format"),
+        (lambda: np.random.default_rng(0).bytes(20_000_000), "unknown format"),
         (lambda: uncompressed(50, 50), "is blank"),
     ],
-    ids=["text", "animated", "huge", "16 bits", "huge and 217 MB", "20 MB", "blank"],
+    ids=["text", "animated", "huge", "huge and 217 MB", "20 MB", "blank"],
 )
 def test_a_wrong_file_gives_a_message_and_the_app_goes_on(content, message, opened, upload, wait, tmp_path):
     (tmp_path / "wrong.png").write_bytes(content())

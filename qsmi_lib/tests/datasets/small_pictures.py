@@ -1,6 +1,7 @@
 """Tiny pictures, and the folders and zips that hold them."""
 
 import io
+import tarfile
 import zipfile
 
 import numpy as np
@@ -43,7 +44,23 @@ def write_zip(place, content, top="pictures/"):
     return place
 
 
+def write_tar(place, content, top="pictures/", suffix=".tar"):
+    place = place.with_name(f"{place.name}{suffix}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(place, "w:gz" if suffix.endswith("gz") else "w") as file:
+        for name, raw in content.items():
+            member = tarfile.TarInfo(f"{top}{name}")
+            member.size = len(raw)
+            file.addfile(member, io.BytesIO(raw if isinstance(raw, bytes) else raw.encode()))
+    return place
+
+
 WRITERS = {"folder": write_folder, "zip": write_zip}
+PACKERS = {
+    "zip": write_zip,
+    "tar": write_tar,
+    "tar.gz": lambda place, content, top="pictures/": write_tar(place, content, top, ".tar.gz"),
+}
 
 
 def listing(rows):

@@ -48,7 +48,7 @@ KINDS = {
     4: "the path '../d.png' lies outside the root",
     5: "gone.png is not there: expected it below ",
     6: "a.png is there twice, first at list.txt:1",
-    8: "text.png cannot be read as a picture (unknown format)",
+    8: "text.png cannot be read as a picture (unknown format",
     9: "cut.png cannot be read as a picture (",
 }
 
@@ -108,7 +108,7 @@ def test_a_damaged_file_of_a_zip_is_one_fault(tmp_path):
     raw[raw.index(picture(1)) + 60] ^= 1
     source.write_bytes(raw)
     (fault,) = texts(inspect(source).faults)
-    assert fault.startswith(f"list.txt:2: b.png cannot be read as a picture ({source} is damaged at b.png: ")
+    assert fault.startswith(f"list.txt:2: b.png cannot be read as a picture ({source} is damaged at pictures/b.png ")
 
 
 def test_what_is_no_data_set_is_one_line(tmp_path):

@@ -120,7 +120,6 @@ GREY = pixels(5)[..., 0]
 MODES = {
     "grey": (encoded(GREY), np.dstack([GREY] * 3)),
     "black and white": (encoded(GREY > 99), np.dstack([np.uint8(GREY > 99) * 255] * 3)),
-    "transparent": (encoded(np.dstack([pixels(5), GREY])), pixels(5)),
     "palette": (encoded(GREY // 64, "gif"), np.dstack([GREY // 64] * 3)),
     **{suffix: (encoded(pixels(3), suffix), pixels(3)) for suffix in ("png", "bmp", "tiff")},
 }
@@ -137,14 +136,6 @@ def test_grey_and_cmyk_jpegs_have_three_channels(tmp_path):
         assert decode((tmp_path / "a.jpg").read_bytes(), SIDE).shape == (SIDE, SIDE, 3)
 
 
-def test_more_than_8_bits_a_channel_are_refused():
-    """Their values would be clipped at 255."""
-    for dtype in (np.uint16, np.int32, np.float32):
-        values = (GREY * 200).astype(dtype)
-        with pytest.raises(ValueError, match=r"mode (I;16|I|F) has more than 8 bits a channel: expected 8"):
-            decode(encoded(values, "tiff"), SIDE)
-
-
 def test_the_orientation_of_a_camera_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -156,8 +147,8 @@ def test_the_orientation_of_a_camera_is_ignored():
 
 LARGE = picture(0, 32, 32)
 DAMAGES = {
-    "text": (b"no picture", "unknown format"),
-    "nothing": (b"", "unknown format"),
+    "text": (b"no picture", "unknown format: expected JPEG, .+"),
+    "nothing": (b"", "unknown format: expected JPEG, .+"),
     "cut off": (LARGE[: len(LARGE) // 2], ".+"),
     "a cut jpeg": (encoded(pixels(0, 64, 64), "jpeg")[:900], ".+"),
     "a flipped byte": (LARGE[:60] + bytes([LARGE[60] ^ 255]) + LARGE[61:], ".+"),
@@ -253,7 +244,7 @@ def extract(images, backbone=None):
 
 
 @each_source
-def test_features_are_those_of_the_decoded_pictures_each_decoded_once(tmp_path, write, monkeypatch):
+def test_features_are_those_of_the_decoded_pictures_the_first_decoded_twice(tmp_path, write, monkeypatch):
     calls, lock = [], threading.Lock()
 
     def note(content, side):
@@ -263,20 +254,20 @@ def test_features_are_those_of_the_decoded_pictures_each_decoded_once(tmp_path, 
 
     monkeypatch.setattr(lazy, "decode", note)
     rows = extract(of(write(tmp_path / "own", FILES)))
-    assert len(calls) == N and rows.shape == (N, 6) and len(rows.unique(dim=0)) == N
+    assert len(calls) == N + min(N, features.N_CHECKED) and rows.shape == (N, 6) and len(rows.unique(dim=0)) == N
     assert torch.equal(rows, extract(WHOLE))
 
 
 def test_features_are_cached_until_a_file_changes(pictures, results):
     backbone = Counting()
     first = extract(pictures, backbone).clone()
-    assert torch.equal(extract(of(pictures.root), backbone), first) and backbone.sizes == [3, 3, 1]
+    assert torch.equal(extract(of(pictures.root), backbone), first) and backbone.sizes == [7, 3, 3, 1, 7]
     change(pictures.root, PATHS[4], picture(50))
     again = extract(of(pictures.root), backbone)
-    assert backbone.sizes == [3, 3, 1] * 2
+    assert backbone.sizes == [7, 3, 3, 1, 7, 7, 3, 3, 1]
     assert (again != first).any(dim=1).nonzero()[:, 0].tolist() == [4]
     extract(of(pictures.root, side=SIDE // 2), backbone)
-    assert len(backbone.sizes) == 9 and len(list(results.rglob("toy-*.npy"))) == 3
+    assert len(list(results.rglob("toy-*.npy"))) == 3
     write_folder(pictures.root, {PATHS[5]: b"no picture"})
     with pytest.raises(ValueError, match=r"^list\.txt:6: images/5\.png of .* cannot be read as a picture"):
         extract(of(pictures.root))

@@ -13,11 +13,12 @@ from qsmi_lib.training.splits import load_split
 from qsmi_lib.utils.precision import autocast, resolve_precision
 
 N, BATCH = 23, 5
-SIZES = [5, 5, 5, 5, 3]  # of its batches
+CHECK = 8  # pictures that go through the network at each call, before the batches
+SIZES = [5, 5, 5, 5, 3]  # of the batches
 
 
 class Counting(nn.Module):
-    """A dense layer that notes the sizes of its batches, and stops after `limit` of them."""
+    """A dense layer that notes the sizes of its batches, and is interrupted after `limit` of them."""
 
     def __init__(self, activation=None, seed=0):
         super().__init__()
@@ -57,7 +58,7 @@ def cached(results, suffix="npy"):
 def interrupted(n_done):
     """The backbone of a call that was stopped after `n_done` batches."""
     backbone = Counting()
-    backbone.limit = n_done
+    backbone.limit = 1 + n_done
     with pytest.raises(KeyboardInterrupt):
         extract(backbone)
     return backbone
@@ -66,7 +67,7 @@ def interrupted(n_done):
 def assert_recomputed(sizes):
     backbone = Counting()
     torch.testing.assert_close(extract(backbone), direct(Counting()), rtol=1e-5, atol=1e-6)
-    assert backbone.sizes == sizes
+    assert backbone.sizes == [CHECK, *sizes]
 
 
 # Values
@@ -78,14 +79,14 @@ def test_features_are_the_output_of_the_backbone(batch_size):
     expected, rows = direct(backbone), extract(backbone, batch_size=batch_size)
     assert rows.shape == (N, 7) and rows.dtype == torch.float32 and not rows.requires_grad
     torch.testing.assert_close(rows, expected, rtol=1e-5, atol=1e-6)
-    assert sum(backbone.sizes) == N and max(backbone.sizes) == min(batch_size, N)
+    assert sum(backbone.sizes) == CHECK + N and max(backbone.sizes[1:]) == min(batch_size, N)
 
 
 def test_features_are_computed_once(results):
     backbone = Counting()
     first = extract(backbone)
     assert torch.equal(extract(backbone, batch_size=3), first) and torch.equal(extract(Counting()), first)
-    assert backbone.sizes == SIZES
+    assert backbone.sizes == [CHECK, *SIZES, CHECK]
     assert len(cached(results)) == 1 and not cached(results, "partial") and cached(results)[0].name.startswith("toy-")
 
 
@@ -105,14 +106,149 @@ def test_whatever_changes_features_changes_the_file(results, make, options):
     assert len(cached(results)) == 2 and not torch.equal(first, other)
 
 
-def test_the_code_of_forward_changes_the_file():
-    class Other(Counting):
+# Another network of the same weights and structure
+
+
+class Plain(nn.Module):
+    """Ten features of (n, 3, 2, 2) pictures, by whatever `scale`, the buffer `shift` and `function` are."""
+
+    def __init__(self, scale=1.0, shift=0.0, function=torch.tanh):
+        super().__init__()
+        self.dense = nn.Linear(12, 10)
+        nn.init.constant_(self.dense.weight, 0.1)
+        nn.init.constant_(self.dense.bias, 0.2)
+        self.scale, self.function = scale, function
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+        self.eval()
+
+    def forward(self, images):
+        return self.function(self.dense(images.flatten(1)) * self.scale + self.shift)
+
+
+def closure(power):
+    return lambda outputs: outputs**power
+
+
+def with_default(power):
+    def function(outputs, power=power):
+        return outputs**power
+
+    return function
+
+
+def hooked():
+    network = Plain()
+    network.dense.register_forward_hook(lambda module, inputs, outputs: outputs * 2)
+    return network
+
+
+def patched():
+    network = Plain()
+    network.forward = lambda images: images.flatten(1)[:, :10]
+    return network
+
+
+def of_other_code():
+    """Of another class of the same name."""
+
+    class Other(Plain):
         def forward(self, images):
             return super().forward(images) + 1
 
-    Other.__name__ = Other.__qualname__ = "Counting"
-    paths = {features.file_of(images(), kind(), "toy", "float32") for kind in (Counting, Counting, Other)}
-    assert len(paths) == 2
+    Other.__name__ = "Plain"
+    return Other()
+
+
+UNSEEN = {  # two networks that neither weights nor structure tell apart
+    "attribute": (Plain, lambda: Plain(scale=1.01)),
+    "buffer that is not saved": (Plain, lambda: Plain(shift=0.01)),
+    "closure": (lambda: Plain(function=closure(1)), lambda: Plain(function=closure(2))),
+    "default argument": (lambda: Plain(function=with_default(1)), lambda: Plain(function=with_default(2))),
+    "hook": (Plain, hooked),
+    "patched forward": (Plain, patched),
+    "code": (Plain, of_other_code),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize(("make", "make_other"), UNSEEN.values(), ids=UNSEEN)
+def test_another_network_gets_its_own_features(results, make, make_other, precision, monkeypatch):
+    monkeypatch.setitem(features.TOLERANCE, "bf16", 2e-3)  # the networks here round once
+    assert len({features.file_of(images(), network(), "toy", precision) for network in (make, make_other)}) == 1
+    first, other = extract(make(), precision=precision), extract(make_other(), precision=precision)
+    with torch.no_grad(), autocast(precision, torch.device("cpu")):
+        for network, rows in ((make(), first), (make_other(), other)):
+            torch.testing.assert_close(rows, network(images()).float(), rtol=1e-2, atol=1e-2)
+    assert not torch.allclose(first, other, rtol=1e-3)
+    for network, rows in ((make, first), (make_other, other)):  # both stay
+        assert torch.equal(extract(network(), precision=precision), rows)
+    assert len(cached(results)) == 2
+
+
+def test_a_partial_file_of_another_network_is_not_continued(results):
+    backbone = Counting()
+    backbone.change = lambda outputs: outputs + 1
+    backbone.limit = 4
+    with pytest.raises(KeyboardInterrupt):
+        extract(backbone)
+    assert len(cached(results, "partial")) == 1
+    assert_recomputed(SIZES)
+
+
+def test_rounding_makes_no_other_network(results):
+    """Twice the tolerance does."""
+    for precision, tolerance in {"float32": 1e-3, "bf16": 2e-2}.items():
+        for scale, n_files in ((1.0, 1), (1.0 + tolerance / 2, 1), (1.0 + 2 * tolerance, 2)):
+            network = Counting()
+            network.change = lambda outputs, scale=scale: outputs.float() * scale
+            extract(network, precision=precision)
+            assert len(cached(results)) == n_files + 2 * (precision == "bf16")
+
+
+class OfBatch(nn.Module):
+    """Features of a picture that depend on the others of its batch."""
+
+    def forward(self, images):
+        return images.flatten(1) - images.flatten(1).mean(dim=0)
+
+
+RANDOM = {
+    "dropout": lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 7), Dropping()).eval(),
+    "noise": lambda: nn.Sequential(nn.Flatten(), nn.Linear(12, 7), Noisy()).eval(),
+    "of its batch": lambda: OfBatch().eval(),
+    "place in the batch": lambda: Placed().eval(),
+}
+
+
+class Dropping(nn.Module):
+    def forward(self, inputs):
+        return nn.functional.dropout(inputs)  # its default is training=True
+
+
+class Noisy(nn.Module):
+    def forward(self, inputs):
+        return inputs + 0.1 * torch.randn_like(inputs)
+
+
+class Placed(nn.Module):
+    """The first rows of a batch as they are, and its last rows with their place added."""
+
+    def forward(self, images):
+        return images.flatten(1) + (torch.arange(len(images))[:, None] > 5)
+
+
+@pytest.mark.parametrize("make", RANDOM.values(), ids=RANDOM)
+def test_a_network_that_answers_the_same_pictures_differently_is_refused(results, make):
+    with pytest.raises(ValueError, match=r"^toy .*\.eval\(\)"):
+        extract(make())
+    assert not cached(results)
+
+
+def test_a_part_in_training_mode_is_named():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.BatchNorm1d(7)).eval()
+    network[2].train()
+    with pytest.raises(ValueError, match=r"2 \(BatchNorm1d\) in training mode.*\.eval\(\)"):
+        extract(network)
 
 
 # Precision
@@ -153,17 +289,18 @@ def test_a_named_precision_is_used(precision, dtype):
 @pytest.mark.parametrize("n_done", [0, 1, 3, 4])
 def test_an_interrupted_computation_continues_after_its_last_complete_batch(results, n_done):
     interrupted(n_done)
-    assert not cached(results) and len(cached(results, "partial")) == (n_done > 0)
+    assert not cached(results) and len(cached(results, "partial")) == 1
     assert_recomputed(SIZES[n_done:])
     assert len(cached(results)) == 1 and not cached(results, "partial")
 
 
-def test_a_batch_that_was_written_in_part_is_computed_again(results):
+@pytest.mark.parametrize("n_bytes", [1, 4 * 7, 4 * 7 * 2 + 3])
+def test_a_batch_that_was_written_in_part_is_computed_again(results, n_bytes):
     interrupted(3)
-    matrix = np.lib.format.open_memmap(cached(results, "partial")[0], "r+")
-    matrix[7, 2:] = np.nan
-    matrix.flush()
-    assert_recomputed([5, 5, 3])
+    with cached(results, "partial")[0].open("ab") as file:
+        file.write(b"\0" * n_bytes)
+    assert_recomputed([5, 3])
+    assert np.load(cached(results)[0]).shape == (N, 7)
 
 
 def save(path, array):
@@ -181,11 +318,13 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_computed_again_complete_or_partial(results, damage):
+    n_kept = 2 if damage == "cut off" else 0  # whole batches, where the file ends too early
+    damage = DAMAGES[damage]
     interrupted(3)
     damage(cached(results, "partial")[0])
-    assert_recomputed(SIZES)
+    assert_recomputed(SIZES[n_kept:])
     (path,) = cached(results)
     raw = path.read_bytes()
     path.unlink()  # else the mapped result of the first call is damaged too
@@ -207,7 +346,7 @@ def test_simultaneous_calls_compute_once():
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(rows) == 2 and backbone.sizes == SIZES
+    assert len(rows) == 2 and sorted(backbone.sizes) == sorted([CHECK, CHECK, *SIZES])
     for matrix in rows:
         torch.testing.assert_close(matrix, direct(Counting()), rtol=1e-5, atol=1e-6)
 
@@ -224,8 +363,10 @@ def with_value(value):
     [
         (with_value(float("nan")), "got some that are not finite"),
         (with_value(-float("inf")), "got some that are not finite"),
-        (lambda outputs: outputs[..., None], r"got some of shape \(5, 7, 1\)"),
+        (lambda outputs: outputs[..., None], r"got some of shape \(8, 7, 1\)"),
         (lambda outputs: outputs[:1], r"got some of shape \(1, 7\)"),
+        (lambda outputs: outputs[:, :0], r"got some of shape \(8, 0\)"),
+        (lambda outputs: [outputs], "got a list"),
     ],
 )
 def test_outputs_that_are_no_features_are_refused(results, change, message):
@@ -239,9 +380,9 @@ def test_outputs_that_are_no_features_are_refused(results, change, message):
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="unknown precision 'fp16'; known: auto, bf16, float32"):
         extract(Counting(), precision="fp16")
-    with pytest.raises(ValueError, match=r"features need at least one image and a network in evaluation.*got 0 images"):
+    with pytest.raises(ValueError, match="at least one image, got 0 images"):
         extract(Counting(), images(0))
-    with pytest.raises(ValueError, match="and a network in evaluation mode, got a network in training mode"):
+    with pytest.raises(ValueError, match=r"toy \(Counting\) in training mode.*\.eval\(\)"):
         extract(Counting().train())
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from qsmi_lib.models import projections
 from qsmi_lib.models.hog import N_FEATURES, hog, hog_opencv
 from qsmi_lib.training import factory
 from qsmi_lib.training.loop import encode, train
+from qsmi_lib.utils.io import read_tensors, write_tensors
 
 each = pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
 
@@ -85,6 +87,53 @@ def test_hog_is_computed_once(monkeypatch):
     first = hog(images)
     monkeypatch.setattr("skimage.feature.hog", lambda *_: pytest.fail("the features are cached"))
     assert np.array_equal(hog(images), first)
+
+
+class Runs:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+DAMAGES = {
+    "cut off": lambda path, raw: path.write_bytes(raw[:-1]),
+    "a number changed": lambda path, raw: path.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1])),
+    "empty": lambda path, raw: path.write_bytes(b""),
+    "a pickle": lambda path, raw: path.write_bytes(pickle.dumps(Runs(path.with_name("trace")))),
+    "of other shape": lambda path, raw: write_tensors(path, {"features": torch.zeros(1, 2)}, {}),
+    "of other name": lambda path, raw: write_tensors(path, {"other": torch.zeros(5, N_FEATURES)}, {}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_of_hog_is_computed_again_and_never_executed(results, monkeypatch, damage):
+    monkeypatch.setattr(hog_module.paths, "cache", lambda: results)
+    images = pictures(seed=4)
+    first = hog(images)
+    (path,) = results.rglob("*.safetensors")
+    damage(path, path.read_bytes())
+    assert np.array_equal(hog(images), first) and np.array_equal(read_tensors(path)[0]["features"], first)
+    assert [file for file in results.rglob("*") if file.is_file()] == [path]
+
+
+def test_a_pickle_planted_where_features_were_cached_before_is_never_loaded(results, monkeypatch):
+    """joblib's layout: it did load this file."""
+    images = pictures(seed=5)
+    joblib = pytest.importorskip("joblib")
+    planted = joblib.Memory(results, verbose=0).cache(hog_module._hog)
+    planted(images)
+    trace = results / "trace"
+    for path in results.rglob("output.pkl"):
+        path.write_bytes(pickle.dumps(Runs(trace)))
+    planted(images).close()
+    assert trace.exists()
+    trace.unlink()
+    monkeypatch.setattr(hog_module.paths, "cache", lambda: results)
+    assert np.array_equal(hog(images), hog_module._hog(images)) and not trace.exists()
 
 
 @pytest.mark.parametrize("compute", [hog, hog_opencv])

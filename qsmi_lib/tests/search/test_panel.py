@@ -88,7 +88,10 @@ def test_an_upload_takes_the_place_of_the_example(shown):
 def test_a_wrong_file_leaves_the_answers_and_says_why(shown):
     before = shown.page.value
     shown.upload.value = (file(b"no picture", "<script>.png"),)
-    assert 'role="alert"' in shown.message.value and "&lt;script&gt;.png is not a picture" in shown.message.value
+    assert (
+        'role="alert"' in shown.message.value
+        and "&lt;script&gt;.png cannot be read as a picture" in shown.message.value
+    )
     assert shown.page.value == before
     shown.upload.value = (file(png(PICTURES[1])),)
     assert shown.message.value == "" and shown.page.value != before

@@ -116,19 +116,3 @@ def test_a_file_that_is_no_model_is_named(tmp_path, damage):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing"):
         factory.load(tmp_path / "nothing.safetensors")
-
-
-@pytest.mark.parametrize("interruption", [OSError("No space left on device"), KeyboardInterrupt()])
-def test_a_failing_save_leaves_the_old_model_and_nothing_else(tmp_path, monkeypatch, interruption):
-    def write_a_part(model, path, metadata):
-        with open(path, "wb") as file:
-            file.write(b"half")
-        raise interruption
-
-    path = tmp_path / "models" / "model.safetensors"
-    factory.save(seeded("digits"), CONFIG, path)
-    before = path.read_bytes()
-    monkeypatch.setattr(factory, "save_weights", write_a_part)
-    with pytest.raises(type(interruption)):
-        factory.save(seeded("digits"), CONFIG, path)
-    assert list(path.parent.iterdir()) == [path] and path.read_bytes() == before

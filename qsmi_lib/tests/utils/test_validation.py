@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from qsmi_lib.utils.validation import known, non_negative_number, positive_number, whole_number
+from qsmi_lib.utils.validation import (
+    known,
+    known_names,
+    non_negative_number,
+    positive_number,
+    whole_number,
+    whole_numbers,
+)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.0, True, "1", None, math.nan])
@@ -35,3 +42,22 @@ def test_an_unknown_name_lists_the_known():
     assert known("method", {"qsmi": 1}, "qsmi") == 1
     with pytest.raises(ValueError, match="unknown method 'qmsi'; known: dsh, qsmi"):
         known("method", {"qsmi": 1, "dsh": 2}, "qmsi")
+    with pytest.raises(ValueError, match="unknown method \\['qsmi'\\]; known: qsmi"):
+        known("method", {"qsmi": 1}, ["qsmi"])
+
+
+def test_one_value_is_a_list_of_one():
+    assert whole_numbers("bits", 12, 1) == [12] and whole_numbers("bits", (12, np.int64(48)), 1, 64) == [12, 48]
+    assert known_names("method", {"qsmi": 1}, "qsmi") == known_names("method", {"qsmi": 1}, ("qsmi",)) == ["qsmi"]
+
+
+@pytest.mark.parametrize("wrong", ["12", "[12, 48]", [12, "48"], [12, [48]], [0], [65], [], None, 12.0])
+def test_each_of_several_whole_numbers_is_checked(wrong):
+    with pytest.raises(ValueError, match="bits"):
+        whole_numbers("bits", wrong, 1, 64)
+
+
+@pytest.mark.parametrize("wrong", ["lsh", ["qsmi", "lsh"], [["qsmi"]], [], 3])
+def test_each_of_several_names_is_checked(wrong):
+    with pytest.raises(ValueError, match="method"):
+        known_names("method", {"qsmi": 1}, wrong)
