@@ -17,7 +17,12 @@ from qsmi_lib.reproduction.titles import METRIC_TITLES, setting_title
 from qsmi_lib.training.records import run_id
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_text
+from qsmi_lib.utils.reading import CLONE, read_table
 
+PUBLISHED = {  # columns of the tables of data/paper, see `reading.read_table`
+    **dict.fromkeys(("source", "place", "dataset", "method", "metric", "note"), object),
+    **dict.fromkeys(("bits", "mean", "std"), float),
+}
 NEAREST = {"map_literature": "map"}  # numbers quoted from other papers are compared with this metric
 
 
@@ -58,7 +63,12 @@ def published(name: str) -> pd.DataFrame:
     columns = ["dataset", "method", "bits", "metric", "mean", "std"]
     if file is None:
         return pd.DataFrame(columns=columns)
-    return pd.read_csv(paths.PUBLISHED / file)[columns].replace({"metric": NEAREST})
+    return read_published(file)[columns].replace({"metric": NEAREST})
+
+
+def read_published(file: str) -> pd.DataFrame:
+    """A table of data/paper; a ValueError names a damaged one."""
+    return read_table(paths.PUBLISHED / file, PUBLISHED, CLONE)
 
 
 def compared(name: str, results: Results) -> pd.DataFrame:
