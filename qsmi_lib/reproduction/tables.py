@@ -50,11 +50,20 @@ def cells(name: str, results: Results, metrics: Sequence[str] | None = None) -> 
         seeds = recorded.loc[recorded.index.intersection(list(runs), sort=False)]
         row = dict(zip(entry.by, key, strict=True)) | {"seeds": len(seeds)}
         for metric in metrics:
-            values = seeds[metric].to_numpy(float) if len(seeds) else np.empty(0)
+            values = _scores(seeds, metric, results)
             row[metric] = values.mean() if len(values) else math.nan
             row[f"{metric}_std"] = values.std(ddof=1) if len(values) > 1 else math.nan
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _scores(runs: pd.DataFrame, metric: str, results: Results) -> np.ndarray:
+    """`metric` of recorded runs, float64; a ValueError names the record that lacks it."""
+    values = runs[metric] if metric in runs else pd.Series(math.nan, runs.index)
+    for run, value in values.items():
+        if not isinstance(value, float | int) or not math.isfinite(value):
+            raise results.damaged(run, f"it has no {metric}")
+    return values.to_numpy(float)
 
 
 def published(name: str) -> pd.DataFrame:
