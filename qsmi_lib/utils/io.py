@@ -120,32 +120,6 @@ def npy_header(shape: tuple[int, ...], dtype: np.typing.DTypeLike = np.float32) 
     return header.getvalue()
 
 
-def read_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
-    """The tensors and the header that `write_tensors` wrote to `path`.
-
-    Raises:
-        safetensors.SafetensorError: the file is cut, or no safetensors file.
-        ValueError: a later format; tensors that do not have the checksum of the header, or none in it.
-    """
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata() or {}
-    check_format(header)
-    tensors = load_file(path)
-    expected, got = header.pop(CHECKSUM, None), checksum(tensors)
-    if got != expected:
-        raise ValueError(f"the tensors must have the checksum {expected}, got {got}")
-    return tensors, header
-
-
-def check_format(header: dict[str, str]) -> None:
-    """Take the format out of a header; a ValueError where it is a later one. A file without one has the first."""
-    if (found := header.pop(FORMAT, VERSION)) != VERSION:
-        raise ValueError(f"its format is {found}, expected {VERSION}: a newer qsmi_lib wrote it, update")
-
-
 def checksum(tensors: "Mapping[str, Tensor]") -> str:
     """SHA-256 of names and numbers, in the order of the names; neither device nor memory layout matters."""
     digest = hashlib.sha256()

@@ -20,7 +20,8 @@ from qsmi_lib.models import projections
 from qsmi_lib.models.hog import N_FEATURES, hog, hog_opencv
 from qsmi_lib.training import factory
 from qsmi_lib.training.loop import encode, train
-from qsmi_lib.utils.io import read_tensors, write_tensors
+from qsmi_lib.utils.io import write_tensors
+from qsmi_lib.utils.reading import read_tensors
 
 each = pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from qsmi_lib.utils import io
 
@@ -53,39 +51,6 @@ def test_arrays_are_read_as_they_were_written(tmp_path):
     with np.load(tmp_path / "arrays.npz") as file:
         for name, value in arrays.items():
             assert np.array_equal(file[name], value) and file[name].dtype == value.dtype
-
-
-def test_tensors_and_header_are_read_as_they_were_written(tmp_path):
-    path = tmp_path / "tensors.safetensors"
-    io.write_tensors(path, TENSORS, {"bits": "2"})
-    tensors, header = io.read_tensors(path)
-    assert header == {"bits": "2"} and tensors.keys() == TENSORS.keys()
-    assert all(torch.equal(tensors[name], value) for name, value in TENSORS.items())
-
-
-def test_other_tensors_than_those_written_are_refused(tmp_path):
-    path = tmp_path / "tensors.safetensors"
-    io.write_tensors(path, TENSORS, {})
-    expected = io.checksum(TENSORS)
-    for tensors in (load_file(path) | {"weight": torch.zeros(2, 3)}, {"other": TENSORS["weight"]}):
-        save_file(tensors, path, metadata={io.CHECKSUM: expected})
-        with pytest.raises(ValueError, match=f"{expected}, got {io.checksum(tensors)}"):
-            io.read_tensors(path)
-    save_file(TENSORS, path)
-    with pytest.raises(ValueError, match="checksum None"):
-        io.read_tensors(path)
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(SafetensorError):
-        io.read_tensors(path)
-
-
-def test_a_later_format_is_refused_and_none_is_the_first(tmp_path):
-    path, header = tmp_path / "tensors.safetensors", {io.CHECKSUM: io.checksum(TENSORS)}
-    save_file(TENSORS, path, metadata=header)
-    assert io.read_tensors(path)[1] == {}
-    save_file(TENSORS, path, metadata=header | {io.FORMAT: "2"})
-    with pytest.raises(ValueError, match="format is 2, expected 1"):
-        io.read_tensors(path)
 
 
 def test_the_checksum_depends_on_names_and_numbers_alone():
