@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.utils.limits import BITS, EPOCHS, ITEMS_COMPARED, LARGEST, LEARNING_RATE, SEED
-from qsmi_lib.utils.validation import known, non_negative_number, positive_number, whole_number
+from qsmi_lib.utils.validation import known, non_negative_number, positive_number, text, whole_number
 
 SCHEDULES = ("constant", "cosine")  # of the learning rate; cosine: half a period, from the full rate to 0
 AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `training.augmentation`
@@ -57,8 +57,7 @@ class RunConfig:
 
     def __post_init__(self):
         for name in ("dataset", "method", "precision", "protocol", "backbone", "head", "schedule", "augmentation"):
-            if not isinstance(value := getattr(self, name), str):
-                raise ValueError(f"{name} must be text, got {value!r}")
+            text(name, getattr(self, name))
         for name, limits in WHOLE.items():
             object.__setattr__(self, name, whole_number(name, getattr(self, name), *limits))
         for name, most in LARGEST_OF.items():  # 0 and 0.0 must give one id
