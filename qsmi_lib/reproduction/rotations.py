@@ -58,9 +58,8 @@ def rotate(
     """
     whole = known("protocol that holds items out", WHOLE, config.protocol)
     known("start", dict.fromkeys(STARTS), start)
+    n_steps, seed = whole_number("n_steps", n_steps, 0), whole_number("seed", seed, 0)
     settings = {"start": start, "n_steps": n_steps, "seed": seed}
-    for name in ("n_steps", "seed"):
-        whole_number(name, settings[name], 0)
     path = rotation_path(config, store, **settings)
     if store.existing(path).exists() and not fresh:
         return load_record(store.existing(path), config)

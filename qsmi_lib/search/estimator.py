@@ -1,6 +1,7 @@
 """A transformer of scikit-learn: fit to labelled vectors or pictures, transform to codes, find neighbours."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,9 @@ from qsmi_lib.evaluation.neighbors import nearest, nearest_others
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.networks import FashionCNN, HashHead, to_device
 from qsmi_lib.training import loop
-from qsmi_lib.utils import io
+from qsmi_lib.utils import arrays, io
 from qsmi_lib.utils.reading import LARGEST_TEXT, damaged, differs, parse_json, read_tensors
-from qsmi_lib.utils.validation import known, whole_number
+from qsmi_lib.utils.validation import QsmiWarning, known, whole_number
 
 PICTURE = (1, 28, 28)  # inputs of the paper's network
 PARAMETERS = {"bits": int, "hidden": int}  # what the header of a saved hasher must look like, see `reading.Form`
@@ -140,10 +141,24 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return (queries[:, None, :] != self.codes_[indices]).sum(axis=2), indices
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """mAP with `X` as queries, of labels `y`, against the training items; the mean over all orders of ties."""
+        """mAP with `X` as queries, of labels `y`, against the training items; the mean over all orders of ties.
+
+        Queries whose classes `fit` did not see, as cross-validation may draw them, are left out with a `QsmiWarning`;
+        a ValueError if nothing is left.
+        """
         check_is_fitted(self)
         X, y = self._checked(X, y)
-        return float(evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_).map_expected)
+        scored = evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_)
+        if n := scored.n_without_relevant:
+            known_names = set(self.classes_.tolist())
+            strange = sorted({str(label) for label in y.ravel().tolist() if label not in known_names})[:5]
+            named = f", of classes that fit did not see: {', '.join(strange)}" if self.labels_.ndim == 1 else ""
+            warnings.warn(
+                f"{n} of {len(X)} queries are left out of the score: no training item shares a label with them{named}",
+                QsmiWarning,
+                stacklevel=2,
+            )
+        return float(scored.map_expected)
 
     def save(self, path: Path | str) -> None:
         """Write all fitted attributes to `path`, a safetensors file, without pickle; completely or not at all.
@@ -244,6 +259,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
         """`X` as float32, and `y` if given, after scikit-learn's checks and a check of shapes."""
+        X, y = _dense("X", X), _dense("y", y)
         options = {"dtype": np.float32, "order": "C", "force_writeable": True}
         n_axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
         if pictures := n_axes == 4:  # `validate_data` accepts two axes only
@@ -263,7 +279,10 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return X if y is None else (X, y)
 
     def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
-        """Labels in the form that the losses take: int64 (n,), indices into `classes_`, or multi-hot (n, c)."""
+        """Labels in the form that the losses take: int64 (n,), indices into `classes_`, or multi-hot (n, c).
+
+        A class that `fit` did not see has the first index that is not used.
+        """
         if y.ndim == 2 and y.shape[1] > 1:
             if not np.isin(y, (0, 1)).all():
                 raise ValueError(f"several labels an item must be a column each, of 0 and 1, got {np.unique(y)[:5]}")
@@ -274,9 +293,25 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_classification_targets(y)
         if reset:
             self.classes_ = np.unique(y)
-        if strange := sorted(set(y.tolist()) - set(self.classes_.tolist())):
-            raise ValueError(f"y holds labels that fit did not see: {strange[:5]}")
-        return np.searchsorted(self.classes_, y).astype(np.int64)
+        number = {label: index for index, label in enumerate(self.classes_.tolist())}
+        return np.array([number.get(label, len(number)) for label in y.tolist()], np.int64)
+
+
+def _dense(name: str, values):
+    """Tensors and masked arrays, which scikit-learn does not check, as arrays, and labels that it does not know.
+
+    These are sparse ones, and whole numbers as objects.
+    """
+    if isinstance(values, torch.Tensor):
+        return arrays.on_host(name, values)
+    if isinstance(values, np.ma.MaskedArray):
+        return arrays.dense(name, values, text=name == "y")
+    if name == "y" and hasattr(values, "tocsr"):
+        return arrays.labels(name, values)
+    if name == "y" and getattr(getattr(values, "dtype", None), "kind", "") == "O":
+        typed = arrays.dense(name, values, text=True)
+        return values if typed.dtype.kind == "U" else typed
+    return values
 
 
 def _plain(value):
