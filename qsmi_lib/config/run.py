@@ -13,8 +13,8 @@ from qsmi_lib.utils.limits import BITS, EPOCHS, ITEMS_COMPARED, LARGEST, LEARNIN
 from qsmi_lib.utils.validation import known, non_negative_number, positive_number, text, whole_number
 
 SCHEDULES = ("constant", "cosine")  # of the learning rate; cosine: half a period, from the full rate to 0
+LABELS = ("", "index", "multi-hot")  # see `datasets.named`
 AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `training.augmentation`
-# Settings that are newer than the first records. They are left out at their defaults, so that ids do not change.
 WHOLE = {  # settings that are whole numbers: the least and the largest
     "bits": (1, BITS),
     "epochs": (1, EPOCHS),
@@ -24,7 +24,8 @@ WHOLE = {  # settings that are whole numbers: the least and the largest
     "draw": (0, SEED),
 }
 LARGEST_OF = {"learning_rate": LEARNING_RATE, "backbone_learning_rate": LEARNING_RATE, "alpha": LARGEST}
-LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
+# Settings that are newer than the first records. They are left out at their defaults, so that ids do not change.
+LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory", "labels"}
 
 
 def short(dataset: str) -> str:
@@ -54,6 +55,7 @@ class RunConfig:
     schedule: str = "constant"  # one of `SCHEDULES`
     augmentation: str = "none"  # one of `AUGMENTATIONS`
     memory: int = 0  # earlier batches that each batch is also compared with, see `training.memory`
+    labels: str = ""  # how one column of 0 and 1 in a list of pictures is read, one of `LABELS`; empty: it is refused
 
     def __post_init__(self):
         for name in ("dataset", "method", "precision", "protocol", "backbone", "head", "schedule", "augmentation"):
@@ -72,6 +74,7 @@ class RunConfig:
             )
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
         known("schedule", dict.fromkeys(SCHEDULES), self.schedule)
+        known("labels", dict.fromkeys(LABELS), self.labels)
         known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
         if self.augmentation != "none" and self.backbone and not self.backbone_learning_rate:
             raise ValueError(f"augmentation {self.augmentation!r} needs pictures, got the features of {self.backbone}")

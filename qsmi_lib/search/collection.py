@@ -189,7 +189,7 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
         kind: of the index.
     """
     hasher = Hasher.of(config, store)
-    split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol)
+    split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol, labels=config.labels)
     items = getattr(split, part)
     labels = items.labels
     rows = labels.tolist() if labels.ndim == 1 else [row.nonzero()[:, 0].tolist() for row in labels]

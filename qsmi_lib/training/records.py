@@ -150,7 +150,7 @@ def run_id(config: RunConfig) -> str:
 
 def fingerprint(config: RunConfig) -> str:
     """Identifies the split of `config` without loading it; a ValueError if its backbone would leak labels."""
-    return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
+    return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone, config.labels)
 
 
 def save_record(record: dict, path: Path) -> None:

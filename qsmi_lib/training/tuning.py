@@ -47,6 +47,7 @@ def tune(
     bits: int = BITS,
     seed: int = SEED,
     epochs: int | None = None,
+    labels: str = "",
     jobs: int = 1,
 ) -> dict:
     """The line search for `method`: one setting after the other, each fixed at its best value for the next.
@@ -65,6 +66,7 @@ def tune(
         bits: code length.
         seed: of all trials.
         epochs: passes over the nine tenths; None: those of `usual_of`.
+        labels: how one column of 0 and 1 in a list of pictures is read, as in `datasets.named`.
         jobs: parallel processes.
 
     Returns:
@@ -81,7 +83,7 @@ def tune(
     backbone = backbone or BACKBONE_OF.get(dataset, "")
     usual, protocol = usual_of(dataset, backbone)
     common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
-    features = {"backbone": backbone} if backbone else {}
+    features = ({"backbone": backbone} if backbone else {}) | ({"labels": labels} if labels else {})
     require_commit(store)
     trials, provenances, chosen = [], [], {}
 
