@@ -33,7 +33,7 @@ SEARCH = {  # what a search must look like, see `reading.Form`
     **dict.fromkeys(("method", "dataset", "protocol", "criterion"), str),
     **dict.fromkeys(("bits", "seed", "epochs"), int),
     "backbone?": str,
-    "trials": [dict.fromkeys(SHOWN, float) | {"settings": OPTIONS, "run?": str}],
+    "trials": [{f"{name}?": float for name in SHOWN} | {CRITERION: float, "settings": OPTIONS, "run?": str}],
     "chosen": OPTIONS,
 }
 
@@ -124,8 +124,8 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
 def load_search(path: Path) -> dict:
     """The search in the file `path`; a ValueError names a file that is not a search."""
     search = read_json(path, SEARCH, TUNE_AGAIN, version=FORMAT)
-    if search["criterion"] not in SHOWN:
-        raise damaged(path, f"criterion must be one of {', '.join(SHOWN)}, got {search['criterion']!r}", TUNE_AGAIN)
+    if search["criterion"] != CRITERION:
+        raise damaged(path, f"criterion must be {CRITERION}, got {search['criterion']!r}", TUNE_AGAIN)
     for row, trial in enumerate(search["trials"]):
         if missing := sorted(trial["settings"].keys() - search["chosen"].keys()):
             raise damaged(path, f"trials[{row}] sets {missing[0]}, for which nothing was chosen", TUNE_AGAIN)

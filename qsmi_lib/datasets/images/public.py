@@ -456,9 +456,7 @@ def read_ilsvrc(files: Files) -> Reading | None:
             break
     else:
         folders = " and ".join(sorted({_folder(name) for name in flat}))
-        what = (
-            f"{len(flat):,} pictures in {folders} have no class: expected folders of classes there, or a list such as"
-        )
+        what = f"{len(flat):,} pictures in {folders} have no class: expected folders of classes, or a list such as"
         raise FaultError(flat[0], f"{what} val.txt with lines `<name> <class>`, the classes named as in train")
     if missing := [name for name in listed if name not in kinds]:
         raise FaultError(read, f"it lacks the class of {missing[0]} and of {len(missing) - 1} more")
