@@ -31,7 +31,8 @@ WHOLE = 2**63  # whole numbers in JSON are smaller in size
 IN_WORDS = {float: "a number", int: "a whole number", str: "text", bool: "true or false", None: "null"}
 KINDS = {float: {int, float}, int: {int}, str: {str}, bool: {bool}, None: {type(None)}}  # of JSON: form -> types
 
-AGAIN = "delete it and run again"
+AGAIN = "delete it and run again"  # the remedy for what a run wrote
+CLONE = "clone the repository again"  # the remedy for what comes with it
 
 # What JSON must look like: `float` is any number, `int` a whole one, `object` anything; `str`, `bool` and None are
 # themselves. A list has the form of its items, an object the forms of its values; of a tuple, one form must fit. A key

@@ -58,7 +58,7 @@ def test_the_controls_offer_what_there_is_and_every_name_is_escaped(page):
         ("1", "dark", "2: &lt;b&gt;"),
         ("2", "", "3: red"),
     ]
-    assert '<option value="&lt;i&gt;">' in html and 'max="3" value="3"' in html and "hidden" not in html
+    assert '<option value="&lt;i&gt;">' in html and 'max="3" value="3"' in html and "<label hidden" not in html
 
 
 def test_it_needs_nothing_from_elsewhere(page):
