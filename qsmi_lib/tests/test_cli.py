@@ -116,7 +116,7 @@ def test_a_draw_holds_out_other_classes(store):
     [
         ("--dataset=mnist", "unknown data set 'mnist'; known: cifar10, digit_pairs, digits, fashion_mnist, ilsvrc"),
         ("--method=qsmih", "unknown method 'qsmih'; known: classifier, cnnh, csq"),
-        ("--bits=0", "bits must be a whole number of at least 1, got 0"),
+        ("--bits=0", "bits must be a whole number from 1 to 4096, got 0"),
         ("--option=epochs=3", "unknown option of qsmi 'epochs'; known: information_needs"),
         ("--option=information_needs=0", "information_needs must be a finite number above 0, got 0.0"),
         ("--option=sigma", "an option must read NAME=VALUE, got 'sigma'"),
