@@ -59,6 +59,9 @@ PROFILE = click.option(
 INTERRUPTED = "\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh"
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in PyTorch's errors, on the CPU and on a GPU
+
+
 class Commands(click.Group):
     """Shows errors of the library as one line, and after an interrupt how to continue; prints in any charset."""
 
@@ -78,6 +81,13 @@ class Commands(click.Group):
             raise  # the reader of the output has ended, as `head` does: click exits silently
         except (ValueError, OSError, FloatingPointError, ImportError) as error:
             raise click.ClickException(str(error)) from error
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not any(words in str(error) for words in NO_MEMORY):
+                raise
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no more is free"
+            raise click.ClickException(
+                f"out of memory ({reason}): use a smaller batch, memory, number of bins or samples, or fewer bits"
+            ) from error
         except KeyboardInterrupt as interrupt:
             with contextlib.suppress(OSError):  # the terminal is closed
                 click.echo(INTERRUPTED, err=True)
