@@ -195,7 +195,7 @@ def run(dataset: str, method: str, bits: int, options: tuple[str, ...], profile,
             if isinstance(value, float | int):
                 label = f"{metric}{rule}".ljust(21 + len(rule)) + " "
                 click.echo(f"{label}{value:.4f}" if isinstance(value, float) else f"{label}{value}")
-    click.echo(f"{'record':<22}{shown(store.record(run_id(config)))}")
+    click.echo(f"{'record':<22}{shown(store.existing(store.record(run_id(config))))}")
     if record["provenance"]["commit"] is None:
         click.echo("made by code of no known commit")
     elif record["provenance"]["dirty"]:
@@ -265,6 +265,7 @@ def tables(profile, rescore: bool, readme: bool) -> None:
     from qsmi_lib.training.records import Store
 
     results = Results(profile, Store.of(profile))
+    results.store.need_records()
     if rescore:
         click.echo(f"{runs.rescore(results.store)} records evaluated again")
     written = [*write_all(results), *(ledger.write_pages() if readme else ())]

@@ -15,6 +15,8 @@ from qsmi_lib.config.presets import configure
 from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.tests.reproduction.invented import invent
 from qsmi_lib.training import provenance, runs, tuning
 from qsmi_lib.training.records import Store, load_record, run_id, save_record
 
@@ -188,7 +190,14 @@ def test_the_note_of_a_method_is_printed_with_its_numbers():
 # Tables and verification
 
 
-def test_tables_of_no_runs(store):
+def test_tables_of_no_record_name_the_folder_and_the_remedy(store):
+    result = call("tables")
+    assert result.exit_code == 1 and str(store.folder) in result.output and "QSMI_RESULTS" in result.output
+    assert not store.tables.exists()
+
+
+def test_tables_of_other_runs(store):
+    invent(Results(PROFILES["digits"], store), CONFIG)
     result = call("tables", "--profile", "digits")
     assert result.exit_code == 0, result.output
     assert "0 of 24 runs recorded" in result.output and (store.tables / "table_2.csv").exists()
@@ -299,7 +308,8 @@ def test_a_process_prints_what_its_charset_lacks(unprintable):
     assert done.returncode == Status.FAILED and "日†\\u0e01.png" in done.stdout, done.stderr
 
 
-def test_tables_are_written_before_they_are_printed(monkeypatch):
+def test_tables_are_written_before_they_are_printed(monkeypatch, store):
+    invent(Results(PROFILES["digits"], store), CONFIG)
     done = []
     monkeypatch.setattr("qsmi_lib.reproduction.reproduce.write_all", lambda _: done.append("written") or [])
     monkeypatch.setattr("qsmi_lib.reproduction.tables.markdown", lambda *_: done.append("printed") or "QSMI\u2020")
