@@ -121,6 +121,14 @@ def reproduce(profile, **options) -> None:
     end(failed=bool(failures))
 
 
+LABELS = click.option(
+    "--labels",
+    default="",
+    metavar="{index,multi-hot}",
+    help="How one column of 0 and 1 in a list of pictures is read: two classes, or one label.  [default: refused]",
+)
+
+
 @main.command()
 @click.option(
     "--dataset",
@@ -149,6 +157,7 @@ def reproduce(profile, **options) -> None:
 @click.option("--backbone-learning-rate", type=float, help="Learning rate of the backbone.  [default: 0, frozen]")
 @click.option("--head", help="Head on the features: narrow, wide or csq.  [default: that of the data set]")
 @click.option("--protocol", help="Protocol that divides the data set, e.g. reduced or first_tenth.  [default: full]")
+@LABELS
 @click.option("--draw", type=int, help="Number of the split, e.g. which classes unseen_2 holds out.  [default: 0]")
 @click.option("--profile", metavar="{digits,quick,paper,gpu}", callback=named_profile,
               help="Profile of epochs and results folder.  [default: digits for the digits, else quick]")  # fmt: skip
@@ -195,6 +204,7 @@ def run(dataset: str, method: str, bits: int, options: tuple[str, ...], profile,
     type=click.IntRange(min=1),
     help="Passes over the training items.  [default: 10; features: 50]",
 )
+@LABELS
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1), help="Parallel processes.")
 @PROFILE
 def tune(methods: tuple[str, ...], dataset: str | None, profile, epochs: int | None, **options) -> None:
@@ -286,15 +296,19 @@ def datasets(context: click.Context) -> None:
 
 @datasets.command()
 @click.argument("path", type=click.Path(path_type=Path))
-def check(path: Path) -> None:
+@LABELS
+def check(path: Path, labels: str) -> None:
     """Check pictures and labels at PATH, a folder, zip or list file; list each fault with file and line.
 
-    Labels come from list files with lines `path 0 1 0 ...` (one file, or train.txt, test.txt and database.txt), from
-    labels.csv, or from one folder for each class. Exit status 1 if there are faults.
+    Labels come from lists or tables of pictures (one file, or train.txt, test.txt and database.txt), from the files of
+    known public data sets, or from one folder for each class. The first lines show how they were read. Exit status 1
+    if there are faults.
     """
     from qsmi_lib.datasets.images import check as inspection
 
-    report = inspection.inspect(path)
+    report = inspection.inspect(path, labels)
+    for line in inspection.understood(report.manifest):
+        click.echo(line)
     for kind, entries in (("fault", report.faults), ("note", report.notes)):
         for entry in entries:
             click.echo(f"{kind}  {entry}")

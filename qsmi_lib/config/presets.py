@@ -7,7 +7,8 @@ from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import BACKBONE_OF, DATASETS, SUBSTITUTE_FOR
 from qsmi_lib.methods import METHODS, Default
 from qsmi_lib.models.networks import HEADS
-from qsmi_lib.utils.validation import known, whole_number
+from qsmi_lib.utils.limits import COUNT, LARGEST
+from qsmi_lib.utils.validation import is_number, known, whole_number
 
 OF_TRAINING = {"epochs", "batch_size", "learning_rate", "backbone_learning_rate", "head"}
 OF_TRAINING |= {"schedule", "augmentation", "memory"}
@@ -79,8 +80,11 @@ def _option(name: str, default: float | tuple[str, ...] | None, settings: dict) 
         value = settings.pop(name, default[0])
         return value if value in default else known(name, dict.fromkeys(map(str, default)), str(value))
     value = settings.pop(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float | None):
+    if value is None and default is None:
+        return None
+    if not is_number(value):
         raise ValueError(f"{name} must be a number, got {value!r}")
-    if value is not None and name in COUNTS:
-        whole_number(name, int(value) if float(value).is_integer() else value, COUNTS[name])
+    if name in COUNTS:
+        is_whole = abs(value) <= LARGEST and float(value).is_integer()
+        whole_number(name, int(value) if is_whole else value, COUNTS[name], COUNT)
     return value

@@ -9,12 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from qsmi_lib.datasets.protocols import FULL
-from qsmi_lib.utils.validation import known, non_negative_number, positive_number, whole_number
+from qsmi_lib.utils.limits import BITS, EPOCHS, ITEMS_COMPARED, LARGEST, LEARNING_RATE, SEED
+from qsmi_lib.utils.validation import known, non_negative_number, positive_number, text, whole_number
 
 SCHEDULES = ("constant", "cosine")  # of the learning rate; cosine: half a period, from the full rate to 0
+LABELS = ("", "index", "multi-hot")  # see `datasets.named`
 AUGMENTATIONS = ("none", "shift", "flip", "flip_shift")  # of training pictures, see `training.augmentation`
+WHOLE = {  # settings that are whole numbers: the least and the largest
+    "bits": (1, BITS),
+    "epochs": (1, EPOCHS),
+    "batch_size": (1, ITEMS_COMPARED),
+    "memory": (0, ITEMS_COMPARED),
+    "seed": (0, SEED),
+    "draw": (0, SEED),
+}
+LARGEST_OF = {"learning_rate": LEARNING_RATE, "backbone_learning_rate": LEARNING_RATE, "alpha": LARGEST}
 # Settings that are newer than the first records. They are left out at their defaults, so that ids do not change.
-LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory"}
+LATER = {"protocol", "backbone", "backbone_learning_rate", "head", "schedule", "augmentation", "memory", "labels"}
 
 
 def short(dataset: str) -> str:
@@ -44,16 +55,26 @@ class RunConfig:
     schedule: str = "constant"  # one of `SCHEDULES`
     augmentation: str = "none"  # one of `AUGMENTATIONS`
     memory: int = 0  # earlier batches that each batch is also compared with, see `training.memory`
+    labels: str = ""  # how one column of 0 and 1 in a list of pictures is read, one of `LABELS`; empty: it is refused
 
     def __post_init__(self):
-        for name, least in {"bits": 1, "epochs": 1, "batch_size": 1, "seed": 0, "draw": 0, "memory": 0}.items():
-            object.__setattr__(self, name, whole_number(name, getattr(self, name), least))
-        for name in ("learning_rate", "alpha", "backbone_learning_rate"):
-            object.__setattr__(self, name, non_negative_number(name, getattr(self, name)))  # 0 and 0.0 must give one id
-        options = {k: positive_number(k, v) if isinstance(v, int | float) else v for k, v in self.options.items()}
-        object.__setattr__(self, "options", options)
+        for name in ("dataset", "method", "precision", "protocol", "backbone", "head", "schedule", "augmentation"):
+            text(name, getattr(self, name))
+        for name, limits in WHOLE.items():
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), *limits))
+        for name, most in LARGEST_OF.items():  # 0 and 0.0 must give one id
+            object.__setattr__(self, name, non_negative_number(name, getattr(self, name), most))
+        if not isinstance(self.options, Mapping):
+            raise ValueError(f"options must be names with values, got {self.options!r}")
+        object.__setattr__(self, "options", {name: _option(name, value) for name, value in self.options.items()})
+        if (items := self.batch_size * (1 + self.memory)) > ITEMS_COMPARED:
+            raise ValueError(
+                f"a batch and its memory must hold at most {ITEMS_COMPARED} items, got {items}: "
+                f"batch_size {self.batch_size} and memory {self.memory}"
+            )
         known("precision", dict.fromkeys(("auto", "float32", "bf16")), self.precision)
         known("schedule", dict.fromkeys(SCHEDULES), self.schedule)
+        known("labels", dict.fromkeys(LABELS), self.labels)
         known("augmentation", dict.fromkeys(AUGMENTATIONS), self.augmentation)
         if self.augmentation != "none" and self.backbone and not self.backbone_learning_rate:
             raise ValueError(f"augmentation {self.augmentation!r} needs pictures, got the features of {self.backbone}")
@@ -84,3 +105,8 @@ class RunConfig:
         text = json.dumps([self.to_dict(), fingerprint], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
         return f"{short(self.dataset)}-{self.method}-{self.bits}b-s{self.seed}-{digest}"
+
+
+def _option(name: str, value: object) -> float | str | None:
+    """`value`, a number as float; a ValueError unless it is text, None or a number within the limits."""
+    return value if value is None or isinstance(value, str) else positive_number(name, value)

@@ -38,14 +38,23 @@ BACKBONE_OF = {  # data sets that are hashed by the features of a frozen backbon
 }
 
 
-def named(name: str) -> Dataset:
+def named(name: str, labels: str = "") -> Dataset:
     """The data set called `name`, or the folder, zip or list file of that path.
 
+    Args:
+        name: a registry name, or a path.
+        labels: how one column of 0 and 1 in a list of pictures is read: "index", "multi-hot", or "", which refuses it.
+
     Raises:
-        ValueError: neither a known name nor a path; the known names are listed.
+        ValueError: neither a known name nor a path, where the known names are listed; or `labels` for a data set that
+            has no lists.
     """
     if name and name not in DATASETS and (place := Path(name).expanduser()).exists():
-        return PictureSet(name, at=place.absolute())
+        return PictureSet(name, at=place.absolute(), choice=labels)
+    if labels and name in DATASETS:
+        raise ValueError(
+            f"labels {labels!r} is for lists of pictures: pass the path of a folder, zip or list, not {name}"
+        )
     if name not in DATASETS:
         raise ValueError(
             f"unknown data set {name!r}; known: {', '.join(sorted(DATASETS))}; or the path of a folder, a zip or a list"
@@ -59,27 +68,30 @@ def title(name: str) -> str:
     return f"{TITLES[name]} in place of {originals}" if originals else TITLES.get(name, name)
 
 
-def load(name: str, *, draw: int = 0, protocol: str = FULL, device: torch.device | str = "cpu") -> Split:
+def load(
+    name: str, *, draw: int = 0, protocol: str = FULL, labels: str = "", device: torch.device | str = "cpu"
+) -> Split:
     """The data set `name` on `device`; `training.load_split` gives the features of a backbone instead.
 
     Args:
         name: a registry name, or the path of a folder, zip or list of pictures.
         draw: which split, where the protocol or the data set as published has several; never the training seed.
         protocol: how the data set is divided, one of `PROTOCOLS`.
+        labels: as in `named`.
         device: where the tensors lie.
 
     Raises:
         ValueError: an unknown name (the known ones are listed), or a damaged file, which is named.
         FileNotFoundError: the data are not on this machine; the message says how to get them.
     """
-    identity = fingerprint(name, draw, protocol)
-    published = named(name).load(draw if protocol == FULL else 0)
+    identity = fingerprint(name, draw, protocol, labels)
+    published = named(name, labels).load(draw if protocol == FULL else 0)
     return replace(PROTOCOLS[protocol](published, draw), fingerprint=identity).to(device)
 
 
-def fingerprint(name: str, draw: int = 0, protocol: str = FULL) -> str:
+def fingerprint(name: str, draw: int = 0, protocol: str = FULL, labels: str = "") -> str:
     """The fingerprint of the split that `load` would give, without loading it."""
-    dataset = named(name)
+    dataset = named(name, labels)
     if known("protocol", PROTOCOLS, protocol) is PROTOCOLS[FULL]:
         return dataset.fingerprint(draw)
     if protocol in LISTED:

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from qsmi_lib.utils.arrays import label_tensor
+
 
 @dataclass(frozen=True)
 class Part:
@@ -14,13 +16,19 @@ class Part:
 
     Attributes:
         inputs: (n, channels, height, width) images, or (n, features).
-        labels: int64 (n,), or multi-hot (n, c).
+        labels: int64 (n,), or multi-hot (n, c), c at least 2. Class numbers of another type, or in one column (n, 1),
+            become int64 (n,): so losses, which index by them, and `evaluate` understand them alike.
     """
 
     inputs: Tensor
     labels: Tensor
 
     def __post_init__(self):
+        usual = isinstance(self.labels, Tensor) and (
+            self.labels.dtype == torch.int64 if self.labels.ndim == 1 else self.labels.shape[1:] > (1,)
+        )
+        if not usual:
+            object.__setattr__(self, "labels", label_tensor("labels", self.labels))
         if len(self.inputs) != len(self.labels):
             raise ValueError(f"a part must have one label per item, got {len(self.inputs)} and {len(self.labels)}")
 

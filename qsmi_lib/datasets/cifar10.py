@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from safetensors.torch import save as serialized
 from torch import Tensor
 
@@ -17,6 +15,7 @@ from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.reading import read_tensors
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SIDE, N_TRAIN, N_QUERY = 32, 50_000, 10_000
@@ -85,11 +84,12 @@ def checksum(images: Tensor, labels: Tensor) -> str:
 def _read_cache(path: Path) -> tuple[Tensor, Tensor] | None:
     """Pictures and labels that were decoded before; None if there are none, or the file is damaged."""
     try:
-        tensors = load_file(path)
+        tensors, _ = read_tensors(path, needs_checksum=False)
         images, labels = tensors["images"], tensors["labels"].long()
-    except (FileNotFoundError, SafetensorError, KeyError):
+    except (OSError, ValueError, KeyError):
         return None
-    return (images, labels) if checksum(images, labels) == SHA256 else None
+    whole = images.shape == (N_TRAIN + N_QUERY, 3, SIDE, SIDE) and images.dtype == torch.uint8
+    return (images, labels) if whole and checksum(images, labels) == SHA256 else None
 
 
 def _decode(source: Path, cache: Path) -> tuple[Tensor, Tensor]:

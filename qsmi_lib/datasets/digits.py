@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from qsmi_lib.datasets.base import Dataset, Part, Split
 from qsmi_lib.datasets.sampling import stratified
+from qsmi_lib.utils.reading import damaged
 
 N_QUERY = 500
 SINGLE = 5  # one pair in so many shows its left digit alone, beside an empty half
@@ -36,7 +38,10 @@ class Digits(Dataset):
         Raises:
             ValueError: this scikit-learn contains other digits.
         """
-        rows = np.loadtxt(_file(), delimiter=",", dtype=np.uint8)
+        try:
+            rows = np.loadtxt(_file(), delimiter=",", dtype=np.uint8)
+        except (EOFError, OSError, ValueError, zlib.error) as error:
+            raise damaged(_file(), error, "install scikit-learn again") from error
         pixels, labels = rows[:, :-1].reshape(-1, 8, 8), rows[:, -1].astype(np.int64)
         digest = hashlib.sha256(pixels.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
         if digest != SHA256:

@@ -10,6 +10,7 @@ import torch
 
 from qsmi_lib.datasets.base import Dataset, Part, Split
 from qsmi_lib.utils import paths
+from qsmi_lib.utils.reading import damaged
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 FETCH = "get it with `apt-get install dataset-fashion-mnist`, or go online: torchvision then downloads it"
@@ -81,20 +82,17 @@ def download() -> Path:
 def read_idx(path: Path) -> np.ndarray:
     """The array of one of the four IDX files, gzipped or not; its length and checksum are verified."""
     shape, digest = FILES[path.name.removesuffix(".gz")]
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or truncated: {error}; delete it, then {FETCH}") from error
-    expected = int(np.prod(shape)) + 4 + 4 * len(shape)
+    remedy, expected = f"delete it, then {FETCH}", int(np.prod(shape)) + 4 + 4 * len(shape)
+    with path.open("rb") as file:
+        try:
+            raw = (gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file).read(expected + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise damaged(path, error, remedy) from error
     if len(raw) != expected:
-        raise ValueError(
-            f"{path} is truncated: expected {expected} bytes unpacked, got {len(raw)}; delete it, then {FETCH}"
-        )
-    actual = hashlib.sha256(raw).hexdigest()
-    if actual != digest:
-        raise ValueError(
-            f"{path} is damaged: expected SHA-256 {digest} unpacked, got {actual}; delete it, then {FETCH}"
-        )
+        got = "more" if len(raw) > expected else len(raw)
+        raise damaged(path, f"expected {expected} bytes unpacked, got {got}", remedy)
+    if (actual := hashlib.sha256(raw).hexdigest()) != digest:
+        raise damaged(path, f"expected SHA-256 {digest} unpacked, got {actual}", remedy)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 

@@ -13,14 +13,13 @@ from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.datasets.sampling import stratified
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_text
-from qsmi_lib.utils.reading import damaged, read_json
+from qsmi_lib.utils.reading import CLONE, damaged, read_json
 
 FULL = "full"  # the protocol in which a data set is used as published
 SHARE_HELD_OUT = 10  # one training item in so many is held out
 N_REDUCED = 5000  # items of the reduced training set, as in the spherical embedding's experiments
 RATIO = 100  # items of the most frequent class for one of the rarest
 LIST = {"data": str, "sha256": str, "train": [int], "query": [int]}  # what a list of a split must look like
-CLONE = "clone the repository again"
 SHARE_TRAIN, SHARE_QUERY = 10, 10  # Table 5 trains on one training item in so many; one query in so many is used
 
 

@@ -8,6 +8,7 @@ number of ones, :math:`g_r` is the value at rank r, :math:`P(r)` the precision a
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qsmi_lib.utils.arrays import on_host
 from qsmi_lib.utils.validation import whole_number
 
 DENOMINATORS = ("R", "min(R, k)", "hits", "k")
@@ -103,7 +104,7 @@ def precision_within_radius(distances: ArrayLike, relevant: ArrayLike, radius: i
         relevant: (n,) of 0 and 1, in the same order.
         radius: the largest distance inside the ball.
     """
-    distances, relevant = np.asarray(distances), _ranked(relevant)
+    distances, relevant = on_host("distances", distances), _ranked(relevant)
     if distances.shape != relevant.shape:
         raise ValueError(f"distances must have the shape {relevant.shape} of relevant, got {distances.shape}")
     ball = relevant[distances <= radius]
@@ -112,7 +113,7 @@ def precision_within_radius(distances: ArrayLike, relevant: ArrayLike, radius: i
 
 def _ranked(relevant: ArrayLike) -> np.ndarray:
     """`relevant` as int64, checked."""
-    relevant = np.asarray(relevant)
+    relevant = on_host("relevant", relevant)
     if relevant.ndim != 1 or not relevant.size:
         raise ValueError(f"relevant must have shape (n,) with at least one item, got {relevant.shape}")
     if not np.isin(relevant, (0, 1)).all():

@@ -124,8 +124,9 @@ def evaluate(
     Args:
         query_codes: (n_query, bits) of -1 and +1, at least one query and one bit.
         database_codes: (n_database, bits) of -1 and +1, at least one item.
-        query_labels: int (n_query,), or multi-hot (n_query, c) of 0 and 1.
-        database_labels: int (n_database,), or multi-hot (n_database, c), as `query_labels`.
+        query_labels: class numbers or text (n_query,), or multi-hot (n_query, c) of 0 and 1, dense or sparse. Labels
+            in one column (n_query, 1) are (n_query,). Floats must be whole numbers.
+        database_labels: (n_database,) or (n_database, c), as `query_labels`.
         k: one or several ranks between 1 and n_database for the fields `..._at_k`.
         relevance: "share-one" (equal labels, or at least one shared label) or "fraction" (the fraction of the labels
             of the query that an item has).
@@ -154,11 +155,9 @@ def evaluate(
     n_query, bits = query_codes.shape
     if database_codes.shape[1] != bits:
         raise ValueError(f"codes must have the same number of bits, got {bits} and {database_codes.shape[1]}")
-    query_labels = validation.labels("query_labels", query_labels, n_query, device)
-    database_labels = validation.labels("database_labels", database_labels, len(database_codes), device)
-    if query_labels.shape[1:] != database_labels.shape[1:]:
-        shapes = f"{tuple(query_labels.shape)} and {tuple(database_labels.shape)}"
-        raise ValueError(f"query and database labels must be of one kind, got shapes {shapes}")
+    query_labels, database_labels = validation.label_pair(
+        query_labels, database_labels, n_query, len(database_codes), device
+    )
     ks = validation.cutoffs(k, len(database_codes))
 
     rule = kernel_rule(relevance, query_labels.ndim == 2)

@@ -7,18 +7,18 @@ quotients are float64.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from qsmi_lib.codes import pack
+from qsmi_lib.codes import pack_bits
+from qsmi_lib.utils.arrays import blocks
 
 RELEVANCE = ("share-one", "fraction")  # the option of `evaluate`
 # The rules of the kernels: a gain is 1 for equal labels, 1 for any shared label, or the number of shared labels.
 EQUAL, ANY, SHARED = range(3)
-BLOCK_BYTES = 1 << 20  # unpacked input is read in blocks of so many bytes
 ROOM = 160 << 20  # bytes of packed database that are held at a time
 COUNTABLE = 1 << 20  # single labels are counted if their range is below this
 
@@ -61,16 +61,6 @@ def kernel_rule(relevance: str, multi_hot: bool) -> int:
     return (SHARED if relevance == "fraction" else ANY) if multi_hot else EQUAL
 
 
-@overload
-def blocks(values: Tensor) -> Iterator[Tensor]: ...
-@overload
-def blocks(values: np.ndarray) -> Iterator[np.ndarray]: ...
-def blocks(values):  # type: ignore[no-untyped-def]
-    """The rows of `values` in blocks of `BLOCK_BYTES`, so that temporary arrays stay small."""
-    rows = max(1, BLOCK_BYTES // (values.dtype.itemsize * max(1, int(np.prod(values.shape[1:])))))
-    return (values[first : first + rows] for first in range(0, len(values), rows))
-
-
 def packed(codes: np.ndarray | Tensor, labels: np.ndarray | Tensor, device: torch.device) -> Items:
     """Checked codes (n, bits) and labels (n,) or (n, c), packed on their device, then moved to `device`."""
     words = _words(codes), _words(labels) if labels.ndim == 2 else _long(labels)[None]
@@ -88,13 +78,13 @@ def _words(values: np.ndarray | Tensor) -> Tensor:
     words = np.empty((-(-values.shape[1] // 64), len(values)), np.int64)
     first = 0
     for block in blocks(values):
-        words[:, first : first + len(block)] = pack(block).view(np.int64).T
+        words[:, first : first + len(block)] = pack_bits(block > 0).view(np.int64).T
         first += len(block)
     return torch.from_numpy(words)
 
 
 def _device_words(ones: Tensor) -> Tensor:
-    """`codes.pack` on the device of `ones`, bool (n, c). The order of bits differs, which changes no distance."""
+    """`codes.pack_bits` on the device of `ones`, bool (n, c). The order of bits differs, which changes no distance."""
     octets = torch.nn.functional.pad(ones.to(torch.uint8), (0, -ones.shape[1] % 64)).view(len(ones), -1, 8)
     weights = 2 ** torch.arange(8, dtype=torch.uint8, device=ones.device)
     return (octets * weights).sum(dim=-1, dtype=torch.uint8).view(torch.int64).T

@@ -1,6 +1,7 @@
 """Hash centers, CSQ, CSQ with QSMI, and the classification loss. No input checks."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -9,6 +10,10 @@ from torch import Tensor
 
 from qsmi_lib.losses.qsmi import qsmi_loss
 from qsmi_lib.losses.similarity import relevance_matrix
+from qsmi_lib.utils.limits import CENTERS
+
+SEARCHED = 1 << 16  # bits of all centers up to which every distance from n / 2 downwards is tried
+BLOCK = 256  # words compared at a time
 
 
 def hash_centers(n_classes: int, bits: int, *, seed: int = 0) -> Tensor:
@@ -21,6 +26,9 @@ def hash_centers(n_classes: int, bits: int, *, seed: int = 0) -> Tensor:
     large enough. The required distance is lowered from n / 2 until there are enough words. If there are too few words
     with n / 2 bits set, words with any number of bits set are drawn.
 
+    More than 65,536 bits in all centers: the required distance d starts where all centers, as balls of radius d - 1,
+    fill at most half of the words (Gilbert-Varshamov). Random words then reach it, in seconds.
+
     Args:
         n_classes: number of centers, at least 1.
         bits: code length.
@@ -30,11 +38,17 @@ def hash_centers(n_classes: int, bits: int, *, seed: int = 0) -> Tensor:
         int8 (n_classes, bits), -1 and +1, all distinct.
 
     Raises:
-        ValueError: there are fewer words of `bits` bits than classes; n_classes or bits below 1.
+        ValueError: there are fewer words of `bits` bits than classes; n_classes or bits below 1; n_classes**2 * bits
+            above `limits.CENTERS`: 53,509 classes of 48 bits.
     """
     if 2**bits < n_classes:
         raise ValueError(
             f"{n_classes} classes need at least {(n_classes - 1).bit_length()} bits for distinct centers, got {bits}"
+        )
+    if n_classes**2 * bits > CENTERS:
+        raise ValueError(
+            f"hash centers of {bits} bits can be found for at most {math.isqrt(CENTERS // bits)} classes in reasonable "
+            f"time, got {n_classes}: use a method without centers, e.g. qsmi"
         )
     if bits & (bits - 1) == 0 and n_classes <= 2 * bits:
         hadamard = np.ones((1, 1), np.int8)
@@ -42,21 +56,20 @@ def hash_centers(n_classes: int, bits: int, *, seed: int = 0) -> Tensor:
             hadamard = np.block([[hadamard, hadamard], [hadamard, -hadamard]])
         return torch.from_numpy(np.concatenate([hadamard, -hadamard])[:n_classes])
     rng = np.random.default_rng(seed)
-    drawn = (max(2000, 20 * n_classes), bits)
-    balanced = rng.permuted(np.broadcast_to(np.arange(bits) < bits // 2, drawn), axis=1)
-    for words in (balanced, rng.random(drawn) < 0.5):
-        for least in range(max(1, bits // 2), 0, -1):
+    n_words = max(2000, 20 * n_classes) if n_classes * bits <= SEARCHED else 4 * n_classes
+    for words, distance in _word_lists(n_classes, bits, n_words, rng):
+        for least in range(distance, 0, -1):
             centers = _far_apart(words, n_classes, least)
             if len(centers) == n_classes:
                 return torch.from_numpy(np.where(centers, 1, -1).astype(np.int8))
-    raise ValueError(f"{drawn[0]} random words of {bits} bits had fewer than {n_classes} distinct ones: use more bits")
+    raise ValueError(f"{n_words} random words of {bits} bits had fewer than {n_classes} distinct ones: use more bits")
 
 
 def item_centers(labels: Tensor, bits: int, *, n_classes: int | None = None, seed: int = 0) -> Tensor:
     """Center of each item: that of its class, or with several labels the bitwise majority of their centers.
 
     Args:
-        labels: int (n,), or multi-hot (n, c).
+        labels: class numbers (n,), or multi-hot (n, c).
         bits: code length.
         n_classes: number of classes; None is the largest label plus one, or c.
         seed: seed of random centers, and of one random word whose bits break even votes.
@@ -158,10 +171,38 @@ def classifier_objective(scores: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(scores, labels)
 
 
+def _word_lists(n_classes: int, bits: int, n_words: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
+    """Lists of random words, bool (n_words, bits), each with the first distance that is required of its words."""
+    searched, half = n_classes * bits <= SEARCHED, bits // 2
+    ball = np.cumsum([math.comb(bits, i) for i in range(bits + 1)], dtype=object)  # words within each distance
+    if searched or math.comb(bits, half) >= n_words:
+        balanced = rng.permuted(np.broadcast_to(np.arange(bits) < half, (n_words, bits)), axis=1)
+        swaps = np.cumsum([math.comb(half, i) * math.comb(bits - half, i) for i in range(half + 1)], dtype=object)
+        yield balanced, max(1, half) if searched else _reached(np.repeat(swaps, 2), n_classes)
+    if searched or 2**bits > n_words:
+        yield rng.random((n_words, bits)) < 0.5, max(1, half) if searched else _reached(ball, n_classes)
+    else:  # all words there are
+        yield (rng.permutation(2**bits)[:, None] >> np.arange(bits)) & 1 > 0, _reached(ball, n_classes)
+
+
+def _reached(ball: np.ndarray, n_classes: int) -> int:
+    """The largest d for which `n_classes` balls of radius d - 1 fill half of the words; `ball` is size by radius."""
+    return max(1, int(np.sum(2 * n_classes * ball <= ball[-1])))
+
+
 def _far_apart(words: np.ndarray, n: int, least: int) -> np.ndarray:
     """Up to n of `words` (bool), in their order, that differ from each other in at least `least` bits."""
-    chosen = np.empty((0, words.shape[1]), bool)
-    for word in words:
-        if len(chosen) < n and ((chosen != word).sum(axis=1) >= least).all():
-            chosen = np.concatenate([chosen, word[None]])
-    return chosen
+    bits = words.shape[1]
+    chosen, n_chosen = np.empty((n, bits), np.float32), 0
+    for start in range(0, len(words), BLOCK):
+        block = np.where(words[start : start + BLOCK], 1, -1).astype(np.float32)
+        near = bits - 2.0 * least  # a larger inner product is a smaller distance; exact, as these are integers
+        free = (block @ chosen[:n_chosen].T <= near).all(axis=1)
+        among = block @ block.T <= near
+        for row in np.flatnonzero(free):
+            if free[row]:
+                chosen[n_chosen], n_chosen = block[row], n_chosen + 1
+                if n_chosen == n:
+                    return chosen > 0
+                free &= among[row]
+    return chosen[:n_chosen] > 0

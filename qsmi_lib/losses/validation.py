@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from qsmi_lib.utils.arrays import check_tensor, label_tensor
+from qsmi_lib.utils.limits import BITS, LARGEST, SEED
 from qsmi_lib.utils.validation import non_negative_number, positive_number, whole_number
 
 P = ParamSpec("P")
@@ -16,14 +19,18 @@ R = TypeVar("R")
 # The arguments of the losses, by what they must be.
 POSITIVE = {"balance", "beta", "class_weight", "epsilon", "eps", "gamma", "information_needs", "margin", "n_bins"}
 POSITIVE |= {"sharpness", "sigma", "slope"}
-COUNTS = {"bits", "n_classes", "n_sweeps"}  # whole numbers of at least 1
+COUNTS = {"bits": BITS, "n_classes": None, "n_sweeps": None}  # whole numbers of at least 1, and at most this
+SEEDS = {"seed"}  # whole numbers of at least 0
 WEIGHTS = {"alpha", "eta", "a_csq"}  # finite numbers of at least 0
 PAIRS = {"relevance", "needs"}  # (n, n) for a batch of n
 HALF = (torch.float16, torch.bfloat16)
 
 
 def check_embeddings(embeddings: Tensor) -> None:
-    """Raise ValueError unless `embeddings` is (n, bits), n and bits at least 1, floating and finite."""
+    """Raise ValueError unless `embeddings` is (n, bits), n and bits at least 1, floating, finite and not too large.
+
+    Beyond `LARGEST`, squares or their sums may overflow in float32.
+    """
     if not isinstance(embeddings, Tensor) or embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise ValueError(f"embeddings must be a floating tensor of shape (n, bits), got {describe(embeddings)}")
     if 0 in embeddings.shape:
@@ -31,25 +38,29 @@ def check_embeddings(embeddings: Tensor) -> None:
     if not torch.isfinite(embeddings).all():
         count = int((~torch.isfinite(embeddings)).sum())
         raise ValueError(f"embeddings must be finite, got {count} NaN or infinite values of {embeddings.numel()}")
+    if (magnitude := embeddings.abs().max().item()) > LARGEST:
+        raise ValueError(
+            f"embeddings must be at most {LARGEST:g} in magnitude, or their squares overflow, got {magnitude:g}: "
+            "divide them, or lower the learning rate that led to them"
+        )
 
 
-def check_labels(labels: Tensor, n: int | None = None) -> None:
-    """Raise ValueError unless `labels` is int (n,) or multi-hot (n, c) of bool or 0/1 integers."""
-    if not isinstance(labels, Tensor) or labels.ndim not in (1, 2) or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(f"labels must be integers (n,) or integer or bool multi-hot (n, c), got {describe(labels)}")
-    if labels.ndim == 1 and labels.dtype == torch.bool:
-        raise ValueError("labels of shape (n,) must be integers, got torch.bool")
-    if labels.ndim == 2 and not ((labels == 0) | (labels == 1)).all():
-        wrong = labels[(labels != 0) & (labels != 1)][0].item()
-        raise ValueError(f"multi-hot labels must hold 0 and 1 only, got {wrong}")
+def checked_labels(labels: Tensor | ArrayLike, like: Tensor | None = None) -> Tensor:
+    """`labels` as a tensor: int64 (n,), or multi-hot (n, c); on the device of the embeddings `like`, one row for each.
+
+    Raises:
+        ValueError: as `arrays.label_tensor`; no label, or another number of labels than embeddings.
+    """
+    labels = label_tensor("labels", labels, None if like is None else like.device)
     if len(labels) == 0:
         raise ValueError("labels must hold at least one item, got none")
-    if n is not None and len(labels) != n:
-        raise ValueError(f"labels must have one row per embedding: expected {n}, got {len(labels)}")
+    if like is not None and len(labels) != len(like):
+        raise ValueError(f"labels must have one row per embedding: expected {len(like)}, got {len(labels)}")
+    return labels
 
 
 def check_classes(labels: Tensor, n_classes: int | None) -> None:
-    """Raise ValueError unless `labels` name classes from 0 on, fewer than `n_classes` where that is arguments."""
+    """Raise ValueError unless `labels` name classes from 0 on, fewer than `n_classes` where that is given."""
     if labels.ndim == 1 and labels.min() < 0:
         raise ValueError(f"labels must be at least 0, got {int(labels.min())}")
     least = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
@@ -110,13 +121,17 @@ def checked(loss: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         bound = signature.bind(*args, **kwargs)
         arguments = bound.arguments
+        for name, value in arguments.items():
+            if isinstance(value, Tensor) and name != "labels":
+                check_tensor(name, value)
+        embeddings = arguments.get("embeddings")
         shape: tuple[int, ...] = ()
         if "embeddings" in arguments:
-            check_embeddings(arguments["embeddings"])
-            shape = tuple(arguments["embeddings"].shape)
+            check_embeddings(embeddings)
+            shape = tuple(embeddings.shape)
         for name, value in arguments.items():
             if name == "labels":
-                check_labels(value, shape[0] if shape else None)
+                arguments[name] = checked_labels(value, embeddings)
             elif name in PAIRS:
                 check_relevance(value, shape[0], name)
             elif name == "targets":
@@ -128,15 +143,17 @@ def checked(loss: Callable[P, R]) -> Callable[P, R]:
             elif value is None and signature.parameters[name].default is None:
                 pass  # None is the default of the loss
             elif name in COUNTS:
-                whole_number(name, value, 1)
+                arguments[name] = whole_number(name, value, 1, COUNTS[name])
+            elif name in SEEDS:
+                arguments[name] = whole_number(name, value, 0, SEED)
             elif name in POSITIVE:
                 positive_number(name, value)
             elif name in WEIGHTS:
                 non_negative_number(name, value)
         if {"labels", "n_classes"} <= signature.parameters.keys():
             check_classes(arguments["labels"], arguments.get("n_classes"))
-        if shape and arguments["embeddings"].dtype in HALF:
-            arguments["embeddings"] = arguments["embeddings"].float()
+        if shape and embeddings.dtype in HALF:
+            arguments["embeddings"] = embeddings.float()
         return loss(*bound.args, **bound.kwargs)
 
     return call

@@ -98,16 +98,28 @@ def extract(
     backbone = backbone.to(device, memory_format=torch.channels_last)
 
     def answer(rows: slice) -> np.ndarray:
+        batch = images[rows].to(device)
         with torch.inference_mode(), autocast(precision, device):
-            return _checked(backbone(images[rows].to(device)), len(range(len(images))[rows]), name)
+            return _checked(backbone(batch), len(batch), name)
 
     first = answer(slice(N_CHECKED))
+
+    def answer_again(rows: slice) -> np.ndarray:
+        features, before = answer(rows), first[rows]
+        if not _agree(features[: len(before)], before, precision):
+            raise ValueError(
+                f"{name} must give a picture the same features at each call and in any batch, got others at the second "
+                "call: call the network's .eval(), and remove what is random in it"
+            )
+        return features
+
     shape = len(images), first.shape[1]
     for path in _numbered(file_of(images, backbone, name, precision)):
         if (matrix := _open(path, shape)) is None:
             with _locked(path):
                 if (matrix := _open(path, shape)) is None:  # another process may have written it meanwhile
-                    _compute(answer, first, path, shape, precision, batch_size)
+                    n_done = _rows_done(path, shape, first, precision) // batch_size * batch_size
+                    _compute(answer_again, path, shape, n_done, batch_size)
                     matrix = _open(path, shape)
         if _agree(matrix[:N_CHECKED], first, precision):
             return torch.from_numpy(matrix)
@@ -144,10 +156,10 @@ def _checked(features: object, n: int, name: str) -> np.ndarray:
         got = f"a {type(features).__name__}"
     elif features.ndim != 2 or len(features) != n or not features.shape[1]:
         got = f"some of shape {tuple(features.shape)} for {n} images"
-    elif not features.isfinite().all():
+    elif not (rows := features.float()).isfinite().all():
         got = "some that are not finite"
     else:
-        return np.ascontiguousarray(features.float().cpu().numpy())
+        return np.ascontiguousarray(rows.cpu().numpy())
     raise ValueError(f"{name} must give finite features (n, n_features), got {got}")
 
 
@@ -157,48 +169,41 @@ def _agree(features: np.ndarray, others: np.ndarray, precision: str) -> bool:
     return bool(difference <= TOLERANCE[precision] * np.linalg.norm(others.astype(np.float64)))
 
 
-def _compute(
-    answer: Callable[[slice], np.ndarray],
-    first: np.ndarray,
-    path: Path,
-    shape: tuple[int, int],
-    precision: str,
-    size: int,
-) -> None:
-    """Append what is missing to the partial file of `path`, batch by batch, then rename it to `path`."""
-    partial, header, (n, n_features) = path.with_suffix(".partial"), io.npy_header(shape), shape
-    done = _rows_done(partial, header, first, precision) // size * size
-    io.check_room(partial, 4 * (n - done) * n_features)
+def _compute(answer: Callable[[slice], np.ndarray], path: Path, shape: tuple[int, int], n_done: int, size: int) -> None:
+    """Append the rows from `n_done` on to the partial file of `path`, `size` at a time, then rename it to `path`."""
+    partial, header, (n, n_features) = _partial(path), io.npy_header(shape), shape
+    io.check_room(partial, 4 * (n - n_done) * n_features)
     with io.naming(partial):
-        if done:
-            os.truncate(partial, len(header) + 4 * done * n_features)
+        if n_done:
+            os.truncate(partial, len(header) + 4 * n_done * n_features)
         else:
             partial.write_bytes(header)
-    for start in bar(range(done, n, size), f"{path.stem} of {n} items", unit="batch"):
-        features, known = answer(slice(start, start + size)), first[start : start + size]
-        if not _agree(features[: len(known)], known, precision):
-            raise ValueError(
-                f"{path.stem.rsplit('-', 1)[0]} must give a picture the same features at each call and in any batch, "
-                "got others at the second call: call the network's .eval(), and remove what is random in it"
-            )
+    for start in bar(range(n_done, n, size), f"{path.stem} of {n} items", unit="batch"):
+        features = answer(slice(start, start + size))
         with io.naming(partial), partial.open("ab") as file:
             file.write(features)
     with io.naming(path):
         partial.replace(path)
 
 
-def _rows_done(partial: Path, header: bytes, first: np.ndarray, precision: str) -> int:
-    """Number of complete rows in a partial file; 0 if there is none, or one of another network."""
+def _rows_done(path: Path, shape: tuple[int, int], first: np.ndarray, precision: str) -> int:
+    """Number of complete rows in the partial file of `path`; 0 if there is none, or one of another network."""
+    header, (n, n_features) = io.npy_header(shape), shape
     try:
-        with partial.open("rb") as file:
+        with _partial(path).open("rb") as file:
             whole = file.read(len(header)) == header
             rows = np.fromfile(file, np.float32, first.size)
     except FileNotFoundError:
         return 0
-    n_features = first.shape[1]
     rows = rows[: len(rows) // n_features * n_features].reshape(-1, n_features)
-    same = whole and _agree(rows, first[: len(rows)], precision)
-    return (partial.stat().st_size - len(header)) // (4 * n_features) if same else 0
+    if not whole or not _agree(rows, first[: len(rows)], precision):
+        return 0
+    return min((_partial(path).stat().st_size - len(header)) // (4 * n_features), n)
+
+
+def _partial(path: Path) -> Path:
+    """The file that grows until it becomes `path`."""
+    return path.with_suffix(".partial")
 
 
 def _open(path: Path, shape: tuple[int, int]) -> np.memmap | None:

@@ -8,9 +8,9 @@ from types import ModuleType
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from qsmi_lib.utils import io, paths
+from qsmi_lib.utils.reading import read_tensors
 
 CELLS = 4  # along each side; blocks of 2 x 2 cells, 9 orientations
 N_FEATURES = (CELLS - 1) ** 2 * 4 * 9
@@ -75,8 +75,8 @@ def _hog(images: np.ndarray) -> np.ndarray:
 def _read(path: Path, n: int) -> np.ndarray | None:
     """The features of `n` images in `path`, or None if there is no such file, or a damaged one."""
     try:
-        features = io.read_tensors(path)[0]["features"].numpy()
-    except (OSError, SafetensorError, KeyError, ValueError):
+        features = read_tensors(path)[0]["features"].numpy()
+    except (OSError, KeyError, ValueError):
         return None
     return features if features.shape == (n, N_FEATURES) and features.dtype == np.float32 else None
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qsmi_lib.evaluation import evaluate
+from qsmi_lib.utils.arrays import on_host
 from qsmi_lib.utils.progress import bar
 from qsmi_lib.utils.validation import whole_number
 
@@ -85,14 +86,15 @@ def search(
         ValueError: embeddings that are not finite, a start that is no rotation, a negative n_steps, or an error of
             `evaluate`.
     """
-    query, database = np.asarray(query, np.float64), np.asarray(database, np.float64)
+    query = on_host("query", query).astype(np.float64, copy=False)
+    database = on_host("database", database).astype(np.float64, copy=False)
     if query.ndim != 2 or database.ndim != 2 or query.shape[1] != database.shape[1]:
         raise ValueError(
             f"embeddings must have shape (n, bits), as many bits each, got {query.shape}, {database.shape}"
         )
     if not (np.isfinite(query).all() and np.isfinite(database).all()):
         raise ValueError("embeddings must be finite, got NaN or infinite values")
-    whole_number("n_steps", n_steps, 0)
+    n_steps, seed = whole_number("n_steps", n_steps, 0), whole_number("seed", seed, 0)
 
     def score(query: np.ndarray, database: np.ndarray) -> float:
         codes = (np.where(part >= 0, 1, -1).astype(np.int8) for part in (query, database))

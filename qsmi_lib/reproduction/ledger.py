@@ -59,7 +59,7 @@ def ledger(results: Results | None = None) -> pd.DataFrame:
     numbers = [*inputs, "seeds", "mean", "std", "difference", "z"]
     parts = []
     for file in sorted(paths.PUBLISHED.glob("table_[1-9].csv")):
-        rows = pd.read_csv(file).rename(columns={"mean": "paper", "std": "paper_std"})
+        rows = tables.read_published(file.name).rename(columns={"mean": "paper", "std": "paper_std"})
         rows["table"] = rows["place"].str.split(",").str[0]
         name = next((name for name, entry in EXPERIMENTS.items() if entry.published == file.name), None)
         if name is not None:
@@ -87,7 +87,7 @@ def _ours(name: str, results: Results) -> pd.DataFrame:
 
 def _judged(rows: pd.DataFrame, results: Results) -> pd.DataFrame:
     """`rows` with their verdicts, and a cause for each difference above two standard deviations."""
-    features = load_artefact(results.store, causes.FILE)
+    features = load_artefact(results.store, causes.FILE, causes.FORM)
     verdicts, clauses = [], []
     for row in rows.to_dict("records"):
         clause = ""

@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from qsmi_lib.utils import io, paths, scratch
 from qsmi_lib.utils.parallel import workers
+from qsmi_lib.utils.reading import CLONE, damaged, read_json, read_text
 
 STORED = ("keep_output", "keep_picture")  # tags of the cells whose outputs stay in git
 EVIDENCE = {"10", "16", "17", "18"}  # numbers of the notebooks that are no lesson, beside the appendices
@@ -101,8 +102,8 @@ def store(notebook: Path, tag: str) -> None:
     with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
         executed = Path(folder) / notebook.name
         execute(notebook, executed)
-        results = nbformat.read(executed, 4).cells
-    stored = nbformat.read(notebook, 4)
+        results = read(executed).cells
+    stored = read(notebook)
     for cell, result in zip(stored.cells, results, strict=True):
         tags = cell.metadata.get("tags", [])
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
@@ -131,6 +132,15 @@ def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
     return joined
 
 
+def read(path: Path) -> nbformat.NotebookNode:
+    """The notebook `path`; a ValueError names a damaged one."""
+    text = read_text(path, CLONE)
+    try:
+        return nbformat.reads(text, 4)
+    except Exception as error:  # nbformat raises whatever the text makes it do
+        raise damaged(path, f"it is not a notebook: {error}", CLONE) from error
+
+
 def write(path: Path, notebook: nbformat.NotebookNode) -> None:
     """Write `notebook` to `path` in the form of nbformat, at once."""
     io.write_text(path, nbformat.writes(notebook) + "\n")
@@ -146,7 +156,7 @@ def copy(folder: Path) -> list[str]:
         A line for each changed copy whose original has changed too.
     """
     record = folder / ".copied.json"  # name -> checksum of the copy as it was made
-    made = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    made = read_json(record, {...: str}, "delete it: changed copies stay") if record.exists() else {}
     newer = []
     for path in sorted([*paths.NOTEBOOKS.glob("*.ipynb"), *paths.NOTEBOOKS.glob("*.md")]):
         target, text = folder / path.name, _uncounted(path) if path.suffix == ".ipynb" else path.read_text("utf-8")
@@ -162,7 +172,7 @@ def copy(folder: Path) -> list[str]:
 
 def _uncounted(path: Path) -> str:
     """The text of the notebook `path` without the counts of its cells."""
-    notebook = nbformat.read(path, 4)
+    notebook = read(path)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.execution_count = None

@@ -12,6 +12,7 @@ from qsmi_lib.reproduction.experiments import experiment
 from qsmi_lib.training import runs
 from qsmi_lib.training.records import COMMITTED, Store, load_record, run_id
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.reading import damaged
 
 CUT = {  # fields of `Evaluation` that map k to a score -> the names of their columns
     "map_at_k_hits": "map_at_{}",
@@ -58,8 +59,16 @@ class Results:
 
     def rows(self, configs: list[RunConfig]) -> pd.DataFrame:
         """The rows of those `configs` that are recorded, in the order of `configs`, each once."""
-        names = dict.fromkeys(run_id(config) for config in configs)
-        return self.table.loc[[name for name in names if name in self.table.index]]
+        by_name = {run_id(config): config for config in configs}
+        rows = self.table.loc[[name for name in by_name if name in self.table.index]]
+        for name, config in rows["config"].items():
+            if config != by_name[name]:
+                raise self.damaged(name, "it is the record of another configuration than its name says")
+        return rows
+
+    def damaged(self, run: str, what: str) -> ValueError:
+        """The error of a record that cannot be used."""
+        return damaged(self.store.existing(self.store.record(run)), what)
 
     def to_rotate(self, name: str) -> list[RunConfig]:
         """The runs whose rotations the experiment `name` shows."""
@@ -95,7 +104,7 @@ def read_runs(store: Store) -> pd.DataFrame:
 
     The columns are:
 
-    - the settings of `RunConfig`, and the options of the methods;
+    - the settings of `RunConfig`, and the options of the methods; `config`, the `RunConfig` itself;
     - the metrics of `Evaluation` under their names; with the prefix ``share_one_`` if relevance is any shared label;
     - ``map_at_10`` (mAP@10 divided by the number of hits, as published), ``map_at_10_clean`` (divided by min(R, 10)),
       and the same for other cutoffs;
@@ -105,20 +114,21 @@ def read_runs(store: Store) -> pd.DataFrame:
     """
     files = store.files(store.runs)
     rows = [row_of(load_record(path)) for path in bar(files, "reading records", unit="record")]
-    columns = None if rows else [*RunConfig.__dataclass_fields__, "used_precision", *LISTS]
+    columns = None if rows else ["config", *RunConfig.__dataclass_fields__, "used_precision", *LISTS]
     return pd.DataFrame(rows, index=[path.stem for path in files], columns=columns)
 
 
 def row_of(record: dict) -> dict:
     """A record as one row of `read_runs`."""
     config = RunConfig.from_dict(record["config"])
-    row = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__ if name != "options"}
-    row |= dict(config.options)
+    settings = {name: getattr(config, name) for name in RunConfig.__dataclass_fields__ if name != "options"}
+    row = {}
     for prefix, key in {"": "metrics", "share_one_": "metrics_share_one"}.items():
         for name, value in record.get(key, {}).items():
             if name in CUT:
                 row |= {prefix + CUT[name].format(k): score for k, score in value.items()}
             else:
                 row[prefix + name] = value
-    row |= record.get("codes", {}) | {"used_precision": record["provenance"]["precision"]}
-    return row | {name: record[name] for name in LISTS if name in record}
+    row = record.get("codes", {}) | row | dict(config.options)
+    row |= {name: record[name] for name in LISTS if name in record}  # settings come last: no other name replaces them
+    return row | settings | {"config": config, "used_precision": record["provenance"]["precision"]}

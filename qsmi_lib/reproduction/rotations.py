@@ -18,6 +18,7 @@ from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.loop import rounded
 from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import Store, by_any_label, load_record, run_id, save_record
+from qsmi_lib.utils.io import check_writable
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.progress import bar
 from qsmi_lib.utils.validation import known, whole_number
@@ -57,13 +58,13 @@ def rotate(
     """
     whole = known("protocol that holds items out", WHOLE, config.protocol)
     known("start", dict.fromkeys(STARTS), start)
+    n_steps, seed = whole_number("n_steps", n_steps, 0), whole_number("seed", seed, 0)
     settings = {"start": start, "n_steps": n_steps, "seed": seed}
-    for name in ("n_steps", "seed"):
-        whole_number(name, settings[name], 0)
     path = rotation_path(config, store, **settings)
     if store.existing(path).exists() and not fresh:
         return load_record(store.existing(path), config)
     require_commit(store)
+    check_writable(path)  # before the search, not after it
     weights = store.trials.model(run_id(config))
     record = runs.run(config, store.trials, fresh=not weights.exists())
     model, precision = factory.load(weights)[0], record["provenance"]["precision"]

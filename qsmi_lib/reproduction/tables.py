@@ -17,7 +17,12 @@ from qsmi_lib.reproduction.titles import METRIC_TITLES, setting_title
 from qsmi_lib.training.records import run_id
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_text
+from qsmi_lib.utils.reading import CLONE, read_table
 
+PUBLISHED = {  # columns of the tables of data/paper, see `reading.read_table`
+    **dict.fromkeys(("source", "place", "dataset", "method", "metric", "note"), object),
+    **dict.fromkeys(("bits", "mean", "std"), float),
+}
 NEAREST = {"map_literature": "map"}  # numbers quoted from other papers are compared with this metric
 
 
@@ -45,11 +50,20 @@ def cells(name: str, results: Results, metrics: Sequence[str] | None = None) -> 
         seeds = recorded.loc[recorded.index.intersection(list(runs), sort=False)]
         row = dict(zip(entry.by, key, strict=True)) | {"seeds": len(seeds)}
         for metric in metrics:
-            values = seeds[metric].to_numpy(float) if len(seeds) else np.empty(0)
+            values = _scores(seeds, metric, results)
             row[metric] = values.mean() if len(values) else math.nan
             row[f"{metric}_std"] = values.std(ddof=1) if len(values) > 1 else math.nan
         table.append(row)
     return pd.DataFrame(table)
+
+
+def _scores(runs: pd.DataFrame, metric: str, results: Results) -> np.ndarray:
+    """`metric` of recorded runs, float64; a ValueError names the record that lacks it."""
+    values = runs[metric] if metric in runs else pd.Series(math.nan, runs.index)
+    for run, value in values.items():
+        if not isinstance(value, float | int) or not math.isfinite(value):
+            raise results.damaged(run, f"it has no {metric}")
+    return values.to_numpy(float)
 
 
 def published(name: str) -> pd.DataFrame:
@@ -58,7 +72,12 @@ def published(name: str) -> pd.DataFrame:
     columns = ["dataset", "method", "bits", "metric", "mean", "std"]
     if file is None:
         return pd.DataFrame(columns=columns)
-    return pd.read_csv(paths.PUBLISHED / file)[columns].replace({"metric": NEAREST})
+    return read_published(file)[columns].replace({"metric": NEAREST})
+
+
+def read_published(file: str) -> pd.DataFrame:
+    """A table of data/paper; a ValueError names a damaged one."""
+    return read_table(paths.PUBLISHED / file, PUBLISHED, CLONE)
 
 
 def compared(name: str, results: Results) -> pd.DataFrame:

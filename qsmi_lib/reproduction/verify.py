@@ -106,8 +106,8 @@ def compare(record: dict) -> str:
 
 def quick_disagreements(results: "Results", configs: Iterable[RunConfig]) -> list[str]:
     """Replay one run of each kind among `configs` whose probe is quick, see `is_quick`; returns the differences."""
-    names = dict.fromkeys(run_id(config) for config in configs)
-    files = [path for name in names if (path := results.store.existing(results.store.record(name))).exists()]
+    places = {results.store.existing(results.store.record(run_id(config))): config for config in configs}
+    files = [path for path, config in places.items() if path.exists() and load_record(path, config)]
     lines = []
     for path in one_of_each_kind(files):
         record = load_record(path)

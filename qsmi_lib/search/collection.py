@@ -1,7 +1,6 @@
 """Search by picture: codes of any picture, collections to search, and answers with the bits that differ."""
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.records import Store, codes_of, run_id
 from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.reading import read_arrays
 
 GREY = {
     "digits": (8, DATASETS["digits"]),
@@ -189,7 +189,7 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
         kind: of the index.
     """
     hasher = Hasher.of(config, store)
-    split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol)
+    split = datasets.load(config.dataset, draw=config.draw, protocol=config.protocol, labels=config.labels)
     items = getattr(split, part)
     labels = items.labels
     rows = labels.tolist() if labels.ndim == 1 else [row.nonzero()[:, 0].tolist() for row in labels]
@@ -229,7 +229,7 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     unread = decoding.unread(found)
     skipped = [f"{name}: {reason}" for name, reason in left_out.items() if name.endswith("/") or _is_picture(name)]
     path_of_codes = paths.cache() / "folders" / f"{_fingerprint(places, hasher)}.npz"
-    arrays = _read_arrays(path_of_codes)
+    arrays = _read_arrays(path_of_codes, places, hasher.config.bits)
     if arrays is None:
         arrays, lasting = _hash_files(folder.name, places, hasher)
         if lasting:
@@ -248,13 +248,15 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults))
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """The cached arrays, or None if there is no such file or a damaged one."""
+def _read_arrays(path: Path, places: Mapping[str, Path], bits: int) -> dict[str, np.ndarray] | None:
+    """The cached arrays of the pictures `places`, or None if there is no such file or a damaged one."""
     try:
-        with path.open("rb") as file, np.load(file) as arrays:  # NumPy would leave a damaged file open
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path, {"codes": ("i", [2]), "names": ("U", [1]), "faults": ("U", [1])})
+    except (OSError, ValueError):
         return None
+    codes, names = arrays["codes"], arrays["names"].tolist()
+    whole = codes.dtype == np.int8 and codes.shape == (len(names), bits) and bool((np.abs(codes) == 1).all())
+    return arrays if whole and places.keys() >= set(names) else None
 
 
 def _hash_files(title: str, places: Mapping[str, Path], hasher: Hasher) -> tuple[dict[str, np.ndarray], bool]:

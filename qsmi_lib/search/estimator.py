@@ -1,12 +1,12 @@
 """A transformer of scikit-learn: fit to labelled vectors or pictures, transform to codes, find neighbours."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -21,10 +21,19 @@ from qsmi_lib.evaluation.neighbors import nearest, nearest_others
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.networks import FashionCNN, HashHead, to_device
 from qsmi_lib.training import loop
-from qsmi_lib.utils import io
-from qsmi_lib.utils.validation import known, whole_number
+from qsmi_lib.utils import arrays, io
+from qsmi_lib.utils.reading import LARGEST_TEXT, damaged, differs, parse_json, read_tensors
+from qsmi_lib.utils.validation import QsmiWarning, known, whole_number
 
 PICTURE = (1, 28, 28)  # inputs of the paper's network
+PARAMETERS = {"bits": int, "hidden": int}  # what the header of a saved hasher must look like, see `reading.Form`
+FITTED = {
+    "classes": [(bool, float, str)],
+    "dtype": str,
+    "shape": [int],
+    "history": [{...: float}],
+    "feature_names_in_?": [str],
+}
 METHODS_OF_PAIRS = {name: entry for name, entry in METHODS.items() if entry.loss and not (entry.prepare or entry.head)}
 
 
@@ -132,10 +141,24 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return (queries[:, None, :] != self.codes_[indices]).sum(axis=2), indices
 
     def score(self, X: ArrayLike, y: ArrayLike) -> float:
-        """mAP with `X` as queries, of labels `y`, against the training items; the mean over all orders of ties."""
+        """mAP with `X` as queries, of labels `y`, against the training items; the mean over all orders of ties.
+
+        Queries whose classes `fit` did not see, as cross-validation may draw them, are left out with a `QsmiWarning`;
+        a ValueError if nothing is left.
+        """
         check_is_fitted(self)
         X, y = self._checked(X, y)
-        return float(evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_).map_expected)
+        scored = evaluate(self._encode(X), self.codes_, self._encoded(y), self.labels_)
+        if n := scored.n_without_relevant:
+            known_names = set(self.classes_.tolist())
+            strange = sorted({str(label) for label in y.ravel().tolist() if label not in known_names})[:5]
+            named = f", of classes that fit did not see: {', '.join(strange)}" if self.labels_.ndim == 1 else ""
+            warnings.warn(
+                f"{n} of {len(X)} queries are left out of the score: no training item shares a label with them{named}",
+                QsmiWarning,
+                stacklevel=2,
+            )
+        return float(scored.map_expected)
 
     def save(self, path: Path | str) -> None:
         """Write all fitted attributes to `path`, a safetensors file, without pickle; completely or not at all.
@@ -160,23 +183,47 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     @classmethod
     def load(cls, path: Path | str) -> "QSMIHasher":
         """The hasher that `save` wrote to `path`; a ValueError names a file that is damaged or of another kind."""
+        remedy = "save it again after fit"
+        tensors, header = read_tensors(Path(path), remedy)
         try:
-            tensors, header = io.read_tensors(Path(path))
-            hasher, fitted = cls(**json.loads(header["parameters"])), json.loads(header["fitted"])
-            hasher.codes_, hasher.labels_ = tensors.pop("codes").numpy(), tensors.pop("labels").numpy()
+            parameters, fitted = (parse_json(header[name]) for name in ("parameters", "fitted"))
+            if difference := differs(parameters, PARAMETERS) or differs(fitted, FITTED):
+                raise ValueError(difference)
+            hasher, dtype = cls(**parameters), np.dtype(fitted["dtype"])
+            if dtype.itemsize * len(fitted["classes"]) > LARGEST_TEXT:
+                raise ValueError(f"its classes are of {dtype}")
+            hasher.codes_, hasher.labels_ = (tensors.pop(name).clone().numpy() for name in ("codes", "labels"))
             hasher.shape_, hasher.history_ = tuple(fitted["shape"]), fitted["history"]
-            hasher.classes_ = np.asarray(fitted["classes"], dtype=np.dtype(fitted["dtype"]))
+            hasher.classes_ = np.asarray(fitted["classes"], dtype=dtype)
+            hasher._check_fitted()
             hasher.n_iter_ = len(hasher.history_)
             if len(hasher.shape_) == 1:
                 [hasher.n_features_in_] = hasher.shape_
             if "feature_names_in_" in fitted:
                 hasher.feature_names_in_ = np.asarray(fitted["feature_names_in_"], dtype=object)
-            hasher.model_ = hasher._network(hasher.shape_).eval()
             weights = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+            with torch.device("meta"):  # a network of absurd size takes no memory there
+                expected = hasher._network(hasher.shape_).state_dict()
+            if {name: value.shape for name, value in weights.items()} != {k: v.shape for k, v in expected.items()}:
+                raise ValueError("its weights are those of another network than its parameters describe")
+            hasher.model_ = hasher._network(hasher.shape_).eval()
             hasher.model_.load_state_dict(weights)
-        except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} is damaged, or not a QSMIHasher that was saved: {error}") from error
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise damaged(Path(path), f"it is not a QSMIHasher that was saved: {error!r}", remedy) from error
         return hasher
+
+    def _check_fitted(self) -> None:
+        """A ValueError unless codes and labels that were read are those of one fit."""
+        codes, labels, n_classes = self.codes_, self.labels_, len(self.classes_)
+        if codes.dtype != np.int8 or codes.ndim != 2 or codes.shape[1] != self.bits or (np.abs(codes) != 1).any():
+            raise ValueError(f"its codes must be int8 (n, {self.bits}) of -1 and +1, got {codes.dtype} {codes.shape}")
+        most, columns = (n_classes - 1, ()) if labels.ndim == 1 else (1, (n_classes,))
+        if labels.dtype != np.int64 or labels.shape != (len(codes), *columns) or not len(codes):
+            raise ValueError(f"its labels must be int64, one for each code, got {labels.dtype} {labels.shape}")
+        if labels.min() < 0 or labels.max() > most:
+            raise ValueError(f"its labels must be from 0 to {most}, got {labels.min()} to {labels.max()}")
+        if self.shape_ != PICTURE and (len(self.shape_) != 1 or self.shape_[0] < 1):
+            raise ValueError(f"its items must have shape (d,) or {PICTURE}, got {self.shape_}")
 
     @property
     def _n_features_out(self) -> int:
@@ -212,6 +259,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def _checked(self, X: ArrayLike, y: ArrayLike | None = None, *, reset: bool = False):
         """`X` as float32, and `y` if given, after scikit-learn's checks and a check of shapes."""
+        X, y = _dense("X", X), _dense("y", y)
         options = {"dtype": np.float32, "order": "C", "force_writeable": True}
         n_axes = np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 2)
         if pictures := n_axes == 4:  # `validate_data` accepts two axes only
@@ -231,7 +279,10 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         return X if y is None else (X, y)
 
     def _encoded(self, y: np.ndarray, *, reset: bool = False) -> np.ndarray:
-        """Labels in the form that the losses take: int64 (n,), indices into `classes_`, or multi-hot (n, c)."""
+        """Labels in the form that the losses take: int64 (n,), indices into `classes_`, or multi-hot (n, c).
+
+        A class that `fit` did not see has the first index that is not used.
+        """
         if y.ndim == 2 and y.shape[1] > 1:
             if not np.isin(y, (0, 1)).all():
                 raise ValueError(f"several labels an item must be a column each, of 0 and 1, got {np.unique(y)[:5]}")
@@ -242,9 +293,25 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         check_classification_targets(y)
         if reset:
             self.classes_ = np.unique(y)
-        if strange := sorted(set(y.tolist()) - set(self.classes_.tolist())):
-            raise ValueError(f"y holds labels that fit did not see: {strange[:5]}")
-        return np.searchsorted(self.classes_, y).astype(np.int64)
+        number = {label: index for index, label in enumerate(self.classes_.tolist())}
+        return np.array([number.get(label, len(number)) for label in y.tolist()], np.int64)
+
+
+def _dense(name: str, values):
+    """Tensors and masked arrays, which scikit-learn does not check, as arrays, and labels that it does not know.
+
+    These are sparse ones, and whole numbers as objects.
+    """
+    if isinstance(values, torch.Tensor):
+        return arrays.on_host(name, values)
+    if isinstance(values, np.ma.MaskedArray):
+        return arrays.dense(name, values, text=name == "y")
+    if name == "y" and hasattr(values, "tocsr"):
+        return arrays.labels(name, values)
+    if name == "y" and getattr(getattr(values, "dtype", None), "kind", "") == "O":
+        typed = arrays.dense(name, values, text=True)
+        return values if typed.dtype.kind == "U" else typed
+    return values
 
 
 def _plain(value):

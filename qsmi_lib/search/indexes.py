@@ -5,7 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
+from qsmi_lib.codes import checked
 from qsmi_lib.utils.validation import known, whole_number
 
 OUTSIDE = -1  # in place of an item that an approximate index does not find
@@ -43,8 +46,8 @@ class CodeIndex:
             than in the code.
     """
 
-    def __init__(self, codes: np.ndarray, kind: str = "flat", **settings: int):
-        codes = _checked(codes, "codes")
+    def __init__(self, codes: Tensor | ArrayLike, kind: str = "flat", **settings: int):
+        codes = checked("codes", codes)
         self.bits, self.kind, self.n_items = codes.shape[1], kind, len(codes)
         make, tune = known("index", KINDS, kind)
         allowed = dict.fromkeys([*inspect.getfullargspec(make).kwonlyargs, *tune])
@@ -69,14 +72,15 @@ class CodeIndex:
             change(self._index, whole_number(name, value, 0))
         return self
 
-    def search(self, codes: np.ndarray, k: int = 10) -> Answers:
+    def search(self, codes: Tensor | ArrayLike, k: int = 10) -> Answers:
         """The `k` items nearest to each of `codes`, (n_query, bits); a ValueError if codes or `k` do not fit."""
-        codes = _checked(codes, "query codes")
+        codes = checked("query codes", codes)
         if codes.shape[1] != self.bits:
             raise ValueError(f"query codes must have {self.bits} bits as the database has, got {codes.shape[1]}")
-        if whole_number("k", k, 1) > self.n_items:
+        k = whole_number("k", k, 1)
+        if k > self.n_items:
             raise ValueError(f"k must be from 1 to {self.n_items}, the items of the database, got {k}")
-        distances, items = self._index.search(octets(codes), int(k))
+        distances, items = self._index.search(octets(codes), k)
         missed = items < 0
         return Answers(np.where(missed, OUTSIDE, distances), np.where(missed, OUTSIDE, items))
 
@@ -84,15 +88,6 @@ class CodeIndex:
 def octets(codes: np.ndarray) -> np.ndarray:
     """Codes (n, bits) of -1 and +1 as faiss reads them: uint8 (n, ceil(bits / 8)), the first bit the lowest."""
     return np.packbits(codes > 0, axis=1, bitorder="little")
-
-
-def _checked(codes: np.ndarray, name: str) -> np.ndarray:
-    codes = np.asarray(codes)
-    if codes.ndim != 2 or not codes.size:
-        raise ValueError(f"{name} must have shape (n, bits), at least one item and one bit, got {codes.shape}")
-    if codes.dtype == bool or not (np.abs(codes) == 1).all():
-        raise ValueError(f"{name} must be -1 and +1, got values from {codes.min()} to {codes.max()}")
-    return codes
 
 
 def _faiss():

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qsmi_lib.utils.arrays import on_host
 from qsmi_lib.utils.validation import whole_number
 
 TIES = ("index", "table")
@@ -49,10 +50,8 @@ class HashTables:
 
     def __init__(self, database: ArrayLike, bits: int, tables: int, seed: int = 0):
         database = _features("database", database)
-        for name, value, least in (("bits", bits, 1), ("tables", tables, 1), ("seed", seed, 0)):
-            whole_number(name, value, least)
-        if bits > 64:
-            raise ValueError(f"bits must be at most 64, got {bits}")
+        bits, tables = whole_number("bits", bits, 1, 64), whole_number("tables", tables, 1)
+        seed = whole_number("seed", seed, 0)
         if not len(database):
             raise ValueError("database must hold at least one item, got none")
         self.directions = np.random.default_rng(seed).normal(size=(tables, database.shape[1], bits))
@@ -84,7 +83,7 @@ class HashTables:
         Raises:
             ValueError: a query of another length, complex or not finite; no such table.
         """
-        (keys,) = self.keys(np.asarray(query)[None]).T
+        (keys,) = self.keys(on_host("query", query)[None]).T
         numbers = range(len(keys)) if table is None else [self._number(table)]
         return np.unique(np.concatenate([self._bucket(number, keys[number]) for number in numbers]))
 
@@ -110,7 +109,7 @@ class HashTables:
         Raises:
             ValueError: queries of another shape, complex or not finite; k below 1; an unknown rule for ties.
         """
-        whole_number("k", k, 1)
+        k = whole_number("k", k, 1)
         if ties not in TIES:
             raise ValueError(f"ties must be one of {TIES}, got {ties!r}")
         keys, n = self.keys(queries), self.database_keys.shape[1]
@@ -137,9 +136,7 @@ class HashTables:
 
     def _number(self, table: int) -> int:
         """`table`, after a check that there is such a table."""
-        if isinstance(table, bool) or not isinstance(table, int | np.integer) or not 0 <= table < len(self.directions):
-            raise ValueError(f"table must lie between 0 and {len(self.directions) - 1}, got {table}")
-        return table
+        return whole_number("table", table, 0, len(self.directions) - 1)
 
     def _bucket(self, table: int, key: np.unsignedinteger) -> np.ndarray:
         """One bucket of one table."""
@@ -179,8 +176,7 @@ def by_angle(queries: ArrayLike, database: ArrayLike, k: int = K) -> np.ndarray:
     """
     database = _features("database", database)
     queries, database = _unit(_features("queries", queries, database.shape[1])), _unit(database)
-    if not 1 <= k <= len(database):
-        raise ValueError(f"k must lie between 1 and the {len(database)} database items, got {k}")
+    k = whole_number("k", k, 1, len(database))
     items = np.empty((len(queries), k), np.int64)
     for rows in _parts(len(queries), 20 * len(database)):
         cosine = queries[rows] @ database.T
@@ -204,7 +200,7 @@ def collision_probability(angle: ArrayLike, bits: int, tables: int = 1) -> np.nd
 
 def _features(name: str, values: ArrayLike, n_features: int | None = None) -> np.ndarray:
     """`values` as a real and finite array (n, n_features)."""
-    values = np.asarray(values)
+    values = on_host(name, values)
     wanted = "n_features" if n_features is None else n_features
     if values.ndim != 2 or not values.shape[1] or (n_features is not None and values.shape[1] != n_features):
         raise ValueError(f"{name} must have shape (n, {wanted}), got {values.shape}")

@@ -14,9 +14,9 @@ import click
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
+from qsmi_lib.datasets.images.decoding import MOST_PIXELS
 from qsmi_lib.search import answers, page
 from qsmi_lib.search.hosts import WILDCARDS, Hosts
-from qsmi_lib.search.uploads import MOST_PIXELS
 
 MOST_BYTES = 4 * MOST_PIXELS  # of a query: the largest picture that is accepted, uncompressed
 MOST_QUEUED = 2 * MOST_BYTES  # of all queries that are read or wait for their answers

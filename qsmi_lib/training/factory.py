@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model as load_weights
 from safetensors.torch import save as serialized
 from torch import nn
 
@@ -14,8 +12,11 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
-from qsmi_lib.utils.io import FORMAT, VERSION, check_format, write_bytes
+from qsmi_lib.utils.io import FORMAT, VERSION, write_bytes
+from qsmi_lib.utils.reading import damaged, parse_json, read_tensors
 from qsmi_lib.utils.validation import known, whole_number
+
+AGAIN = "delete it and run again with --fresh"
 
 
 def build(
@@ -94,15 +95,13 @@ def load(path: Path) -> tuple[nn.Module, RunConfig]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged or was not written by `save`; the message names it.
     """
+    tensors, header = read_tensors(path, AGAIN, needs_checksum=False)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-        check_format(metadata)
-        if "config" not in metadata:
+        if "config" not in header:
             raise ValueError("it has no configuration")
-        config = RunConfig.from_dict(json.loads(metadata["config"]))
+        config = RunConfig.from_dict(parse_json(header["config"]))
         model = of(config, weights=False)
-        load_weights(model, path)
-    except (SafetensorError, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged, or not a model that qsmi_lib saved: {error}") from error
+        model.load_state_dict(tensors)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise damaged(path, f"it is not a model that qsmi_lib saved: {error}", AGAIN) from error
     return model.eval(), config

@@ -134,8 +134,9 @@ def _git(*arguments: str) -> str | None:
     """Output of a git command in the checkout; None where there is no checkout, no git, or the command fails."""
     if not (paths.ROOT / ".git").exists():
         return None
+    command = ["git", "--no-optional-locks", *arguments]  # killed with this process, it would leave the index locked
     try:
-        git = subprocess.run(["git", *arguments], cwd=paths.ROOT, capture_output=True, encoding="utf-8", check=True)
+        git = subprocess.run(command, cwd=paths.ROOT, capture_output=True, encoding="utf-8", check=True)
         return git.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

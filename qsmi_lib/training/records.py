@@ -30,11 +30,11 @@ METRICS = {
     "precision_at_recall?": [float],
     **{f"{name}?": [[float]] for name in ("precision_recall_by_radius", "share_by_distance")},
 }
-MACHINE = {"precision": str, "features?": str, "seconds_train?": float, "seconds_evaluate?": float, "threads?": int}
+MACHINE = {"precision": str, "features?": str, "seconds_evaluate?": float, "threads?": int}
 RECORD = {
     "config": CONFIG,
     "metrics": METRICS,
-    "provenance": MACHINE | {"commit?": (str, None), "dirty?": (bool, None)},
+    "provenance": MACHINE | {"seconds_train": float, "commit?": (str, None), "dirty?": (bool, None)},
     "metrics_share_one?": METRICS,
     "ap_by_label?": [(float, None)],
     "n_by_label?": [int],
@@ -150,7 +150,7 @@ def run_id(config: RunConfig) -> str:
 
 def fingerprint(config: RunConfig) -> str:
     """Identifies the split of `config` without loading it; a ValueError if its backbone would leak labels."""
-    return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone)
+    return splits.fingerprint(config.dataset, config.draw, config.protocol, config.backbone, config.labels)
 
 
 def save_record(record: dict, path: Path) -> None:
@@ -178,11 +178,24 @@ def load_record(path: Path, config: RunConfig | None = None, *, form: Mapping = 
         recorded = RunConfig.from_dict(record["config"])
         for name in ("provenance", "probe_provenance"):
             known("precision", dict.fromkeys(PRECISIONS), record.get(name, record["provenance"])["precision"])
+        _check_lengths(record, recorded.bits)
     except (TypeError, ValueError) as error:
         raise damaged(path, f"it is not a record: {error}") from error
     if config is not None and recorded != config:
         raise damaged(path, "it is the record of another configuration than its name says")
     return record
+
+
+def _check_lengths(record: dict, bits: int) -> None:
+    """A ValueError where a curve of `record` does not have the length that codes of `bits` bits give it."""
+    curves = [(("codes", "bit_mean"), (bits,))]
+    for metrics in ("metrics", "metrics_share_one"):
+        curves += [((metrics, "precision_at_recall"), (11,))]
+        curves += [((metrics, name), (bits + 1, 2)) for name in ("precision_recall_by_radius", "share_by_distance")]
+    for (part, name), shape in curves:
+        curve = record.get(part, {}).get(name)
+        if curve is not None and (len(curve) != shape[0] or any(len(row) != n for n in shape[1:] for row in curve)):
+            raise ValueError(f"{part}.{name} must have shape {shape}")
 
 
 def by_any_label(record: dict) -> dict:

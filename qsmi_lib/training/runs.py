@@ -131,13 +131,15 @@ def split_of(
     memory for the next run on the same data.
 
     Raises:
-        ValueError: the backbone has seen labels that the protocol does not give, whether it is trained or not.
+        ValueError: the backbone has seen labels that the protocol does not give, whether it is trained or not; or all
+            items carry the same labels.
     """
     fingerprint(config)  # refuses a leak
     protocol = protocol or config.protocol
     frozen = "" if config.backbone_learning_rate else config.backbone
-    data = datasets.fingerprint(config.dataset, config.draw, protocol)  # files may have changed since the last run
-    return _split(config.dataset, config.draw, protocol, frozen, feature_precision, torch.device(device), data)
+    data = datasets.fingerprint(config.dataset, config.draw, protocol, config.labels)  # files may have changed
+    where = torch.device(device)
+    return _split(config.dataset, config.draw, protocol, config.labels, frozen, feature_precision, where, data)
 
 
 def run_all(
@@ -177,8 +179,15 @@ def rescore(store: Store) -> int:
 
 @lru_cache(maxsize=1)
 def _split(
-    dataset: str, draw: int, protocol: str, backbone: str, feature_precision: str, device: torch.device, data: str
+    dataset: str,
+    draw: int,
+    protocol: str,
+    labels: str,
+    backbone: str,
+    feature_precision: str,
+    device: torch.device,
+    data: str,
 ) -> datasets.Split:
     """A split by its names; `data`, its fingerprint, is part of the key of the cache."""
-    how = {"backbone": backbone, "feature_precision": feature_precision}
-    return splits.load_split(dataset, draw=draw, protocol=protocol, **how, device=device)
+    how = {"labels": labels, "backbone": backbone, "feature_precision": feature_precision}
+    return splits.require_classes(splits.load_split(dataset, draw=draw, protocol=protocol, **how, device=device))

@@ -17,6 +17,7 @@ def load_split(
     *,
     draw: int = 0,
     protocol: str = FULL,
+    labels: str = "",
     backbone: str = "",
     feature_precision: str = "auto",
     device: torch.device | str = "cpu",
@@ -24,7 +25,7 @@ def load_split(
     """The data set `name` on `device`; with a backbone the inputs are its features, computed once.
 
     Args:
-        name, draw, protocol, device: as in `datasets.load`.
+        name, draw, protocol, labels, device: as in `datasets.load`.
         backbone: one of `backbones.BACKBONES`; empty: the pictures themselves.
         feature_precision: in which the backbone computes: float32, bf16, or auto (bf16 if the device is fast at it).
 
@@ -33,26 +34,40 @@ def load_split(
         FileNotFoundError: data or weights are not on this machine; the message says how to get them.
     """
     if not backbone:
-        return datasets.load(name, draw=draw, protocol=protocol, device=device)
-    split_fingerprint = fingerprint(name, draw, protocol, backbone)
-    pictures = datasets.named(name).load(draw if protocol == FULL else 0)
+        return datasets.load(name, draw=draw, protocol=protocol, labels=labels, device=device)
+    split_fingerprint = fingerprint(name, draw, protocol, backbone, labels)
+    pictures = datasets.named(name, labels).load(draw if protocol == FULL else 0)
     featured = features.of_split(pictures, backbone, feature_precision)
     return replace(PROTOCOLS[protocol](featured, draw), fingerprint=split_fingerprint).to(device)
 
 
-def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = "") -> str:
+def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = "", labels: str = "") -> str:
     """Identifies the split that `load_split` gives, without loading it; part of the id of a run.
 
     Raises:
         ValueError: an unknown name, protocol or backbone, or a backbone that has seen labels which the protocol does
             not give.
     """
-    data = datasets.fingerprint(name, draw, protocol)
+    data = datasets.fingerprint(name, draw, protocol, labels)
     if not backbone:
         return data
     if protocol in FEW_LABELS:
         backbones.refuse_leak(backbone, name, protocol)
     return f"{data}-{known('backbone', BACKBONES, backbone).fingerprint}"
+
+
+def require_classes(split: Split) -> Split:
+    """`split` itself, or a ValueError if all its training items, or all that is searched, carry the same labels.
+
+    Then there is nothing to learn, or every answer is right.
+    """
+    for part, labels in {
+        "training items": [split.train.labels],
+        "queries and database items": [split.query.labels, split.database.labels],
+    }.items():
+        if len(first := torch.cat(labels)) and (first == first[:1]).all():
+            raise ValueError(f"all {part} of {split.name} carry the same labels: expected at least two classes")
+    return split
 
 
 def inventory() -> list[tuple[str, Path | str | None, str]]:

@@ -33,7 +33,7 @@ SEARCH = {  # what a search must look like, see `reading.Form`
     **dict.fromkeys(("method", "dataset", "protocol", "criterion"), str),
     **dict.fromkeys(("bits", "seed", "epochs"), int),
     "backbone?": str,
-    "trials": [dict.fromkeys(SHOWN, float) | {"settings": OPTIONS, "run?": str}],
+    "trials": [{f"{name}?": float for name in SHOWN} | {CRITERION: float, "settings": OPTIONS, "run?": str}],
     "chosen": OPTIONS,
 }
 
@@ -47,6 +47,7 @@ def tune(
     bits: int = BITS,
     seed: int = SEED,
     epochs: int | None = None,
+    labels: str = "",
     jobs: int = 1,
 ) -> dict:
     """The line search for `method`: one setting after the other, each fixed at its best value for the next.
@@ -65,6 +66,7 @@ def tune(
         bits: code length.
         seed: of all trials.
         epochs: passes over the nine tenths; None: those of `usual_of`.
+        labels: how one column of 0 and 1 in a list of pictures is read, as in `datasets.named`.
         jobs: parallel processes.
 
     Returns:
@@ -81,7 +83,7 @@ def tune(
     backbone = backbone or BACKBONE_OF.get(dataset, "")
     usual, protocol = usual_of(dataset, backbone)
     common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
-    features = {"backbone": backbone} if backbone else {}
+    features = ({"backbone": backbone} if backbone else {}) | ({"labels": labels} if labels else {})
     require_commit(store)
     trials, provenances, chosen = [], [], {}
 
@@ -122,8 +124,8 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
 def load_search(path: Path) -> dict:
     """The search in the file `path`; a ValueError names a file that is not a search."""
     search = read_json(path, SEARCH, TUNE_AGAIN, version=FORMAT)
-    if search["criterion"] not in SHOWN:
-        raise damaged(path, f"criterion must be one of {', '.join(SHOWN)}, got {search['criterion']!r}", TUNE_AGAIN)
+    if search["criterion"] != CRITERION:
+        raise damaged(path, f"criterion must be {CRITERION}, got {search['criterion']!r}", TUNE_AGAIN)
     for row, trial in enumerate(search["trials"]):
         if missing := sorted(trial["settings"].keys() - search["chosen"].keys()):
             raise damaged(path, f"trials[{row}] sets {missing[0]}, for which nothing was chosen", TUNE_AGAIN)

@@ -25,17 +25,19 @@ VERSION = "1"  # of the format
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """A block that writes `path`: its OSError becomes one that names `path`, the reason and the remedy."""
+    """A block that writes `path`: an error of the system becomes one that names `path`, the reason and the remedy."""
     try:
         yield
     except OSError as error:
-        raise _unwritten(path, error) from error
+        if error.errno is None:  # not of the system, e.g. of a file that the block reads
+            raise
+        raise _unwritten(path, error.errno, error.strerror) from error
 
 
-def _unwritten(path: Path, error: OSError) -> OSError:
-    """An error of the class that belongs to the number of `error`, e.g. PermissionError."""
+def _unwritten(path: Path, number: int, reason: str) -> OSError:
+    """An OSError of the class that belongs to its number, e.g. PermissionError."""
     remedy = "free space there, make its folder writable, or write elsewhere (QSMI_RESULTS names the folder of results)"
-    return OSError(error.errno or errno.EIO, f"cannot write {path}: {error.strerror or error}; {remedy}")
+    return OSError(number, f"cannot write {path}: {reason}; {remedy}")
 
 
 @contextlib.contextmanager
@@ -57,28 +59,29 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the file cannot be written, e.g. because the disk is full; it names `path` and the remedy.
     """
-    partial = scratch.beside(path)
-    try:
-        with naming(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = scratch.beside(path)
+        try:
             yield partial
             partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):  # the first error is the one to report
-            partial.unlink()
+        finally:
+            with contextlib.suppress(OSError):  # the first error is the one to report
+                partial.unlink()
 
 
 def check_writable(path: Path) -> None:
-    """Make the folder of `path`, and raise the OSError of `atomic_write` at once if no file can be written there."""
+    """Make the folder of `path`; the OSError of `atomic_write`, if a megabyte cannot be written there."""
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
+        with tempfile.TemporaryFile(dir=path.parent) as file:
+            file.write(bytes(2**20))
 
 
 def check_room(path: Path, n_bytes: int) -> None:
     """Raise the OSError of `atomic_write` if the disk of the folder of `path` has fewer than `n_bytes` free."""
     if n_bytes > (free := shutil.disk_usage(path.parent).free):
-        raise _unwritten(path, OSError(errno.ENOSPC, f"{n_bytes:,} bytes are needed, and {free:,} are free"))
+        raise _unwritten(path, errno.ENOSPC, f"{n_bytes:,} bytes are needed, and {free:,} are free")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -115,32 +118,6 @@ def npy_header(shape: tuple[int, ...], dtype: np.typing.DTypeLike = np.float32) 
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
     return header.getvalue()
-
-
-def read_tensors(path: Path) -> "tuple[dict[str, Tensor], dict[str, str]]":
-    """The tensors and the header that `write_tensors` wrote to `path`.
-
-    Raises:
-        safetensors.SafetensorError: the file is cut, or no safetensors file.
-        ValueError: a later format; tensors that do not have the checksum of the header, or none in it.
-    """
-    from safetensors import safe_open
-    from safetensors.torch import load_file
-
-    with safe_open(path, framework="pt") as file:
-        header = file.metadata() or {}
-    check_format(header)
-    tensors = load_file(path)
-    expected, got = header.pop(CHECKSUM, None), checksum(tensors)
-    if got != expected:
-        raise ValueError(f"the tensors must have the checksum {expected}, got {got}")
-    return tensors, header
-
-
-def check_format(header: dict[str, str]) -> None:
-    """Take the format out of a header; a ValueError where it is a later one. A file without one has the first."""
-    if (found := header.pop(FORMAT, VERSION)) != VERSION:
-        raise ValueError(f"its format is {found}, expected {VERSION}: a newer qsmi_lib wrote it, update")
 
 
 def checksum(tensors: "Mapping[str, Tensor]") -> str:

@@ -24,7 +24,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def compiled(**options) -> Callable[[Callable], Callable]:
-    """numba's `njit` with a cache on disk, or without one if numba finds no folder that it can write to."""
+    """numba's `njit` with a cache on disk, or without one if numba finds no folder that it can write to.
+
+    The cache is pickle: whoever can change it runs code. It lies beside the library's own code, in __pycache__, else in
+    the user's cache folder, and never in the folder of results, which may come from elsewhere.
+    """
 
     def decorate(function: Callable) -> Callable:
         try:

@@ -1,8 +1,11 @@
 """Checks of input for all modules: a wrong value raises a ValueError that names the expected and the given value."""
 
+import operator
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from typing import TypeVar
+
+from qsmi_lib.utils.limits import LARGEST, SMALLEST
 
 Name, Value = TypeVar("Name"), TypeVar("Value")
 
@@ -48,26 +51,38 @@ def one_or_more(name: str, value: object) -> list:
 
 
 def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
-    """`value` as int; a ValueError unless it is a whole number from `least` to `most`, which are included."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Integral)
-        or not (least <= value and (most is None or value <= most))
-    ):
+    """`value` as int; a ValueError unless it is a whole number from `least` to `most`, which are included.
+
+    Numbers of NumPy, and arrays and tensors without axes, are taken if their type is one of integers.
+    """
+    try:
+        number = None if "bool" in str(getattr(value, "dtype", type(value))) else operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError):
+        number = None
+    if number is None or number < least or (most is not None and number > most):
         expected = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise ValueError(f"{name} must be a whole number {expected}, got {value!r}")
-    return int(value)
+    return number
 
 
 def positive_number(name: str, value: object) -> float:
-    """`value` as float; a ValueError unless it is finite and above 0."""
-    if not isinstance(value, Real) or not 0 < value < float("inf"):
+    """`value` as float; a ValueError unless it is above 0, and from `limits.SMALLEST` to `limits.LARGEST`."""
+    if not is_number(value) or not 0 < value < float("inf"):
         raise ValueError(f"{name} must be a finite number above 0, got {value!r}")
+    if not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"{name} must be from {SMALLEST:g} to {LARGEST:g}, got {value!r}")
     return float(value)
 
 
-def non_negative_number(name: str, value: object) -> float:
-    """`value` as float; a ValueError unless it is finite and at least 0."""
-    if not isinstance(value, Real) or not 0 <= value < float("inf"):
+def non_negative_number(name: str, value: object, most: float = LARGEST) -> float:
+    """`value` as float; a ValueError unless it is from 0 to `most`."""
+    if not is_number(value) or not 0 <= value < float("inf"):
         raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most:g}, got {value!r}")
     return float(value)
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a real number of Python or NumPy; truth values are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -24,6 +24,7 @@ from qsmi_lib.utils.progress import bar
 
 MOST_BYTES_OF_LIST = 1_000_000_000  # of a file of labels; COCO's largest has 470 million
 MOST_BYTES_UNPACKED = 20_000_000_000  # of a .tar.gz
+MOST_RATIO = 100  # of these bytes to those of the .tar.gz, if it unpacks to more than `MOST_BYTES`
 MOST_BYTES_OF_HEADER = 1_000_000  # of a member of a tar: its name and attributes
 ARCHIVES = "a zip, .tar, .tar.gz or .tgz"
 GZIP = b"\x1f\x8b"
@@ -237,7 +238,9 @@ class _Tar:
     def read(self, member: _Member, limit: int) -> bytes:
         with self.place.open("rb") as file:
             file.seek(member.offset)
-            return file.read(member.size)
+            if len(content := file.read(member.size)) < member.size:
+                raise ValueError(f"{self.place} has become shorter since it was opened")
+            return content
 
     def size(self, member: _Member) -> int:
         return member.size
@@ -302,18 +305,14 @@ def _unpacked(source: Path) -> Path:
     place = paths.cache() / "archives" / f"{key[:16]}.tar"
     if place.exists():
         return place
-    try:
-        with atomic_write(place) as partial, partial.open("wb") as file:
-            for chunk in bar(_chunks(source), f"unpacking {source.name}", unit="MB"):
-                if not file.tell() and any(chunk) and not _starts_tar(chunk[: tarfile.BLOCKSIZE]):
-                    raise ValueError(f"{source} holds no tar: expected {ARCHIVES}")
-                if file.tell() + len(chunk) > MOST_BYTES_UNPACKED:
-                    much = f"more than {MOST_BYTES_UNPACKED:,} bytes"
-                    raise ValueError(f"{source} unpacks to {much}: unpack it, and pass the folder")
-                file.write(chunk)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OSError(f"{source} cannot be unpacked into {place.parent} ({reason}): pass a folder") from error
+    most = min(MOST_BYTES_UNPACKED, max(MOST_BYTES, MOST_RATIO * state.st_size))
+    with atomic_write(place) as partial, partial.open("wb") as file:
+        for chunk in bar(_chunks(source), f"unpacking {source.name}", unit="MB"):
+            if not file.tell() and any(chunk) and not _starts_tar(chunk[: tarfile.BLOCKSIZE]):
+                raise ValueError(f"{source} holds no tar: expected {ARCHIVES}")
+            if file.tell() + len(chunk) > most:
+                raise ValueError(f"{source} unpacks to more than {most:,} bytes: unpack it, and pass the folder")
+            file.write(chunk)
     return place
 
 

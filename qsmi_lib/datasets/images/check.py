@@ -12,8 +12,9 @@ import torch
 from qsmi_lib.datasets.images import decoding, manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.dataset import PictureSet
+from qsmi_lib.datasets.images.entries import Fault
 from qsmi_lib.datasets.images.lazy import UNREADABLE, decode
-from qsmi_lib.datasets.images.manifest import Fault, Manifest
+from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.utils.progress import bar
 
 
@@ -31,19 +32,24 @@ class Report(NamedTuple):
     notes: tuple[Fault, ...]
 
 
-def inspect(source: Path) -> Report:
+def inspect(source: Path, choice: str = "") -> Report:
     """Read every list and decode every picture below `source`; faults of items are reported, not raised.
 
     Faults are a line of another length, a label other than 0 or 1, a path outside the root, a missing or unreadable
     picture, an item twice in a part, and a query that is also in the training set or the database, under the same name
-    or another. If there are none of these, a division that cannot be made is a fault. Notes are items without a label,
-    and other pictures that occur under two names.
+    or another; and the same labels for all items. If there are none of these, a division that cannot be made is a
+    fault. Notes are items without a label, files that are not read, pictures in no list, and other pictures that occur
+    under two names.
+
+    Args:
+        source: the folder, zip or list.
+        choice: how one column of 0 and 1 is read, one of `labels.CHOICES`.
 
     Raises:
         FileNotFoundError, ValueError: as `manifest.read`.
     """
-    items = manifest.read(source)
-    faults, notes = list(items.faults), []
+    items = manifest.read(source, choice)
+    faults, notes = items.all_faults(), list(items.notes)
     queries, unlabelled = items.parts.get("query", np.empty(0, np.int64)), items.unlabelled()
     if len(unlabelled):
         n_query = len(np.intersect1d(unlabelled, queries))
@@ -67,10 +73,15 @@ def inspect(source: Path) -> Report:
             (faults if leaks else notes).append(Fault(where, what))
     if not faults:
         try:
-            PictureSet(str(source), at=source).parts(0)
+            PictureSet(str(source), at=source, choice=choice).parts(0)
         except ValueError as error:
             faults.append(Fault(str(source), str(error).removeprefix(f"{source} ")))
     return Report(items, tuple(faults), tuple(notes))
+
+
+def understood(items: Manifest) -> list[str]:
+    """How the labels were read, and the first items as they were understood."""
+    return [*([f"read   {items.how}"] if items.how else []), *(f"item   {text}" for text in items.shown)]
 
 
 def summary(items: Manifest) -> str:

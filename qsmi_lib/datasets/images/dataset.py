@@ -1,9 +1,8 @@
 """Data sets of picture files: NUS-WIDE, MS COCO, ILSVRC, their substitutes, and any folder, zip or list."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,8 @@ from qsmi_lib.datasets.sampling import AtRandom, PerLabel
 from qsmi_lib.utils import paths
 
 TENTH = PerLabel()
+MOST_READ = 4  # manifests in memory
+_READ: dict[tuple[Path, str], tuple[list[tuple[str, int]], Manifest]] = {}
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class PictureSet(Dataset):
         versions: the published versions, distinguished by their numbers of labels and pictures.
         side: pixels of each side of the decoded pictures.
         at: where the files lie, for a path.
+        choice: how one column of 0 and 1 is read, one of `labels.CHOICES`.
     """
 
     name: str
     versions: Mapping[str, Version] = field(default_factory=lambda: {"any": Version()})
     side: int = 224
     at: Path | None = None
+    choice: str = ""
 
     @property
     def fetch(self) -> str:
@@ -129,7 +132,8 @@ class PictureSet(Dataset):
         parts.setdefault("train", parts["database"])
         for part in ("train", "query"):
             if parts.get(part) is None or not len(parts[part]):
-                raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}")
+                hint = "; a list or table that is not called train is divided by a rule" if part == "query" else ""
+                raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}{hint}")
         check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(items))
         return parts
 
@@ -137,8 +141,7 @@ class PictureSet(Dataset):
         """The items; a FileNotFoundError says how to get the data, a ValueError names the first fault."""
         if (place := self.find()) is None:
             raise FileNotFoundError(f"{self.name} is not on this machine: {self.fetch}")
-        files = [place, *(place.iterdir() if place.is_dir() else ())]
-        return _read(place, tuple(sorted((file.name, file.stat().st_mtime_ns) for file in files))).checked()
+        return _read(place, self.choice).checked()
 
     def version(self) -> str:
         """The name of the version that the files hold, by their numbers of labels and pictures.
@@ -181,10 +184,22 @@ class PictureSet(Dataset):
         return f"{division or 'own'}-{self.side}px" + (f"-draw-{draw}" if division else "")
 
 
-@lru_cache(maxsize=4)
-def _read(place: Path, state: tuple) -> Manifest:
-    """The manifest of `place`, read once for each `state` of its files."""
-    return manifest.read(place)
+def _read(place: Path, choice: str) -> Manifest:
+    """The manifest of `place`, read again if a list, or a file beside it, has changed."""
+    state, items = _READ.get((place, choice), (None, None))
+    if state is None or state != _state(place, items.lists):
+        items = manifest.read(place, choice)
+        while len(_READ) >= MOST_READ:
+            _READ.pop(next(iter(_READ)))
+        _READ[place, choice] = _state(place, items.lists), items
+    return items
+
+
+def _state(place: Path, lists: Sequence[str]) -> list[tuple[str, int]]:
+    """The names and times of the source, of the files at its top, and of its lists."""
+    files = [place, *(place.iterdir() if place.is_dir() else ())]
+    files += [place / name for name in lists if place.is_dir() and (place / name).exists()]
+    return sorted((str(file), file.stat().st_mtime_ns) for file in files)
 
 
 PICTURE_SETS = {

@@ -25,6 +25,7 @@ UNREAD_SUFFIXES = {  # of pictures in formats that are not read
 # fmt: on
 MOST_PIXELS = 50_000_000  # of a picture; decoded, they take 150 MB
 MOST_BYTES = 8 * MOST_PIXELS  # of a picture's file: four channels of 16 bits, not compressed
+MOST_SCANS = 100  # of a JPEG; each passes all pixels, and programs write about ten
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of TIFF
 OF_16_BITS = ("PNG", "PPM")  # formats whose mode "I" holds 0 to 65,535
 
@@ -46,7 +47,7 @@ def read(content: bytes, *, turned: bool = False, still: bool = False) -> Image.
     """
     try:
         with _ignored_warnings(), Image.open(io.BytesIO(content), formats=_formats()) as image:
-            _refuse(image, still)
+            _refuse(image, content, still)
             return _rgb(ImageOps.exif_transpose(image) if turned else image)
     except UnidentifiedImageError as error:  # Pillow's message names an address in memory
         raise ValueError(f"unknown format: expected {', '.join(_formats())}") from error
@@ -75,11 +76,13 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _refuse(image: Image.Image, still: bool) -> None:
-    """A ValueError for a picture that is too large, has values without a known range, or moves."""
+def _refuse(image: Image.Image, content: bytes, still: bool) -> None:
+    """A ValueError for a picture that takes too long, has values without a known range, or moves."""
     tile = image.tag_v2.get(TILE_WIDTH, 1) * image.tag_v2.get(TILE_HEIGHT, 1) if image.format == "TIFF" else 0
     if (n_pixels := max(image.width * image.height, tile)) > MOST_PIXELS:
         raise ValueError(_too_large(f"{n_pixels / 1e6:.0f}"))
+    if image.format in ("JPEG", "MPO") and (n_scans := content.count(b"\xff\xda\0")) > MOST_SCANS:
+        raise ValueError(f"it has {n_scans:,} scans, expected at most {MOST_SCANS}: save it again")
     of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in OF_16_BITS)
     if (image.mode.startswith(("I", "F")) and not of_16_bits) or ";12" in _raw_mode(image):
         raise ValueError(

@@ -4,10 +4,14 @@ import os
 import stat
 import time
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
+
+from qsmi_lib.utils.progress import bar
 
 MOST_FILES = 3_000_000  # files and folders below a source; QSMI_MOST_FILES replaces it
 MOST_SECONDS = 120  # to find them; QSMI_MOST_SECONDS replaces it
+FILE, FOLDER, HIDDEN = "file", "folder", "hidden"  # kinds of what is in a folder
 SYSTEM_NAMES = {"__MACOSX", "lost+found", "Thumbs.db", "desktop.ini"}  # of packers and systems
 
 
@@ -54,47 +58,43 @@ def find(folder: Path, *, links: bool = True) -> tuple[dict[str, str], dict[str,
     """
     most_files, most_seconds = limit("QSMI_MOST_FILES", MOST_FILES), limit("QSMI_MOST_SECONDS", MOST_SECONDS)
     deadline = time.monotonic() + most_seconds
-    found, left_out, n_seen = {}, {}, 0
-    around = frozenset(_identity(place) for place in (folder.resolve(), *folder.resolve().parents))
-    open_folders = [("", around)]
-    while open_folders:
-        below, around = open_folders.pop()
+    found, left_out = {}, {}
+    for n_seen, (name, kind) in enumerate(bar(_walk(folder, links), f"finding files in {folder}", unit="file"), 1):
+        if n_seen > most_files:
+            raise ValueError(_too_much(folder, f"more than {most_files:,} files", "QSMI_MOST_FILES"))
+        if time.monotonic() > deadline:
+            raise ValueError(_too_much(folder, f"more files than {most_seconds} s find", "QSMI_MOST_SECONDS"))
+        key = name if name.isascii() and "\\" not in name else composed(name)
+        if kind == FILE and printable(name) != name:
+            left_out[printable(name)] = "its name is not UTF-8: rename it"
+        elif kind == FILE and key in found:
+            raise ValueError(f"{folder} holds two files named {key}: rename one")
+        elif kind == FILE:
+            found[key] = name
+        elif kind not in (FOLDER, HIDDEN):
+            left_out[printable(name)] = kind
+    return dict(sorted(found.items())), left_out
+
+
+def _walk(folder: Path, links: bool) -> Iterator[tuple[str, str]]:
+    """Path below the folder and kind of all that is in it: `FILE`, `FOLDER`, `HIDDEN`, or why it is none of these."""
+    above = frozenset(_identity(place) for place in (folder.resolve(), *folder.resolve().parents))
+    ahead = [("", above)]
+    while ahead:
+        below, above = ahead.pop()
         try:
-            entries = os.scandir(folder / below)
-        except (FileNotFoundError, ProcessLookupError, NotADirectoryError) as error:  # it vanished
-            if not below:
-                raise error
-            continue
+            with os.scandir(folder / below) as entries:
+                for entry in entries:
+                    name = f"{below}/{entry.name}" if below else entry.name
+                    kind, identity = _kind(entry)
+                    if kind == FOLDER and identity not in above and (links or not entry.is_symlink()):
+                        ahead.append((name, above | {identity}))
+                    yield name, kind
         except OSError as error:
             if not below:
-                raise error
-            left_out[f"{printable(below)}/"] = f"cannot be listed ({error.strerror}): make it readable"
-            continue
-        with entries:
-            for entry in entries:
-                n_seen += 1
-                if n_seen > most_files:
-                    raise ValueError(_too_much(folder, f"more than {most_files:,} files", "QSMI_MOST_FILES"))
-                if time.monotonic() > deadline:
-                    raise ValueError(_too_much(folder, f"more files than {most_seconds} s find", "QSMI_MOST_SECONDS"))
-                if hidden(entry.name):
-                    continue
-                name = f"{below}/{entry.name}" if below else entry.name
-                kind, identity = _kind(entry)
-                if kind == "folder":
-                    if identity not in around and (links or not entry.is_symlink()):
-                        open_folders.append((name, around | {identity}))
-                elif kind == "file":
-                    key = composed(name) if "\\" in name or not name.isascii() else name
-                    if printable(name) != name:
-                        left_out[printable(name)] = "its name is not UTF-8: rename it"
-                    elif key in found:
-                        raise ValueError(f"{folder} holds two files named {key}: rename one")
-                    else:
-                        found[key] = name
-                else:
-                    left_out[printable(name)] = kind
-    return dict(sorted(found.items())), left_out
+                raise
+            if not isinstance(error, (FileNotFoundError, ProcessLookupError)):  # it vanished
+                yield f"{below}/", f"cannot be listed ({error.strerror}): make it readable"
 
 
 def read(path: Path, most: int) -> bytes:
@@ -118,12 +118,14 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _kind(entry: os.DirEntry) -> tuple[str, tuple[int, int] | None]:
-    """`file`, `folder` with its identity, or why it is neither."""
+    """The kind of an entry, and of a folder what identifies it."""
     try:
+        if hidden(entry.name):
+            return HIDDEN, None
         if entry.is_dir():
-            return "folder", _identity(entry)
+            return FOLDER, _identity(entry)
         if entry.is_file():
-            return "file", None
+            return FILE, None
         return "a link to nothing: remove it" if entry.is_symlink() else "a pipe or device: remove it", None
     except OSError as error:
         return f"cannot be read ({error.strerror})", None

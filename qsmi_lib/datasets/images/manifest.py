@@ -1,57 +1,38 @@
 """The items and labels of a data set of picture files, read from lists, a table or folders; and all faults in them."""
 
-import csv
 import hashlib
-import io
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
-from qsmi_lib.datasets.images import decoding
+from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
-from qsmi_lib.datasets.images.decoding import SUFFIXES
-from qsmi_lib.datasets.sampling import hash_order
-
-TABLE = "labels.csv"
-PARTS = {"train": "train", "test": "query", "val": "query", "query": "query", "database": "database"}
-FORMS = (
-    f"lists of lines `path 0 1 0 ...` (one list, or train.txt, test.txt and database.txt), {TABLE} with a column a "
-    "label, or folders <class>/<name> or <part>/<class>/<name>"
+from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
+from qsmi_lib.datasets.images.listing import Listing, listing, text_of
+from qsmi_lib.datasets.images.lookup import (
+    LISTS,
+    OTHER_DATA,
+    PARTS,
+    Files,
+    part_of_folder,
+    part_of_list,
+    stem_of,
+    suffix_of,
+    telling,
 )
+from qsmi_lib.datasets.sampling import hash_order
+from qsmi_lib.utils.validation import known
 
-
-class Fault(NamedTuple):
-    """An error in a data set: where, and what."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
-
-
-class Classes(NamedTuple):
-    """The names of the labels, in the order of the columns."""
-
-    names: tuple[str, ...]
-
-
-class Item(NamedTuple):
-    """A picture in a list.
-
-    Attributes:
-        where: the line that lists it, ``<file>:<line>``; in folders its path.
-        path: below the root, with slashes.
-        labels: 0 or 1 for each class; in folders the name of the class.
-    """
-
-    where: str
-    path: str
-    labels: Sequence[int] | str
+FORMS = (
+    "lists of lines `path 0 1 0 ...` (one list, or train.txt, test.txt and database.txt), a table such as labels.csv "
+    "with a column a label or a column of classes, or folders <class>/<name> or <part>/<class>/<name>"
+)
+MOST_NAMED = 6  # files in a note
+N_SHOWN = 3  # items in `Manifest.shown`
 
 
 @dataclass(frozen=True)
@@ -67,6 +48,10 @@ class Manifest:
         classes: names of the labels; their numbers, if the files give no names.
         parts: "train", "query" and "database" -> rows, as the source divides the items; empty if it does not.
         faults: errors, in the order of the files.
+        notes: what is allowed but worth knowing.
+        how: how the labels were read, in one line; empty if they could not be.
+        shown: the first items as they were understood, a line each.
+        lists: paths of the files with labels, below the root.
     """
 
     source: Path
@@ -77,6 +62,10 @@ class Manifest:
     classes: tuple[str, ...]
     parts: Mapping[str, np.ndarray]
     faults: tuple[Fault, ...]
+    notes: tuple[Fault, ...] = ()
+    how: str = ""
+    shown: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -94,169 +83,304 @@ class Manifest:
         """Rows of the items without a label."""
         return np.flatnonzero(~self.labels.any(axis=1)) if self.labels.ndim == 2 else np.empty(0, np.int64)
 
+    def same_labels(self) -> Fault | None:
+        """The fault that all items carry the same labels, if they do: then every answer to every query is right."""
+        if not len(self) or (self.labels != self.labels[0]).any():
+            return None
+        carried = np.flatnonzero(self.labels[0]) if self.labels.ndim == 2 else [self.labels[0]]
+        which = ", ".join(self.classes[label] for label in carried) or "none"
+        what = f"all {len(self)} pictures carry the same labels, {which}, so every answer would be right"
+        return Fault(str(self.source), f"{what}: expected at least two classes, as {FORMS}")
+
+    def all_faults(self) -> list[Fault]:
+        """The faults, or if there are none, that of the same labels."""
+        return list(self.faults) or [fault for fault in [self.same_labels()] if fault]
+
     def checked(self) -> "Manifest":
         """The manifest itself; if it has faults, a ValueError with the first one and the command that lists all."""
-        if self.faults:
-            more = f" (the first of {len(self.faults)} faults)" if len(self.faults) > 1 else ""
-            raise ValueError(f"{self.faults[0]}{more}; `python -m qsmi_lib datasets check {self.source}` lists all")
+        if faults := self.all_faults():
+            more = f" (the first of {len(faults)} faults)" if len(faults) > 1 else ""
+            raise ValueError(f"{faults[0]}{more}; `python -m qsmi_lib datasets check {self.source}` lists all")
         return self
 
 
-def read(source: Path) -> Manifest:
-    """The manifest of a list file, or of a folder or zip in one of `FORMS`; no picture is opened.
+def read(source: Path, choice: str = "") -> Manifest:
+    """The manifest of a list file, or of a folder or zip in one of `FORMS` or of `public.READERS`.
+
+    No picture is opened. A file is a list if most of its rows name pictures that exist. Such a file that cannot be
+    read is a fault; other texts are named in a note.
+
+    Args:
+        source: the folder, zip or list.
+        choice: how one column of 0 and 1 is read, one of `labels.CHOICES`.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is in none of these forms.
+        ValueError: it is in none of these forms, or `choice` is unknown.
     """
+    known("choice of labels", dict.fromkeys(labels.CHOICES), choice)
     if not source.exists():
         raise FileNotFoundError(f"there is no {source}: expected a folder, a zip or a list file")
-    if source.is_file() and source.suffix == ".txt":
-        with Tree(source.parent) as tree:
-            return _manifest(source, tree, [("", entry) for entry in _parse_list(source.read_bytes(), source.name)])
-    with Tree(source) as tree:
-        top = sorted(name for name in (tree.names() if tree.packed else _files(source)) if "/" not in name)
-        lists = [name for name in top if name.endswith(".txt") and name.removesuffix(".txt") in PARTS]
-        if not lists:  # one list of any name; other text files, such as a README, are ignored
-            lists = [name for name in top if name.endswith(".txt") and _is_list(tree.bytes_of(name))]
-            if len(lists) > 1:
-                known = ", ".join(f"{part}.txt" for part in PARTS)
-                raise ValueError(f"{source} holds several lists, {lists[0]} among them: expected {known}, or one alone")
-        if lists:
-            entries = [
-                (PARTS.get(name.removesuffix(".txt"), ""), entry)
-                for name in lists
-                for entry in _parse_list(tree.bytes_of(name), name)
-            ]
-        elif TABLE in top:
-            entries = [("", entry) for entry in _parse_table(tree.bytes_of(TABLE))]
-        else:
-            entries = _walk_folders(source, tree)
-        return _manifest(source, tree, entries)
+    alone = source.is_file() and suffix_of(source.name) in LISTS
+    with Tree(source.parent if alone else source) as tree:
+        files = Files(tree)
+        try:
+            if alone:
+                reading = _read_alone(source.name, files, choice)
+            else:
+                top = [name for name in files.lists if "/" not in name and not public.OWN.fullmatch(name)]
+                reading = public.read_ilsvrc(files) or _read_lists(files, top, choice) or public.read(files)
+                reading = reading or _read_lists(files, files.lists, choice) or _read_folders(files)
+        except FaultError as error:
+            reading = Reading(entries=[("", error.fault)])
+        return _manifest(source, files, reading)
 
 
-def _files(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+def _read_alone(name: str, files: Files, choice: str) -> Reading:
+    """The list of that name."""
+    if reading := public.read_coco(files, [name]):
+        return reading
+    table = listing(name, files.content(name), files)
+    if table is None:
+        raise FaultError(name, f"it lists no picture that is here: expected {FORMS}")
+    return labels.read([("", table)], files, choice)
 
 
-def _is_list(content: bytes) -> bool:
-    """Whether some line ends with a label."""
-    return any(line.split()[-1:] in ([b"0"], [b"1"]) and len(line.split()) > 1 for line in content.split(b"\n"))
+# Lists
 
 
-def _parse_list(content: bytes, name: str) -> Iterator[Item | Fault]:
-    """The lines ``path 0 1 0 ...`` of a list; a path contains no spaces."""
-    lines = content.decode("utf-8-sig", errors="replace").split("\n")
-    if not any(line.strip() for line in lines):
-        yield Fault(name, "it lists no picture: expected lines `path 0 1 0 ...`")
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            path, *values = line.split()
-            yield _item(f"{name}:{number}", path, values)
+def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | None:
+    """The lists among the files `names` that belong together; None if there is no list.
+
+    Raises:
+        FaultError: a file that is a list by its name or its content, but cannot be read.
+        ValueError: several lists that do not belong together.
+    """
+    tables, unread = {}, {}
+    for name in names:
+        try:
+            table = listing(name, files.content(name), files)
+        except (FaultError, OSError) as error:
+            if telling(name) or suffix_of(name) not in (".json", ".jsonl"):
+                unread[name] = error
+            continue
+        if table is not None and not stem_of(name).startswith("sample_submission"):
+            tables[name] = table
+        elif table is None and telling(name) and not _lists_classes(name, files):
+            unread[name] = FaultError(name, f"it lists no picture that is here: expected {FORMS}")
+    chosen = _together(files, tables)
+    folders = {name.rpartition("/")[0] for name in chosen}
+    for name, error in unread.items():  # a list that cannot be read is not passed over
+        beside = name.rpartition("/")[0] in folders and stem_of(name) in PARTS
+        if not chosen or (beside and stem_of(name) not in map(stem_of, chosen)):
+            raise error
+    return labels.read([(part, tables[name]) for name, part in chosen.items()], files, choice) if chosen else None
 
 
-def _parse_table(content: bytes) -> Iterator[Item | Fault | Classes]:
-    """The names of the classes, then the rows of a table of labels; the first column is the path of the picture."""
-    rows = csv.reader(io.StringIO(content.decode("utf-8-sig", errors="replace"), newline=""), strict=True)
-    start, names = 1, None
-    try:
-        for row in rows:
-            path, *values = [value.strip() for value in row] or [""]
-            if row and names is None:
-                names = tuple(values)
-                if not names or set(names) <= {"0", "1"}:
-                    yield Fault(f"{TABLE}:1", f"expected the names of the labels, got the picture {path!r}")
-                elif len(set(names)) < len(names):
-                    yield Fault(f"{TABLE}:1", f"a label is named twice: {', '.join(names)}")
-                yield Classes(names)
-            elif row:
-                yield _item(f"{TABLE}:{rows.line_num}", path, values)
-            start = rows.line_num + 1
-    except csv.Error as error:
-        yield Fault(f"{TABLE}:{start}", f"this row and the following ones cannot be read ({error})")
+def _lists_classes(name: str, files: Files) -> bool:
+    """Whether most lines of a text name folders of pictures."""
+    folders = {step for picture in files.pictures for step in picture.split("/")[:-1]}
+    lines = [line for line in text_of(files.content(name)).replace(",", " ").split("\n") if line.strip()]
+    return bool(lines) and 2 * sum(not folders.isdisjoint({line.strip(), *line.split()}) for line in lines) > len(lines)
 
 
-def _item(where: str, path: str, values: Sequence[str]) -> Item | Fault:
-    if not values:
-        return Fault(where, f"{path!r} has no labels: expected `path 0 1 0 ...`")
-    if wrong := [value for value in values if value not in ("0", "1")]:
-        return Fault(where, f"a label must be 0 or 1, got {wrong[0]!r}")
-    pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts:
-        return Fault(where, f"the path {path!r} lies outside the root")
-    return Item(where, str(pure), [int(value) for value in values])
+def _together(files: Files, tables: Mapping[str, Listing]) -> dict[str, str]:
+    """The lists that are read -> their parts: those named train, test and so on, or one for each part, or one alone."""
+    named = [name for name in tables if stem_of(name) in PARTS]
+    named = [name for name in named if name.count("/") == named[0].count("/")]
+    if named:
+        parts = {name: PARTS[stem_of(name)] for name in named}
+    else:
+        parts = {name: part_of_list(name) if len(tables) > 1 else "" for name in tables}
+    folders = {name.rpartition("/")[0] for name in named}
+    stems = Counter(stem_of(name) for name in named)
+    several = len(folders) > 1 or max(stems.values(), default=1) > 1
+    if not named and len(tables) > 1:
+        several = "" in parts.values() or len(set(parts.values())) < len(parts)
+    if several:
+        names = ", ".join(list(parts)[:MOST_NAMED])
+        raise ValueError(
+            f"{files.tree.source} holds several lists, {names}: expected train.txt, test.txt and database.txt, or one "
+            f"alone; pass the path of one of them, or move the others elsewhere"
+        )
+    return parts
 
 
-def _walk_folders(source: Path, tree: Tree) -> Iterator[tuple[str, Item | Fault]]:
-    """Pictures in folders of classes, with or without folders of parts above them, as in the majority of paths."""
-    names = [name for name in tree.names() if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    depths = [name.count("/") for name in names]
-    depth = max((1, 2), key=depths.count)
-    if depth not in depths:
-        unread = decoding.unread(tree.names())
+# Folders
+
+
+def _read_folders(files: Files) -> Reading:
+    """Pictures in folders of classes, with or without folders of parts above them, as in the majority of paths.
+
+    Raises:
+        FaultError: the folders are no classes.
+        ValueError: there is no picture in a folder.
+    """
+    prefix = _shared_folders(files.pictures)
+    depths = Counter(name.count("/") - len(prefix) for name in files.pictures)
+    depth = max((1, 2), key=depths.__getitem__)
+    tops = {name.split("/")[len(prefix)] for name in files.pictures if name.count("/") - len(prefix) == depth}
+    source = str(files.tree.source)
+    if not depths[depth]:
+        unread = decoding.unread(iter(files.names))
         raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
-    for name, reason in tree.left_out.items():
-        if name.endswith("/") or PurePosixPath(name).suffix.lower() in SUFFIXES:
-            yield "", Fault(name, reason)
-    for name, own_depth in zip(names, depths, strict=True):
-        part, kind = ([""] * (2 - own_depth) + name.split("/"))[:2]
-        if own_depth != depth:
-            yield "", Fault(name, f"lies at another depth than most: expected {'<part>/' * (depth - 1)}<class>/<name>")
-        elif part and part not in PARTS:
-            yield "", Fault(name, f"unknown part {part!r}: expected {', '.join(PARTS)}")
+    parts = {top for top in tops if part_of_folder(top)}
+    no_classes = parts | {top for top in tops if top.casefold() in labels.NO_CLASSES}
+    if depth == 1 and (no_classes == tops or {"train", "query"} & set(map(part_of_folder, parts))):
+        what = f"no file tells the labels of the pictures in {', '.join(sorted(no_classes)[:MOST_NAMED])}"
+        raise FaultError(source, f"{what}: expected {FORMS}")
+    if depth == 2 and not parts:
+        what = f"folders lie in {', '.join(sorted(tops)[:MOST_NAMED])}, of which none is a part"
+        raise FaultError(source, f"{what}: expected folders of classes, or train and test above folders of classes")
+    form = f"{'<part>/' * (depth - 1)}<class>/<name>"
+    entries, faulty = [], defaultdict(list)
+    for name, reason in files.tree.left_out.items():
+        if name.endswith("/") or suffix_of(name) in decoding.SUFFIXES:
+            entries.append(("", Fault(name, reason)))
+    for name in files.pictures:
+        steps = name.split("/")[len(prefix) :]
+        part, kind = ([""] * (3 - len(steps)) + steps)[:2]
+        if len(steps) != depth + 1:
+            what = f"lies at another depth than most: expected {form}"
+            faulty[what, len(steps), steps[0] * (len(steps) > 1)].append(name)  # one fault for all pictures of a folder
+        elif part and not part_of_folder(part):
+            faulty[f"unknown part {part!r}: expected {', '.join(sorted(PARTS))}", 0, part].append(name)
         else:
-            yield PARTS.get(part, ""), Item(name, name, kind)
+            entries.append((part_of_folder(part) if part else "", Item(name, name, kind)))
+    for (what, *_), names in faulty.items():
+        more = f"; so do {len(names) - 1} more" if len(names) > 1 else ""
+        entries.append(("", Fault(names[0], what + more)))
+    classes = sorted({entry.labels for _, entry in entries if isinstance(entry, Item)})
+    return Reading(f"folders {'/'.join([*prefix, form])}: {labels.named(classes)}", entries)
 
 
-def _manifest(source: Path, tree: Tree, entries: Iterable[tuple[str, Item | Fault | Classes]]) -> Manifest:
-    """The manifest of all (part, entry): each item once, its file present, its labels the same in all parts."""
-    entries = list(entries)
-    classes = next((entry.names for _, entry in entries if isinstance(entry, Classes)), ())
-    widths = Counter(len(entry.labels) for _, entry in entries if isinstance(entry, Item))
-    width = len(classes) or max(widths, key=widths.get, default=0)
-    faults, rows, first, labels, parts = [], {}, [], [], {}
-    for part, entry in entries:
+def _shared_folders(names: Sequence[str]) -> list[str]:
+    """The folders around all pictures that are neither a part nor a class."""
+    paths = [name.split("/")[:-1] for name in names]
+    first, last = min(paths, default=[]), max(paths, default=[])
+    depth = min(map(len, paths), default=0)
+    n_shared = next((k for k in range(depth) if first[k] != last[k]), depth)
+    steps = first[: max(0, min(n_shared, depth - 1))]
+    return steps[: next((k for k, step in enumerate(steps) if part_of_folder(step)), len(steps))]
+
+
+# All forms
+
+
+def _manifest(source: Path, files: Files, reading: Reading) -> Manifest:
+    """The manifest of a reading: each item once, its labels the same in all parts, the parts without shared queries."""
+    faults, rows, first, carried, parts = [], {}, [], [], {}
+    for part, entry in reading.entries:
         if isinstance(entry, Fault):
             faults.append(entry)
-        if not isinstance(entry, Item):
             continue
-        if not isinstance(entry.labels, str) and len(entry.labels) != width:
-            faults.append(Fault(entry.where, f"{len(entry.labels)} labels, expected {width} as in the other lines"))
-            continue
-        path = next((path for path in (entry.path, f"images/{entry.path}") if tree.holds(path)), None)
-        if path is None:
-            faults.append(Fault(entry.where, f"{entry.path} is not there: expected it below {tree.source}"))
-            continue
+        where, path, label = entry
         in_part = parts.setdefault(part, {})  # row -> where
         row = rows.setdefault(path, len(rows))
         if row == len(first):
-            first.append(entry.where)
-            labels.append(entry.labels)
+            first.append(where)
+            carried.append(label)
         elif row in in_part:
-            faults.append(Fault(entry.where, f"{path} is there twice, first at {in_part[row]}"))
-        elif labels[row] != entry.labels:
-            faults.append(Fault(entry.where, f"{path} carries other labels than at {first[row]}"))
-        in_part.setdefault(row, entry.where)
+            faults.append(Fault(where, f"{path} is there twice, first at {in_part[row]}"))
+        elif carried[row] != label:
+            faults.append(Fault(where, f"{path} carries other labels than at {first[row]}"))
+        in_part.setdefault(row, where)
+    notes = [*reading.notes, *_validation(source, parts)]
     paths = tuple(rows)
     for part in ("train", "database"):
         for row in parts.get("query", {}).keys() & parts.get(part, {}).keys():
             faults.append(Fault(parts["query"][row], f"the query {paths[row]} is also in the part {part!r}"))
     if not paths and not faults:
         faults.append(Fault(str(source), f"it lists no picture: expected {FORMS}"))
-    array, names = _encode_labels(labels, classes)
+    array, names = _encode(carried, reading.classes)
+    shown = [
+        f"{where}: {f'{path}: ' * (path != where)}{_label_names(label, names)}"
+        for where, path, label in _first_items(reading)
+    ]
     order = hash_order(paths)
     place = np.argsort(order)
     rows_of = {part: np.sort(place[np.fromiter(rows, np.int64, len(rows))]) for part, rows in parts.items() if part}
+    if not faults:
+        notes += _unread(source, files, reading, set(paths))
     paths, where = (tuple(texts[row] for row in order) for texts in (paths, first))
-    return Manifest(source, tree.source, paths, where, array[order], names, rows_of, tuple(faults))
+    return Manifest(
+        source=source,
+        root=files.tree.source,
+        paths=paths,
+        where=where,
+        labels=array[order],
+        classes=names,
+        parts=rows_of,
+        faults=tuple(faults),
+        notes=tuple(notes),
+        how=reading.how,
+        shown=tuple(shown),
+        lists=tuple(reading.files),
+    )
 
 
-def _encode_labels(labels: list, classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+def _validation(source: Path, parts: dict[str, dict[int, str]]) -> list[Fault]:
+    """Make the validation set the queries if there are no others; with a note it is left out if there are."""
+    validation = parts.pop("validation", None)
+    if validation is None:
+        return []
+    if "query" not in parts:
+        parts["query"] = validation
+        return []
+    what = f"{len(validation)} pictures of the validation set are left out: the test set has the queries"
+    return [Fault(str(source), what)]
+
+
+def _unread(source: Path, files: Files, reading: Reading, paths: set[str]) -> list[Fault]:
+    """A note on the texts that were not read, and one on the pictures without labels."""
+    notes, read = [], {*reading.files}
+    other = [name for name in files.names if suffix_of(name) in LISTS | OTHER_DATA and name not in read]
+    if source.is_file() and suffix_of(source.name) in LISTS:
+        other = []
+    if other:
+        notes.append(Fault(str(source), f"{_count(other, 'file is', 'files are')} not read: {_first_names(other)}"))
+    left = [name for name in files.pictures if name not in paths]
+    if left:
+        what = f"{_count(left, 'picture is', 'pictures are')} in no list and left out: {_first_names(left)}"
+        notes.append(Fault(str(source), what))
+    return notes
+
+
+def _count(names: Sequence[str], one: str, several: str) -> str:
+    return f"{len(names):,} {one if len(names) == 1 else several}"
+
+
+def _first_names(names: Sequence[str]) -> str:
+    return ", ".join([*names[:MOST_NAMED], *(["..."] if len(names) > MOST_NAMED else [])])
+
+
+def _first_items(reading: Reading) -> list[Item]:
+    items = (entry for _, entry in reading.entries if isinstance(entry, Item))
+    return list(itertools.islice(items, N_SHOWN))
+
+
+def _label_names(label: Sequence[int] | str | int | frozenset[str], classes: Sequence[str]) -> str:
+    """The labels of an item in words."""
+    if isinstance(label, str | int):
+        return str(label)
+    if not isinstance(label, frozenset):
+        label = [name for name, flag in zip(classes, label, strict=True) if flag]
+    return ", ".join(sorted(label)) or "no label"
+
+
+def _encode(carried: Sequence, classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as an array, (n,) or multi-hot (n, c), and the names of the classes."""
-    if labels and isinstance(labels[0], str):
-        names, array = np.unique(labels, return_inverse=True)
-        return array.astype(np.int64), tuple(names.tolist())
-    array = np.array(labels, np.int64).reshape(len(labels), len(labels[0]) if labels else len(classes))
+    if carried and isinstance(carried[0], str | int):
+        names, array = np.unique(carried, return_inverse=True)
+        return array.astype(np.int64), tuple(map(str, names.tolist()))
+    if carried and isinstance(carried[0], frozenset):
+        classes = sorted(frozenset().union(*carried))
+        column = {name: k for k, name in enumerate(classes)}
+        array = np.zeros((len(carried), len(classes)), np.int64)
+        for row, names in enumerate(carried):
+            array[row, [column[name] for name in names]] = 1
+    else:
+        array = np.array(carried, np.int64).reshape(len(carried), len(carried[0]) if carried else len(classes))
     names = tuple(classes) or tuple(map(str, range(array.shape[1])))
     single = len(array) and (array.sum(axis=1) == 1).all()
     return (array.argmax(axis=1) if single else array), names

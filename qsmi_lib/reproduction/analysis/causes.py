@@ -17,6 +17,7 @@ from qsmi_lib.training.records import fingerprint
 
 N_QUERY = 1000  # queries, drawn, over which the means are taken
 FILE = "features_allow.json"
+FORM = {"scikit-learn?": str, ...: {...: float}}  # what it must look like, see `reading.Form`
 BOUNDS = ("map_pessimistic", "map_optimistic")  # what the order of ties can make of "map"
 WIDEST = 0.5  # codes that nearly all coincide have bounds further apart, which explain nothing
 

@@ -7,6 +7,7 @@ import pandas as pd
 from qsmi_lib import __version__
 from qsmi_lib.evaluation.metrics import DEFINITIONS, OPTION_RULES, RULES
 from qsmi_lib.utils import paths
+from qsmi_lib.utils.reading import CLONE, read_table
 
 CITATION = (
     "N. Passalis and A. Tefas, *Deep Supervised Hashing using Quadratic Spherical Mutual Information for Efficient "
@@ -28,7 +29,8 @@ HEADINGS = {
 
 def conventions() -> pd.DataFrame:
     """data/paper/conventions.csv: the conventions of the paper's tables and of the works they cite, a row each."""
-    return pd.read_csv(paths.PUBLISHED / "conventions.csv", dtype=str, keep_default_na=False)
+    columns, text = dict.fromkeys(HEADINGS, object), {"dtype": str, "keep_default_na": False}
+    return read_table(paths.PUBLISHED / "conventions.csv", columns, CLONE, **text)
 
 
 def markdown(rows: pd.DataFrame) -> str:

@@ -22,13 +22,13 @@ from qsmi_lib.models.hog import hog_opencv
 from qsmi_lib.models.projections import Projection
 from qsmi_lib.reproduction.artefacts import note_made_by
 from qsmi_lib.reproduction.results import Results
-from qsmi_lib.reproduction.tables import cells
+from qsmi_lib.reproduction.tables import cells, read_published
 from qsmi_lib.reproduction.titles import PROTOCOL_TITLES
 from qsmi_lib.search import lsh
 from qsmi_lib.search.lsh import MISSING, K
 from qsmi_lib.training import loop
 from qsmi_lib.training.records import SavedCodes
-from qsmi_lib.utils import io, paths
+from qsmi_lib.utils import io
 from qsmi_lib.utils.precision import resolve_precision
 from qsmi_lib.utils.progress import bar, watched
 
@@ -271,7 +271,7 @@ def published(table: int) -> pd.DataFrame:
     Table 1 goes on with those that the script behind the slides prints and the slides do not: `printed` is False.
     """
     files = {1: ("uit_table_1", "uit_script"), 2: ("uit_table_2",)}[table]
-    rows = pd.concat([pd.read_csv(paths.PUBLISHED / f"{file}.csv") for file in files], ignore_index=True)
+    rows = pd.concat([read_published(f"{file}.csv") for file in files], ignore_index=True)
     value = rows["note"].str.extract(r"([\d.]+)")[0].astype(float)
     if table == 2:
         return pd.DataFrame({"alpha": value, "bits": rows["bits"], "paper": rows["mean"]})

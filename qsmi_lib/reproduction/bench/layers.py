@@ -16,6 +16,7 @@ from qsmi_lib.training.loop import settings_of_loss
 from qsmi_lib.utils import io, paths
 from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.reading import CLONE, read_table, read_text
 
 BATCH, BITS, N_CLASSES = 128, 48, 10  # Section 4.3 states the batch; 48 bits are the paper's longest code
 ROUNDS = 15  # of all methods in turn; the median counts
@@ -98,8 +99,9 @@ def layers(device: torch.device | None = None) -> str:
     )
 
 
-def recorded(folder: Path = paths.ROOT / "results" / "benchmarks") -> tuple[str, pd.DataFrame]:
+def recorded(folder: Path = paths.BENCHMARKS) -> tuple[str, pd.DataFrame]:
     """What `layers` wrote: the machine in words, and `summary`."""
     path = folder / "layers.csv"
-    with path.open(encoding="utf-8") as file:
-        return file.readline().removeprefix("# ").strip(), pd.read_csv(file)
+    columns = {"method": object} | dict.fromkeys(("update", "feed_forward", "overhead"), float)
+    place = read_text(path, CLONE).partition("\n")[0].removeprefix("# ").strip()
+    return place, read_table(path, columns, CLONE, comment="#")

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
-import nbformat
 import pandas as pd
 import torch
 
@@ -16,6 +15,7 @@ from qsmi_lib.reproduction import notebooks
 from qsmi_lib.reproduction.bench.measure import machine, save, seconds, table
 from qsmi_lib.utils import io, paths, scratch
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.reading import CLONE, read_table
 
 CPU = torch.device("cpu")
 LINE = re.compile(r"^\*\*Time\.\*\*.*$", re.MULTILINE)  # in the first cell of a lesson
@@ -31,7 +31,7 @@ def measure(lesson: Path) -> dict[str, float | str]:
     with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder, _environment(folder):
         copy = Path(folder) / lesson.name
         first = seconds(lambda: notebooks.execute(lesson, copy), CPU)
-        imports = next(cell for cell in nbformat.read(copy, 4).cells if cell.cell_type == "code")
+        imports = next(cell for cell in notebooks.read(copy).cells if cell.cell_type == "code")
         again = seconds(lambda: notebooks.execute(lesson, copy), CPU)
     return {"lesson": lesson.stem, "first": first, "again": again, "imports": imports.metadata.papermill.duration}
 
@@ -59,7 +59,7 @@ def sentence(row: dict[str, float | str]) -> str:
 def fill_in(row: dict[str, float | str]) -> None:
     """Write `sentence` into the first cell of its lesson; a ValueError where the cell has no line for it."""
     path = paths.NOTEBOOKS / f"{row['lesson']}.ipynb"
-    notebook = nbformat.read(path, 4)
+    notebook = notebooks.read(path)
     notebook.cells[0].source, n_lines = LINE.subn(sentence(row), notebook.cells[0].source)
     if n_lines != 1:
         raise ValueError(f"the first cell of {path.name} must have one line that begins with **Time.**, got {n_lines}")
@@ -94,6 +94,7 @@ def measure_lessons(only: tuple[str, ...]) -> str:
     return save("notebooks", *parts)
 
 
-def recorded(folder: Path = paths.ROOT / "results" / "benchmarks") -> list[dict[str, float | str]]:
+def recorded(folder: Path = paths.BENCHMARKS) -> list[dict[str, float | str]]:
     """The rows that `measure_lessons` wrote."""
-    return pd.read_csv(folder / "notebooks.csv", comment="#").to_dict("records")
+    columns = {"lesson": object} | dict.fromkeys(("first", "again", "imports", "cores"), float)
+    return read_table(folder / "notebooks.csv", columns, CLONE, comment="#").to_dict("records")

@@ -15,6 +15,7 @@ from filelock import FileLock
 from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.utils import io
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.reading import map_array
 
 POWER = 0.9  # of the law of label frequencies
 NOISE = 2.0  # standard deviation of a feature around its labels' mean, which has a root mean square of 1
@@ -114,7 +115,7 @@ def generate(shape: Shape, folder: Path, *, seed: int = 0, block: int = 1024) ->
             columns = 1 if shape.labels_per_item is None else shape.n_labels
             io.check_room(files["features"], shape.n_items * (4 * shape.n_features + 8 * columns))
             _write(shape, files, seed, block)
-    labels, features = (torch.from_numpy(np.load(path, mmap_mode="c")) for path in files.values())
+    labels, features = (torch.from_numpy(map_array(path)) for path in files.values())
     items = Part(features, labels)
     database, query = items[: shape.n_database], items[shape.n_database :]
     train = database if shape.n_train is None else database[: shape.n_train]

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import math
+import re
 
+import numpy as np
 import pytest
 
 from qsmi_lib.config.presets import configure, options_of
@@ -106,27 +108,64 @@ def test_options_out_of_range_are_refused():
         with pytest.raises(ValueError, match="margin must be a finite number above 0, got "):
             configure("digits", "dsh", 12, margin=value)
     for value in (1, 2.5, math.nan, math.inf):
-        with pytest.raises(ValueError, match="n_samples must be a whole number of at least 2, got "):
+        with pytest.raises(ValueError, match="n_samples must be a whole number from 2 to 1024, got "):
             configure("digits", "pgdh", 12, n_samples=value)
 
 
 @pytest.mark.parametrize(
     ("setting", "values"),
     [
-        ("bits", [0, -1, True, 1.5, "12", None]),
-        ("epochs", [0, True, 1.5]),
-        ("batch_size", [0, True, 1.5]),
-        ("seed", [-1, True, 1.5]),
-        ("draw", [-1, True, 1.5]),
-        ("memory", [-1, True, 1.5, "2", None]),
-        ("learning_rate", [math.nan, math.inf, -1e-3]),
-        ("alpha", [math.nan, math.inf, -1e-3]),
+        ("bits", [0, -1, True, 1.5, "12", None, 4097]),
+        ("epochs", [0, True, 1.5, 10**9]),
+        ("batch_size", [0, True, 1.5, 10**9]),
+        ("seed", [-1, True, 1.5, 2**32]),
+        ("draw", [-1, True, 1.5, 2**64]),
+        ("memory", [-1, True, 1.5, "2", None, 10**9]),
+        ("learning_rate", [math.nan, math.inf, -1e-3, 1e308, True]),
+        ("alpha", [math.nan, math.inf, -1e-3, 1e308, "1"]),
+        ("dataset", [3, None]),
+        ("options", [3, [3]]),
     ],
 )
 def test_numbers_out_of_range_are_refused(setting, values):
     for value in values:
-        with pytest.raises(ValueError, match=f"{setting} must be .* of at least [01], got {value!r}"):
+        with pytest.raises(ValueError, match=f"{setting} must be .*, got {re.escape(repr(value))}"):
             RunConfig(**({"dataset": "digits", "method": "qsmi", "bits": 12} | {setting: value}))
+
+
+def test_a_batch_with_its_memory_is_limited():
+    RunConfig("digits", "qsmi", 12, batch_size=1 << 13, memory=7)
+    with pytest.raises(ValueError, match="at most 65536 items, got 73728: batch_size 8192 and memory 8"):
+        RunConfig("digits", "qsmi", 12, batch_size=1 << 13, memory=8)
+
+
+EXTREME = (0, -1, 1e308, 1e-320, math.nan, math.inf, True, "text", [1.0])
+
+
+@pytest.mark.parametrize(
+    ("method", "option"), [(method, option) for method in METHODS for option in options_of(method)]
+)
+def test_every_option_of_every_method_is_checked_when_it_is_configured(method, option):
+    """What passes here must neither overflow nor fill the memory in training."""
+    default = options_of(method)[option]
+    for value in (*EXTREME, *(() if default is None or isinstance(default, tuple) else (None,))):
+        if callable(default) and value is None:
+            continue  # the default depends on the data set
+        with pytest.raises(ValueError, match=option) as caught:
+            configure("digits", method, 12, **{option: value})
+        assert "; known: " in str(caught.value) or repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(("method", "option"), [("mihash", "n_bins"), ("pgdh", "n_samples"), ("qsmi_u", "n_clusters")])
+def test_counts_that_would_fill_the_memory_are_refused(method, option):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number from . to 1024, got 1000000000"):
+        configure("digits", method, 12, **{option: 1e9})
+
+
+def test_numbers_of_numpy_are_numbers():
+    config = configure("digits", "qmi", np.int64(12), seed=np.uint8(3), epochs=np.array(2), sigma=np.float32(2.0))
+    assert config == configure("digits", "qmi", 12, seed=3, epochs=2, sigma=2.0) == from_json(config)
+    assert type(config.bits) is type(config.seed) is type(config.epochs) is int
 
 
 def test_an_unknown_profile_lists_the_known():

@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import os
 import re
 import stat
 import tarfile
@@ -222,6 +223,22 @@ def test_a_compressed_tar_is_unpacked_up_to_a_limit(tmp_path, monkeypatch, resul
     with pytest.raises(ValueError, match=r"own\.tgz unpacks to more than 5,000 bytes: unpack it"):
         Tree(write_tar(tmp_path / "own", FILES, suffix=".tgz"))
     assert not [place for place in results.rglob("*") if place.is_file()]
+
+
+def test_a_compressed_tar_of_zeros_is_unpacked_up_to_a_ratio(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "MOST_BYTES", 10**6)
+    source = tmp_path / "own.tgz"
+    source.write_bytes(gzip.compress(tar_of_zeros(tmp_path / "own.tar", 10**7).read_bytes()))
+    with pytest.raises(ValueError, match=r"own\.tgz unpacks to more than 1,.* bytes: unpack it"):
+        Tree(source)
+
+
+def test_a_tar_that_becomes_shorter_is_named(tmp_path):
+    source = write_tar(tmp_path / "own", FILES)
+    with Tree(source) as tree:
+        os.truncate(source, 1024)
+        with pytest.raises(ValueError, match=r"own\.tar has become shorter"):
+            tree.bytes_of("images/a.png")
 
 
 def test_a_header_of_gigabytes_is_not_read(tmp_path):

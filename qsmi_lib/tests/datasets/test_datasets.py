@@ -205,11 +205,11 @@ def test_the_first_folder_with_all_four_files_is_used(data):
 
 
 DAMAGES = {
-    "gzip cut off": (True, lambda raw: raw[:-20], "damaged or truncated"),
-    "no gzip at all": (True, lambda raw: b"<html>404</html>", "damaged or truncated: Not a gzipped file"),
-    "plain cut off": (False, lambda raw: raw[:-1], "truncated: expected 3152 bytes unpacked, got 3151"),
-    "plain with a byte more": (False, lambda raw: raw + b"0", "expected 3152 bytes unpacked, got 3153"),
-    "plain with a flipped bit": (False, lambda raw: raw[:100] + bytes([raw[100] ^ 1]) + raw[101:], "damaged: expected"),
+    "gzip cut off": (True, lambda raw: raw[:-20], ""),
+    "no gzip at all": (True, lambda raw: b"<html>404</html>", "Not a gzipped file"),
+    "plain cut off": (False, lambda raw: raw[:-1], "expected 3152 bytes unpacked, got 3151"),
+    "plain with a byte more": (False, lambda raw: raw + b"0", "expected 3152 bytes unpacked, got more"),
+    "plain with a flipped bit": (False, lambda raw: raw[:100] + bytes([raw[100] ^ 1]) + raw[101:], "expected SHA-256"),
 }
 
 
@@ -218,7 +218,7 @@ def test_a_damaged_file_is_named(data, zipped, damage, message):
     write_tiny(data, zipped=zipped)
     path = data / f"t10k-images-idx3-ubyte{'.gz' if zipped else ''}"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=f"{path} is .*{message}.*{COMMAND}"):
+    with pytest.raises(ValueError, match=f"{path} .*{message}.*{COMMAND}"):
         datasets.load("fashion_mnist")
 
 

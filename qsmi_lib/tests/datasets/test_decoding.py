@@ -189,6 +189,15 @@ def test_a_text_in_a_png_is_not_unpacked_without_a_bound(reader, name):
         assert "too large" in str(error)
 
 
+@each_reader
+def test_a_jpeg_of_many_scans_is_refused(reader):
+    content = encoded(pixels(1), "JPEG", progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    assert reader(content[:-2] + 9 * scan + content[-2:]).shape == (SIDE, SIDE, 3)
+    with pytest.raises(ValueError, match="scans, expected at most 100: save it again"):
+        reader(content[:-2] + 100 * scan + content[-2:])
+
+
 def test_one_of_many_frames_is_read_and_no_other():
     frames = [Image.new("L", (SIDE, SIDE), level) for level in range(100)]
     content = in_mode(frames[7], "GIF", save_all=True, append_images=frames)

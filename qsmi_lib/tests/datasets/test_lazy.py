@@ -14,14 +14,23 @@ from qsmi_lib.datasets.base import Part
 from qsmi_lib.datasets.images import lazy
 from qsmi_lib.datasets.images.lazy import UNREADABLE, Pictures, decode
 from qsmi_lib.models import features
-from qsmi_lib.tests.datasets.small_pictures import SIDE, WRITERS, encoded, picture, pixels, write_folder, write_zip
+from qsmi_lib.tests.datasets.small_pictures import (
+    PACKERS,
+    SIDE,
+    WRITERS,
+    encoded,
+    picture,
+    pixels,
+    write_folder,
+    write_zip,
+)
 
 N = 7
 PATHS = [f"images/{number}.png" for number in range(N)]
 WHERE = [f"list.txt:{number + 1}" for number in range(N)]
 FILES = {path: picture(number) for number, path in enumerate(PATHS)}
 WHOLE = torch.stack([torch.from_numpy(pixels(number).transpose(2, 0, 1).copy()) for number in range(N)])
-each_source = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+each_source = pytest.mark.parametrize("write", (SOURCES := WRITERS | PACKERS).values(), ids=SOURCES)
 
 
 def of(root, side=SIDE, paths=PATHS, where=WHERE):

@@ -13,6 +13,7 @@ import torch
 
 from qsmi_lib.evaluation import evaluate, metrics, numba_ranking, packing, validation
 from qsmi_lib.tests.evaluation.cases import KINDS, TOY, Case, assert_close, assert_same, close, random_case
+from qsmi_lib.utils import arrays
 
 
 @pytest.mark.parametrize(("kind", "rule"), KINDS)
@@ -25,7 +26,7 @@ def test_chunks_change_nothing(monkeypatch, kind, rule):
         ("NOTES_BYTES", numba_ranking, (8 * threads, 40 * threads)),  # one item a segment, five
         ("ROOM", packing, (1, 16 * 5)),
         ("TOGETHER", numba_ranking, (1, 2)),
-        ("BLOCK_BYTES", packing, (1, 200)),
+        ("BLOCK_BYTES", arrays, (1, 200)),
     ]:
         for value in values:
             with monkeypatch.context() as patch:
@@ -103,7 +104,7 @@ def triton_ranking(monkeypatch):
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     monkeypatch.setattr(metrics, "_kernels", lambda _: (triton_ranking, device))
-    monkeypatch.setattr(validation, "_array", lambda _name, values, _device: torch.as_tensor(values, device=device))
+    monkeypatch.setattr(validation, "_near", lambda array, _device: torch.as_tensor(array, device=device))
     return triton_ranking
 
 

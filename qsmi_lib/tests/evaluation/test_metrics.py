@@ -48,7 +48,7 @@ def test_every_field(kind, rule):
 
 @pytest.mark.parametrize("rule", ["share-one", "fraction"])
 def test_many_labels(rule):
-    for n_label in (1, 63, 64, 65, 130):
+    for n_label in (2, 63, 64, 65, 130):
         case = random_case(0, 8, "multi", n_query=3, n_database=8, n_label=n_label)
         case.query_labels[1, -1] = case.database_labels[0, -1] = 1
         check(case, rule, [4])
@@ -57,7 +57,7 @@ def test_many_labels(rule):
 @st.composite
 def small_cases(draw):
     bits, n_query, n_database = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 7))
-    n_label = draw(st.integers(0, 4))  # 0: single labels
+    n_label = draw(st.sampled_from([0, 2, 3, 4]))  # 0: single labels
     label = st.lists(st.integers(0, 1), min_size=n_label, max_size=n_label) if n_label else st.integers(-1, 1)
     code = st.lists(st.sampled_from([-1, 1]), min_size=bits, max_size=bits)
     lists = [
@@ -380,14 +380,14 @@ FAULTS = [  # arguments, and what the error says
     ({"query_codes": [[1, -1], [1]]}, "query_codes must be an array or a tensor"),
     ({"query_codes": torch.eye(12)[:1].to_sparse()}, "query_codes .* got torch.sparse_coo"),
     ({"query_labels": [1, 2]}, "query_labels .* expected 1, got 2"),
-    ({"query_labels": [1.0]}, "query_labels must be integers .* got float64"),
-    ({"query_labels": LABELS[:1, :, None]}, r"query_labels must be integers .* \(1, 2, 1\)"),
+    ({"query_labels": [1.5]}, "query_labels .* whole numbers .* got 1.5"),
+    ({"query_labels": LABELS[:1, :, None]}, r"query_labels must be class numbers .* \(1, 2, 1\)"),
     ({"query_labels": np.array([2**63], np.uint64)}, "query_labels must be at most 9223372036854775807, got 92233"),
     ({"query_labels": np.ones((1, 65536), bool)}, "query_labels .* 1 to 65535 labels, got 65536"),
     ({"query_labels": LABELS[:1, :0], "database_labels": LABELS[:, :0]}, "query_labels .* labels, got 0"),
     ({"database_labels": LABELS + 2}, "database_labels .* 0 and 1 only, got 2"),
     ({"database_labels": LABELS}, r"shapes \(1,\) and \(8, 2\)"),
-    ({"query_labels": LABELS[:1, :1], "database_labels": LABELS}, r"shapes \(1, 1\) and \(8, 2\)"),
+    ({"query_labels": LABELS[:1, :1], "database_labels": LABELS}, r"shapes \(1,\) and \(8, 2\)"),
     ({"query_labels": [7]}, "no query has anything relevant"),
     ({"query_labels": LABELS[:1], "database_labels": LABELS}, "no query has anything relevant"),
 ]

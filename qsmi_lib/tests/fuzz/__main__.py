@@ -1,8 +1,12 @@
 """`python -m qsmi_lib.tests.fuzz --minutes 10`: new cases of every target until the time ends."""
 
+import atexit
 import itertools
 import logging
+import os
+import shutil
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -25,6 +29,8 @@ CASES = 500  # of a target before the next one's turn
 @click.option("--kept", default="build/fuzz", show_default=True, type=click.Path(path_type=Path), help="Failing files.")
 def fuzz(minutes: float, seed: int, names: tuple[str, ...], kept: Path) -> None:
     """Damage files at random and read them; exit status 1 if a reader did anything but read or refuse one."""
+    os.environ["QSMI_RESULTS"] = scratch = tempfile.mkdtemp(prefix="qsmi-fuzz-")  # archives are unpacked there
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     torch.set_num_threads(1)
     warnings.simplefilter("error")
     logging.disable()

@@ -1,8 +1,10 @@
 """Everything that reads a file which someone else may have made or damaged, each with valid files to start from."""
 
+import gzip
 import io
 import json
 import pickle
+import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +18,23 @@ from PIL import Image
 from torch import nn
 
 from qsmi_lib import QSMIHasher
+from qsmi_lib.codes import pack
 from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import cifar10
 from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.check import inspect
+from qsmi_lib.datasets.protocols import checksum, read_list
 from qsmi_lib.models.weights import load_weights
 from qsmi_lib.reproduction.results import row_of
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.tests.datasets.small_pictures import encoded, listing, picture, pixels, table, write_folder, write_zip
 from qsmi_lib.tests.fuzz.damage import changed, damaged
 from qsmi_lib.training import factory
-from qsmi_lib.training.records import load_codes, load_record, save_record
+from qsmi_lib.training.records import Store, load_codes, load_record, save_record
+from qsmi_lib.training.tuning import load_search
+from qsmi_lib.utils import paths
+from qsmi_lib.utils.io import write_arrays
+from qsmi_lib.utils.reading import map_array, read_table
 
 NAMES = ("a.png", "b.png", "with blank.png", "below/c.png", "below/é.png")
 
@@ -111,6 +119,15 @@ def _zips() -> st.SearchStrategy[bytes]:
     )
 
 
+def _tars() -> st.SearchStrategy[bytes]:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for row in range(4):
+            (member := tarfile.TarInfo(f"{'ab'[row % 2]}/{row}.png")).size = len(picture(row))
+            tar.addfile(member, io.BytesIO(picture(row)))
+    return mutated(content.getvalue(), gzip.compress(content.getvalue()))
+
+
 def _picture_files() -> st.SearchStrategy[bytes]:
     formats = {"png": {}, "jpeg": {}, "gif": {}, "bmp": {}, "webp": {}, "tiff": {"compression": "tiff_lzw"}, "ppm": {}}
     grey = io.BytesIO()
@@ -144,10 +161,26 @@ def _read_record(path: Path) -> None:
 
 
 def _save_codes(path: Path) -> None:
-    packed, labels = np.arange(8, dtype=np.uint8).reshape(4, 2), np.arange(4)
-    np.savez_compressed(
-        path, bits=np.array(12), query=packed, database=packed, query_labels=labels, database_labels=labels
-    )
+    codes, labels = pack(np.sign(np.arange(48).reshape(4, 12) % 5 - 1.5).astype(np.int8)), np.arange(4)
+    write_arrays(path, bits=np.array(12), query=codes, database=codes, query_labels=labels, database_labels=labels)
+
+
+def _searches() -> st.SearchStrategy[bytes]:
+    valid = next(Store(paths.COMMITTED).tuning.glob("*.json")).read_bytes()
+    return mutated(valid) | changed(json.loads(valid)).map(lambda value: json.dumps(value).encode())
+
+
+def _lists_of_splits() -> st.SearchStrategy[bytes]:
+    content = {"data": "digits", "train": [0, 1], "query": [2], "sha256": checksum({"train": [0, 1], "query": [2]})}
+    return mutated(json.dumps(content).encode()) | changed(content).map(lambda value: json.dumps(value).encode())
+
+
+def _published() -> st.SearchStrategy[bytes]:
+    return mutated(b"method,bits,map\nqsmi,48,0.861\ndsh,48,0.819\n")
+
+
+def _save_array(path: Path) -> None:
+    np.save(path, np.arange(12, dtype=np.float32).reshape(3, 4))
 
 
 def _save_hasher(path: Path) -> None:
@@ -176,9 +209,14 @@ TARGETS = {
     "lists": Target("labels.txt", _lists, _labels, _pictures),
     "tables": Target("labels.csv", _tables, _labels, _pictures),
     "zips": Target("pictures.zip", _zips, _check),
+    "tars": Target("pictures.tar", _tars, _check),
     "pictures": Target("upload.png", _picture_files, _upload),
     "records": Target("record.json", _records, _read_record),
     "codes": Target("codes.npz", lambda: mutated(_written(_save_codes, "codes.npz")), load_codes),
+    "searches": Target("search.json", _searches, load_search),
+    "splits": Target("split.json", _lists_of_splits, lambda path: read_list(path, "digits", 3)),
+    "published": Target("table.csv", _published, lambda path: read_table(path, {"method": object, "map": float})),
+    "arrays": Target("array.npy", lambda: mutated(_written(_save_array, "array.npy")), map_array),
     "hashers": Target("h.safetensors", lambda: mutated(_written(_save_hasher, "h.safetensors")), QSMIHasher.load),
     "models": Target("m.safetensors", lambda: mutated(_written(_save_model, "m.safetensors")), factory.load),
     "weights": Target("weights.pt", lambda: mutated(_weights(".pt")), lambda path: load_weights(nn.Linear(2, 2), path)),

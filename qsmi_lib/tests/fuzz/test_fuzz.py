@@ -11,4 +11,5 @@ CASES = 100
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_damaged_file_is_read_or_refused_by_name(name):
     counts = run(name, CASES, seed=0)
-    assert counts["refused"], "no case was a damage that the reader sees"
+    assert counts["read"], "files that are whole must be among the cases, and be read"
+    assert counts["refused"], "damages that the reader sees must be among the cases"

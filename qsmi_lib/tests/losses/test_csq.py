@@ -77,3 +77,31 @@ def test_an_item_of_several_classes_has_the_majority_of_their_centers(bits):
     assert torch.equal(losses.item_centers(MULTI_HOT.bool(), bits, seed=3), codes)
     other = losses.item_centers(MULTI_HOT, 24, seed=4)[-1]
     assert not torch.equal(losses.item_centers(MULTI_HOT, 24, seed=3)[-1], other)
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "bits", "least"), [(1000, 24, 6), (3000, 48, 12), (4096, 12, 1), (6000, 12, None), (9000, 2, None)]
+)
+def test_centers_of_thousands_of_classes(n_classes, bits, least):
+    """All distinct and well apart. Where there are nearly as many classes as words, distinct is all they can be."""
+    if least is None:
+        with pytest.raises(ValueError, match=f"{n_classes} classes need at least .. bits"):
+            losses.hash_centers(n_classes, bits)
+        return
+    centers = losses.hash_centers(n_classes, bits).float()
+    distance = (bits - centers @ centers.T).div(2).fill_diagonal_(bits)
+    assert centers.shape == (n_classes, bits) and distance.min() >= least
+
+
+def test_more_classes_than_centers_can_be_found_for_is_one_error_that_names_the_bound():
+    with pytest.raises(ValueError, match=r"at most 53509 classes .* got 200000"):
+        losses.hash_centers(200_000, 48)
+
+
+def test_centers_of_types_that_are_no_index():
+    """PyTorch takes uint8 for a mask, and int8 for no index at all."""
+    labels = torch.tensor([2, 0, 0, 9])
+    for kind in (torch.uint8, torch.int8, torch.int32, torch.float32):
+        assert torch.equal(losses.item_centers(labels.to(kind), 12), losses.item_centers(labels, 12))
+    assert torch.equal(losses.hash_centers(np.int64(10), np.int64(64)), losses.hash_centers(10, 64))
+    assert torch.equal(losses.hash_centers(10, 12, seed=np.uint8(3)), losses.hash_centers(10, 12, seed=3))

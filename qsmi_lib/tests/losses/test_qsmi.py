@@ -285,7 +285,7 @@ def test_with_priors_items_without_labels_differ_from_those_with():
     """Where all items have the same labels, or none, there is nothing to learn."""
     for name in ("no labels", "all labels", "one class"):
         assert losses.qsmi_priors_loss(outputs(), LABELS[name], clamp=False).item() == equals(0)
-    half = torch.tensor([[1]] * 6 + [[0]] * 6)
+    half = torch.tensor([[1, 0]] * 6 + [[0, 0]] * 6)
     apart = torch.tensor([[1.0, 0]] * 6 + [[-1.0, 0]] * 6)
     assert losses.qsmi_priors_loss(apart, half, clamp=False).item() == pytest.approx(-18)
     assert losses.qsmi_priors_loss(apart, half, clamp=False) < losses.qsmi_priors_loss(outputs(), half, clamp=False)

@@ -334,6 +334,18 @@ def test_a_damaged_file_is_computed_again_complete_or_partial(results, damage):
     assert path.read_bytes() == raw
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".partial"])
+def test_no_length_of_a_file_changes_the_features(results, suffix):
+    expected = extract(Counting()).clone()
+    (path,) = cached(results)
+    raw = path.read_bytes()
+    for content in [raw[:n] for n in range(0, len(raw), 41)] + [raw, raw + b"0", raw + raw, raw[::-1]]:
+        path.unlink()
+        path.with_suffix(suffix).write_bytes(content)
+        assert torch.equal(extract(Counting()), expected) and path.read_bytes() == raw
+    assert cached(results) == [path] and not cached(results, "partial")
+
+
 def test_simultaneous_calls_compute_once():
     backbone, rows, start = Counting(), [], threading.Barrier(2)
 
@@ -367,6 +379,7 @@ def with_value(value):
         (lambda outputs: outputs[:1], r"got some of shape \(1, 7\)"),
         (lambda outputs: outputs[:, :0], r"got some of shape \(8, 0\)"),
         (lambda outputs: [outputs], "got a list"),
+        (lambda outputs: outputs.double() + 1e300, "got some that are not finite"),
     ],
 )
 def test_outputs_that_are_no_features_are_refused(results, change, message):

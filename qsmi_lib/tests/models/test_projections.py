@@ -3,7 +3,9 @@
 import inspect
 import math
 import pickle
+from importlib.metadata import version
 
+import joblib
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,8 @@ from qsmi_lib.models import projections
 from qsmi_lib.models.hog import N_FEATURES, hog, hog_opencv
 from qsmi_lib.training import factory
 from qsmi_lib.training.loop import encode, train
-from qsmi_lib.utils.io import read_tensors, write_tensors
+from qsmi_lib.utils.io import write_tensors
+from qsmi_lib.utils.reading import read_tensors
 
 each = pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.loss is None])
 
@@ -123,8 +126,8 @@ def test_a_damaged_cache_of_hog_is_computed_again_and_never_executed(results, mo
 def test_a_pickle_planted_where_features_were_cached_before_is_never_loaded(results, monkeypatch):
     """joblib's layout: it did load this file."""
     images = pictures(seed=5)
-    joblib = pytest.importorskip("joblib")
-    planted = joblib.Memory(results, verbose=0).cache(hog_module._hog)
+    folder = results / f"scikit-image-{version('scikit-image')}"
+    planted = joblib.Memory(folder, verbose=0).cache(hog_module._hog)
     planted(images)
     trace = results / "trace"
     for path in results.rglob("output.pkl"):

@@ -20,13 +20,15 @@ from torch import nn
 
 from qsmi_lib.cli import main
 from qsmi_lib.config.presets import configure
-from qsmi_lib.datasets import Part, Split
+from qsmi_lib.datasets import DATASETS, Part, Split, cifar10
+from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.models import features, hog
 from qsmi_lib.reproduction import artefacts, ledger, notebooks, tables
 from qsmi_lib.reproduction.bench import measure, synthetic
 from qsmi_lib.reproduction.plotting.style import save_figure
 from qsmi_lib.search.collection import of_folder
 from qsmi_lib.search.estimator import QSMIHasher
+from qsmi_lib.tests.datasets.small_pictures import write_tar
 from qsmi_lib.tests.reproduction.invented import empty
 from qsmi_lib.training import factory, runs, tuning
 from qsmi_lib.training.records import Store, save_codes, save_record
@@ -53,12 +55,12 @@ def failing():
         def is_concerned(path):
             return not isinstance(path, int) and Path(path).is_relative_to(folder)
 
-        def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *options):
+        def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
             if not is_concerned(file) or not set("wax+") & set(mode) or step == "replace":
-                return real_open(file, mode, buffering, encoding, errors, newline, *options)
+                return real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
             if step == "open":
                 raise error
-            buffered = python_io.BufferedWriter(Full(file, mode.strip("bt")))
+            buffered = python_io.BufferedWriter(Full(file, mode.strip("bt"), closefd, opener))
             return buffered if "b" in mode else python_io.TextIOWrapper(buffered, encoding, errors, newline)
 
         def replace(source, target, **options):
@@ -163,6 +165,10 @@ def generated(folder, version):
     synthetic.generate(synthetic.Shape("toy", "toy", 40, 3, 2, None, 10), folder, seed=version)
 
 
+def unpacked(folder, version):
+    Tree(write_tar(folder.parent / "pictures", {"a.png": bytes(10 + version)}, suffix=".tgz"))
+
+
 WRITERS = {
     "bytes": lambda folder, version: io.write_bytes(folder / "file", bytes([version])),
     "text": lambda folder, version: io.write_text(folder / "below" / "file.txt", f"{version}"),
@@ -173,6 +179,7 @@ WRITERS = {
     "model": model,
     "hasher": hasher,
     "features": features_of,
+    "unpacked tar": unpacked,
     "artefact .json": artefact("a.json", lambda version: {"version": version}),
     "artefact .csv": artefact("a.csv", lambda version: pd.DataFrame({"version": [version]})),
     "artefact .npz": artefact("a.npz", lambda version: {"version": np.array(version)}),
@@ -217,11 +224,11 @@ def test_every_file_is_written_by_one_of_them():
     """What else opens a file to write to stands here, with the reason."""
     allowed = {
         "utils/io.py",
+        "datasets/images/archive.py",  # appends what it unpacks, in `io.atomic_write`
         "models/features.py",  # appends batch by batch; each step names the file
         "reproduction/bench/synthetic.py",  # appends block by block, in `io.atomic_write`
         "reproduction/bench/measure.py",  # a setting of Linux under /proc
         "reproduction/plotting/style.py",  # into memory
-        "search/app.py",  # the page, into a temporary folder
     }
     library = paths.ROOT / "qsmi_lib"
     writing = set()
@@ -285,12 +292,28 @@ def test_codes_of_a_folder_that_cannot_be_cached_are_returned(results, tmp_path,
     assert len(collection) == 3 and not contents(results)
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_decoded_pictures_that_cannot_be_cached_are_returned(results, tmp_path, monkeypatch, failing, step):
+    images, labels = torch.arange(2 * 3072).reshape(2, 3, 32, 32).to(torch.uint8), torch.tensor([3, 5])
+    parts = {"train": (images[:1], labels[:1]), "query": (images[1:], labels[1:])}
+    for name, value in {"SHA256": cifar10.checksum(images, labels), "N_TRAIN": 1, "N_QUERY": 1}.items():
+        monkeypatch.setattr(cifar10, name, value)
+    monkeypatch.setattr(cifar10, "_read_pictures", lambda _: parts)
+    monkeypatch.setattr(cifar10.Cifar10, "find", lambda _: tmp_path)
+    with failing(results, errno.EACCES, step), pytest.warns(QsmiWarning, match=f"{results}.*QSMI_RESULTS"):
+        split = DATASETS["cifar10"].load(0)
+    assert torch.equal(split.train.inputs, images[:1]) and not contents(results)
+
+
 # A real limit
 
 
 @pytest.fixture
 def limited():
-    """A function that limits the size of files; the system then refuses to write more, as on a full disk."""
+    """A function that limits the size of files; the system then refuses to write more, as on a full disk.
+
+    Start no process meanwhile: it would inherit the limit and end at it.
+    """
     resource = pytest.importorskip("resource", reason="this system limits no size of files")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda n_bytes: resource.setrlimit(
@@ -328,14 +351,18 @@ def test_features_that_need_more_than_is_free_are_refused_before_they_are_comput
     assert not contents(results)
 
 
-def test_the_command_line_reports_a_full_disk_in_one_line(results, limited):
-    limited(2000)
-    result = CliRunner().invoke(
-        main, ["run", "--dataset", "digits", "--method", "qsmi", "--bits", "8", "--epochs", "1"]
-    )
-    limited(None)
+def test_the_command_line_reports_a_full_disk_in_one_line_before_it_trains(results, failing, trainings):
+    with failing(results, errno.ENOSPC, "write"):
+        result = CliRunner().invoke(main, ["run", "--dataset=digits", "--method=qsmi", "--bits=8", "--epochs=1"])
     assert result.exit_code == 1 and result.output.count("\n") == 1
-    assert (
-        f"cannot write {results / 'digits' / 'models'}" in result.output and os.strerror(errno.EFBIG) in result.output
-    )
-    assert not contents(results)
+    assert f"cannot write {results / 'digits' / 'runs'}" in result.output
+    assert os.strerror(errno.ENOSPC) in result.output
+    assert not contents(results) and trainings == []
+
+
+def test_the_command_line_reports_a_disk_that_is_full_after_the_training_in_one_line(results, failing, monkeypatch):
+    monkeypatch.setattr(runs, "check_writable", lambda _: None)
+    with failing(results, errno.ENOSPC, "write"):
+        result = CliRunner().invoke(main, ["run", "--dataset=digits", "--method=qsmi", "--bits=8", "--epochs=1"])
+    assert result.exit_code == 1 and result.output.count("\n") == 1
+    assert f"cannot write {results / 'digits' / 'models'}" in result.output and not contents(results)

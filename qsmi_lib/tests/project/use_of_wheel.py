@@ -9,7 +9,7 @@ from pathlib import Path
 
 JUPYTER = {
     *("IPython", "ipywidgets", "jupyter", "jupyter_client", "jupyter_core", "jupyterlab"),
-    *("matplotlib", "nbclient", "nbconvert", "nbformat", "papermill", "traitlets", "voila"),
+    *("matplotlib", "nbclient", "nbconvert", "nbformat", "papermill", "tornado", "traitlets"),
 }
 
 

@@ -272,7 +272,7 @@ def test_a_picture_is_answered_and_a_wrong_file_refused_by_name(server):
     status, text = server.search(buffer.getvalue(), name="mine.png", count=3)
     assert status == 200 and text.count("<img") == 2 + 2 * 3
     status, text = server.search(b"hello 100%", name="<script>50%.png")
-    assert status == 422 and "&lt;script&gt;50%.png is not a picture" in text and 'role="alert"' in text
+    assert status == 422 and "&lt;script&gt;50%.png cannot be read as a picture" in text and 'role="alert"' in text
     assert server.search(example=99)[0] == 422
 
 

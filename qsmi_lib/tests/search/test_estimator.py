@@ -1,17 +1,20 @@
 """scikit-learn's checks, and what they do not cover: codes, neighbours, files, pictures, several labels."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.search.estimator import QSMIHasher
+from qsmi_lib.utils.validation import QsmiWarning
 
 
 @parametrize_with_checks([QSMIHasher(bits=8, epochs=2)])
@@ -113,8 +116,47 @@ def test_names_as_labels(digits):
     names = np.array([f"digit {label}" for label in y])
     hasher = QSMIHasher(bits=16, epochs=2).fit(x, names)
     assert list(hasher.classes_) == sorted(set(names))
-    with pytest.raises(ValueError, match=r"labels that fit did not see: \['digit 11'\]"):
-        hasher.score(query[:2], ["digit 11", "digit 1"])
+    names = np.array(["digit 1", "digit 11", "digit 3"])
+    with pytest.warns(QsmiWarning, match="1 of 3 queries .* did not see: digit 11"):
+        score = hasher.score(query[:3], names)
+    assert score == hasher.score(query[:3][names != "digit 11"], names[names != "digit 11"])
+    with pytest.raises(ValueError, match="anything relevant"):
+        hasher.score(query[:1], ["digit 11"])
+
+
+def test_cross_validation_leaves_out_queries_whose_class_was_not_trained(digits):
+    x, _, y, _ = digits
+    order = np.argsort(y, kind="stable")  # so that the folds hold different classes
+    with pytest.warns(QsmiWarning, match="queries are left out of the score"):
+        scores = cross_val_score(QSMIHasher(bits=4, epochs=1), x[order], y[order], cv=KFold(3))
+    assert np.isfinite(scores).all()
+
+
+def test_labels_of_every_form_are_the_same_labels(digits):
+    x, query, y, labels = digits
+    scores = set()
+    for form in (
+        lambda y: y,
+        lambda y: y[:, None],
+        lambda y: y.astype(float),
+        lambda y: y.astype(np.uint8),
+        lambda y: y.astype(object),
+        torch.from_numpy,
+        pd.Series,
+    ):
+        scores.add(QSMIHasher(bits=4, epochs=1).fit(x, form(y)).score(query, form(labels)))
+    assert len(scores) == 1
+
+
+def test_sparse_labels_and_tensors_are_taken_and_masked_entries_refused(digits):
+    x, query, y, labels = digits
+    several, queries = (np.stack([one % 2, one > 4, one < 9], axis=1).astype(int) for one in (y, labels))
+    hasher = QSMIHasher(bits=4, epochs=1).fit(x, several)
+    sparse = QSMIHasher(bits=4, epochs=1).fit(torch.from_numpy(x).requires_grad_(), csr_matrix(several))
+    assert hasher.score(query, queries) == sparse.score(query, csr_array(queries))
+    for X, labels in ((np.ma.masked_less(x, 0.5), y), (x, np.ma.masked_equal(y, 3))):
+        with pytest.raises(ValueError, match="must have no masked entries"):
+            QSMIHasher(bits=4, epochs=1).fit(X, labels)
 
 
 def test_several_labels_an_item(digits):
@@ -170,7 +212,7 @@ def test_a_damaged_file_is_named(content, fitted, tmp_path):
     path = tmp_path / "hasher.safetensors"
     fitted.save(path)
     path.write_bytes(path.read_bytes()[:-100] if content is None else content)
-    with pytest.raises(ValueError, match=r"hasher.safetensors is damaged, or not a QSMIHasher"):
+    with pytest.raises(ValueError, match=r"hasher.safetensors .*; save it again"):
         QSMIHasher.load(path)
 
 
@@ -180,7 +222,7 @@ def test_changed_numbers_are_noticed(fitted, tmp_path):
     content = bytearray(path.read_bytes())
     content[-200] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"is damaged.*checksum"):
+    with pytest.raises(ValueError, match=r"hasher.safetensors .*checksum"):
         QSMIHasher.load(path)
 
 
@@ -202,14 +244,14 @@ def test_a_hasher_that_is_not_fitted_is_not_saved(tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"bits": 0}, "bits must be a whole number of at least 1, got 0"),
+        ({"bits": 0}, "bits must be a whole number from 1 to 4096, got 0"),
         ({"method": "qsmii"}, "unknown method of pairs 'qsmii'; known: dch, dhn"),
         ({"method": "csq"}, "unknown method of pairs 'csq'"),
         ({"method": "itq"}, "unknown method of pairs 'itq'"),
-        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be a whole number from 1 to 100000, got 0"),
         ({"learning_rate": -1.0}, "learning_rate must be a finite number of at least 0"),
         ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
-        ({"random_state": -1}, "seed must be a whole number of at least 0, got -1"),
+        ({"random_state": -1}, "seed must be a whole number from 0 to 4294967295, got -1"),
     ],
 )
 def test_wrong_parameters_are_named(parameters, message):

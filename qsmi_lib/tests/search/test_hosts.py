@@ -3,8 +3,10 @@
 import socket
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from qsmi_lib.search.hosts import Hosts
+from qsmi_lib.search.hosts import AUTHORITY, Hosts
 
 REACHED = "127.0.0.1"
 
@@ -60,3 +62,10 @@ def test_a_name_of_another_form_is_an_error(name):
 def test_an_address_of_another_form_is_an_error(host):
     with pytest.raises(ValueError, match="--host must be one name or address"):
         Hosts(host, 8866)
+
+
+@settings(max_examples=40)
+@given(st.one_of(st.text(), st.from_regex(AUTHORITY)), st.one_of(st.none(), st.text()))
+def test_whatever_is_sent_is_refused_unless_it_is_a_known_name(host, origin):
+    if Hosts("127.0.0.1", 8866).refused(host, origin, REACHED) is None:
+        assert host.lower() in {f"{name}:8866" for name in ("localhost", "127.0.0.1", "[::1]")} and origin is None

@@ -99,7 +99,7 @@ def test_one_item_and_all_alike():
         ),
         (lambda: CodeIndex(np.ones((3, 8)), "multihash", tables=3, substring=3), "a code of 9, got 8 bits"),
         (lambda: CodeIndex(np.ones((0, 8))), "codes must have shape .* got .0, 8."),
-        (lambda: CodeIndex(np.zeros((3, 8))), "codes must be -1 and .1, got values from 0"),
+        (lambda: CodeIndex(np.zeros((3, 8))), "codes must hold -1 and .1 only, got 0"),
         (lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 16))), "must have 8 bits as the database has, got 16"),
         (lambda: CodeIndex(np.ones((3, 8))).search(np.ones((1, 8)), 4), "k must be from 1 to 3, .* got 4"),
         (

@@ -58,7 +58,7 @@ def test_the_controls_offer_what_there_is_and_every_name_is_escaped(page):
         ("1", "dark", "2: &lt;b&gt;"),
         ("2", "", "3: red"),
     ]
-    assert '<option value="&lt;i&gt;">' in html and 'max="3" value="3"' in html and "hidden" not in html
+    assert '<option value="&lt;i&gt;">' in html and 'max="3" value="3"' in html and "<label hidden" not in html
 
 
 def test_it_needs_nothing_from_elsewhere(page):
@@ -98,9 +98,9 @@ def test_an_example_of_several_labels_is_right_with_each(page):
         ({"example": "-1"}, "from 0 to 2, got '-1'"),
         ({"example": "3"}, "from 0 to 2, got '3'"),
         ({"shows": "blue"}, "'blue': expected one of <i>, dark, light"),
-        ({"example": "", "content": b"no picture", "name": "a.png"}, "a.png is not a picture"),
+        ({"example": "", "content": b"no picture", "name": "a.png"}, "a.png cannot be read as a picture"),
         ({"example": "", "content": png(Image.new("RGB", (8, 8), "white")), "name": "a.png"}, "a.png is blank"),
-        ({"example": ""}, "not a picture"),
+        ({"example": ""}, "cannot be read as a picture"),
     ],
 )
 def test_a_wrong_query_is_an_error_that_says_what_is_expected(wrong, message, page):

@@ -1,6 +1,7 @@
 """Provenance: the commit of a record, where none is needed, and probes that notice another computation."""
 
 import math
+import os
 import subprocess
 from dataclasses import replace
 
@@ -82,6 +83,13 @@ def test_what_is_recorded_is_read_whatever_the_state_of_the_code(checkout, train
     record = runs.run(CONFIG, provenance.COMMITTED)
     (checkout / "qsmi_lib" / "module.py").write_text("one = 2\n")
     assert runs.run(CONFIG, provenance.COMMITTED) == record and len(trainings) == 1
+
+
+def test_the_index_of_the_repository_is_not_written(checkout):
+    """A run that is killed meanwhile would leave it locked."""
+    index = (checkout / ".git" / "index").read_bytes()
+    os.utime(checkout / "qsmi_lib" / "module.py", (1, 1))  # git would note the new time
+    assert provenance._uncommitted_changes() == "" and (checkout / ".git" / "index").read_bytes() == index
 
 
 def test_other_changes_of_the_repository_do_not_matter(checkout):

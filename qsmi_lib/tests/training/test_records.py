@@ -12,7 +12,7 @@ from qsmi_lib.training import records
 from qsmi_lib.training.records import Store, codes_of, load_codes, load_record, run_id, save_codes, save_record
 
 CONFIG = configure("digits", "qsmi", 12, epochs=1)
-MADE_BY = {"commit": "", "precision": "float32"}
+MADE_BY = {"commit": "", "precision": "float32", "seconds_train": 1.0}
 RECORD = {"config": CONFIG.to_dict(), "metrics": {"map": 0.5}, "history": [], "provenance": MADE_BY}
 
 

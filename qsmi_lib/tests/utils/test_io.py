@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from qsmi_lib.utils import io
 
@@ -22,45 +20,37 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_bytes() == b"new\n" and list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("of the block"), OSError("of what the block reads")])
+def test_an_error_that_is_not_of_the_system_passes_unchanged(tmp_path, error):
+    with pytest.raises(type(error)) as raised, io.atomic_write(tmp_path / "file"):
+        raise error
+    assert raised.value is error and not list(tmp_path.iterdir())
+
+
+def test_a_file_in_the_way_of_a_folder_is_named_with_the_remedy(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for attempt in (lambda path: io.write_text(path, "new"), io.check_writable):
+        with pytest.raises(
+            (FileExistsError, NotADirectoryError), match=f"cannot write {tmp_path}/file/a.*QSMI_RESULTS"
+        ):
+            attempt(tmp_path / "file" / "a")
+    io.check_writable(tmp_path / "folder" / "a")
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_rows_can_be_appended_to_the_header_of_a_npy_file(tmp_path):
+    for array in (np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(3), np.empty((0, 2), np.float32)):
+        (tmp_path / "a.npy").write_bytes(io.npy_header(array.shape, array.dtype) + array.tobytes())
+        read = np.load(tmp_path / "a.npy")
+        assert np.array_equal(read, array) and (read.shape, read.dtype) == (array.shape, array.dtype)
+
+
 def test_arrays_are_read_as_they_were_written(tmp_path):
     arrays = {"a": np.arange(3), "b": np.ones((2, 2), np.int8)}
     io.write_arrays(tmp_path / "arrays.npz", **arrays)
     with np.load(tmp_path / "arrays.npz") as file:
         for name, value in arrays.items():
             assert np.array_equal(file[name], value) and file[name].dtype == value.dtype
-
-
-def test_tensors_and_header_are_read_as_they_were_written(tmp_path):
-    path = tmp_path / "tensors.safetensors"
-    io.write_tensors(path, TENSORS, {"bits": "2"})
-    tensors, header = io.read_tensors(path)
-    assert header == {"bits": "2"} and tensors.keys() == TENSORS.keys()
-    assert all(torch.equal(tensors[name], value) for name, value in TENSORS.items())
-
-
-def test_other_tensors_than_those_written_are_refused(tmp_path):
-    path = tmp_path / "tensors.safetensors"
-    io.write_tensors(path, TENSORS, {})
-    expected = io.checksum(TENSORS)
-    for tensors in (TENSORS | {"weight": torch.zeros(2, 3)}, {"other": TENSORS["weight"]}):
-        save_file(tensors, path, metadata={io.CHECKSUM: expected})
-        with pytest.raises(ValueError, match=f"{expected}, got {io.checksum(tensors)}"):
-            io.read_tensors(path)
-    save_file(TENSORS, path)
-    with pytest.raises(ValueError, match="checksum None"):
-        io.read_tensors(path)
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(SafetensorError):
-        io.read_tensors(path)
-
-
-def test_a_later_format_is_refused_and_none_is_the_first(tmp_path):
-    path, header = tmp_path / "tensors.safetensors", {io.CHECKSUM: io.checksum(TENSORS)}
-    save_file(TENSORS, path, metadata=header)
-    assert io.read_tensors(path)[1] == {}
-    save_file(TENSORS, path, metadata=header | {io.FORMAT: "2"})
-    with pytest.raises(ValueError, match="format is 2, expected 1"):
-        io.read_tensors(path)
 
 
 def test_the_checksum_depends_on_names_and_numbers_alone():

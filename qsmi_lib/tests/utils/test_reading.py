@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from qsmi_lib.utils import paths, reading
-from qsmi_lib.utils.io import write_arrays, write_tensors
+from qsmi_lib.utils.io import checksum, write_arrays, write_tensors
 from qsmi_lib.utils.reading import (
     damaged,
     differs,
@@ -60,7 +60,7 @@ def test_the_remedy_of_a_committed_file_is_git():
         ("[9223372036854775808]", "large"),
         (f"[{'9' * 5000}]", ""),
         ('{"a": 1, "a": 2}', "twice"),
-        ("[]", "an object, got a list"),
+        ("[]", "object, got a list"),
         ('{"a": 1}', "b"),
     ],
 )
@@ -109,22 +109,22 @@ def test_a_later_format_is_refused_before_its_form(tmp_path):
     [
         (1, float, ""),
         (1.5, float, ""),
-        (True, float, "it must be a number, got true"),
-        (1.0, int, "it must be a whole number, got 1.0"),
+        (True, float, "it must be number, got true"),
+        (1.5, int, "it must be integer, got 1.5"),
         (None, (int, None), ""),
         (True, bool, ""),
-        (0, bool, "it must be true or false, got 0"),
+        (0, bool, "it must be boolean, got 0"),
         ([1, 2.5], [float], ""),
         ([[1, 2], []], [[float]], ""),
-        ([[1, 2], [3, "x"]], [[float]], 'it[1][1] must be a number, got "x"'),
-        ([1, [2]], [[float]], "it[0] must be a list of a number, got 1"),
-        ({"a": {"b": [None]}}, {"a": {"b": [str]}}, "a.b[0] must be text, got null"),
-        ({"a": 1}, {"a": 1 and int, "b?": int}, ""),
-        ({"a": 1, "b": ""}, {"a": int, "b?": int}, 'b must be a whole number, got ""'),
+        ([[1, 2], [3, "x"]], [[float]], 'it[1][1] must be number, got "x"'),
+        ([1, [2]], [[float]], "it[0] must be array, got 1"),
+        ({"a": {"b": [None]}}, {"a": {"b": [str]}}, "a.b[0] must be string, got null"),
+        ({"a": 1}, {"a": int, "b?": int}, ""),
+        ({"a": 1, "b": ""}, {"a": int, "b?": int}, 'b must be integer, got ""'),
         ({"a": 1, "c": []}, {"a": int}, ""),
-        ({"a": 1, "c": []}, {"a": int, ...: float}, "c must be a number, got a list"),
-        ({"x": {}}, {"a": int, "b": int}, "it lacks a, b"),
-        ({"odd key": {}}, {...: str}, '"odd key" must be text, got an object'),
+        ({"a": 1, "c": []}, {"a": int, ...: float}, "c must be number, got a list"),
+        ({"x": {}}, {"a": int, "b": int}, "it must contain ['a', 'b'] properties"),
+        ({"odd key": {}}, {...: str}, "odd key must be string, got an object"),
     ],
 )
 def test_the_first_difference_from_a_form_is_named(value, form, difference):
@@ -285,9 +285,19 @@ def test_tensors_without_their_checksum_are_read_where_none_is_needed(tmp_path):
     with refused(path, "checksum None"):
         read_tensors(path)
     assert read_tensors(path, needs_checksum=False)[0].keys() == TENSORS.keys()
-    save_file(TENSORS, path, metadata={"checksum": "other"})
-    with refused(path, "checksum other"):
-        read_tensors(path, needs_checksum=False)
+    for others in (TENSORS | {"weight": torch.zeros(2, 3)}, {"other": TENSORS["weight"]}):
+        save_file(others, path, metadata={"checksum": checksum(TENSORS)})
+        with refused(path, f"checksum {checksum(TENSORS)}, got {checksum(others)}"):
+            read_tensors(path, needs_checksum=False)
+
+
+def test_tensors_of_a_later_format_are_refused_and_none_is_the_first(tmp_path):
+    path, held = tmp_path / "tensors.safetensors", {"checksum": checksum(TENSORS)}
+    save_file(TENSORS, path, metadata=held)
+    assert read_tensors(path)[1] == {}
+    save_file(TENSORS, path, metadata=held | {"format": "2"})
+    with pytest.raises(ValueError, match=f"{path} has format '2', expected '1'.*update"):
+        read_tensors(path)
 
 
 SAFETENSORS = {

@@ -1,0 +1,310 @@
+"""The labels in the columns of lists: multi-hot, one class, or several names; what may mean two things is a fault."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
+from qsmi_lib.datasets.images.listing import BLANKS, Cell, Listing, plain_name
+from qsmi_lib.datasets.images.lookup import PARTS, Files, outside, part_of_folder, plain
+
+INDEX, MULTI_HOT = "index", "multi-hot"
+CHOICES = ("", INDEX, MULTI_HOT)  # how one column of 0 and 1 is read; empty: it is a fault
+# Names of a column of classes, in small letters without marks; names of classes are preferred to their numbers.
+CLASS_NAMES = ("classname", "labelname", "categoryname", "breed", "species", "label", "class", "category", "target")
+CLASS_NAMES += ("labelid", "classid", "categoryid", "classindex", "groundtruth", "gt", "y")
+SEVERAL_NAMES = ("labels", "tags", "classes", "categories", "targets")  # of a column of several names in each cell
+PART_NAMES = ("split", "set", "subset", "part", "partition", "phase", "dataset")  # of a column of parts
+ROW_NAMES = ("", "index", "unnamed0")  # of a column of row numbers
+NO_CLASSES = {"annotations", "flickr", "image", "images", "imgs", "img", "jpeg", "jpegimages", "jpg", "labels", "masks"}
+NO_CLASSES |= {"photos", "pictures", "png", "segmentationclass", "segmentationobject"}  # folders that are no classes
+NUMBERED_PARTS = ("train", "validation", "query")  # CelebA's 0, 1 and 2
+MOST_NAMED = 6  # labels in a message
+MOST_LABELS = 100_000  # columns, or names
+MOST_CELLS = 200_000_000  # items times labels
+ZERO_ONE, SIGNS = {"0", "1"}, {"-1", "1"}
+WHOLE = re.compile(r"[-+]?\d{1,15}(\.0*)?")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+FLAG_CELL = re.compile(r"[01]( [01])+")
+EXPECTED = "expected 0 and 1 for each label, one class name, or one class number"
+
+
+class Line(NamedTuple):
+    """A row of a list.
+
+    Attributes:
+        part: to which it belongs; empty if the files do not divide the items.
+        where: ``<file>:<line>``.
+        path: as it is listed.
+        values: of its labels.
+        listing: the list.
+    """
+
+    part: str
+    where: str
+    path: str
+    values: Sequence[Cell]
+    listing: Listing
+
+
+def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = "") -> Reading:
+    """The labels of lists that belong together.
+
+    Args:
+        listings: pairs of a part and a list.
+        files: of the data set.
+        choice: how one column of 0 and 1 is read, one of `CHOICES`.
+
+    Raises:
+        FaultError: the columns cannot be read, or may mean two things.
+    """
+    result = Reading(files=[table.name for _, table in listings])
+    lines, names = [], ()
+    for part, table in listings:
+        chosen = _columns(table)
+        if chosen.ignored:
+            result.notes.append(Fault(table.name, f"these columns are not read: {', '.join(chosen.ignored)}"))
+        names = names or chosen.names
+        lines += _lines(part, table, chosen)
+    labelled = {line.listing.name for line in lines if line.values}
+    for _, table in listings:
+        if labelled and table.rows and table.name not in labelled:
+            raise FaultError(table.name, "it names pictures without labels, which other lists have: move it elsewhere")
+    paths = _resolved(lines, files)
+    if labelled:
+        how, labels, result.classes = _labels(lines, names, choice)
+    else:
+        how, labels = _folder_classes(lines, paths)
+    for line, label, path in zip(lines, labels, paths, strict=True):
+        what = next((text for text in (label, path) if isinstance(text, _Wrong)), None)
+        entry = Fault(line.where, what.text) if what else Item(line.where, path, label)
+        result.entries.append((line.part, entry))
+    result.entries += [("", fault) for _, table in listings for fault in table.faults]
+    header = "with" if listings[0][1].header else "without"
+    result.how = f"{', '.join(result.files)} ({listings[0][1].form}, {header} a header): {how}"
+    return result
+
+
+class _Wrong(NamedTuple):
+    """What is wrong with a path or with labels."""
+
+    text: str
+
+
+class _Columns(NamedTuple):
+    """Which columns are read: of labels (None: all but that of the paths), their names, that of the part."""
+
+    labels: list[int] | None = None
+    names: tuple[str, ...] = ()
+    part: int | None = None
+    ignored: tuple[str, ...] = ()
+
+
+def _columns(table: Listing) -> _Columns:
+    """The columns of labels and parts, by the names in the header."""
+    if not table.header:
+        return _Columns()
+    plain_names = [plain_name(name) for name in table.header]
+    columns = [k for k in range(len(plain_names)) if k != table.column]
+    part = next((k for k in columns if plain_names[k] in PART_NAMES and _is_part(table, k)), None)
+    labels = [k for k in columns if k != part]
+    by_name = [k for name in CLASS_NAMES + SEVERAL_NAMES for k in labels if plain_names[k] == name]
+    if by_name:
+        labels = by_name[:1]
+    elif len(labels) > 1:
+        labels = [k for k in labels if plain_names[k] not in ROW_NAMES]
+    ignored = [k for k in columns if k != part and k not in labels]
+    everything = not ignored and part is None
+    names = [table.header[k] for k in labels]
+    if len(set(names)) < len(names):
+        raise FaultError(f"{table.name}:1", f"a label is named twice: {', '.join(_few(names))}")
+    return _Columns(
+        None if everything else labels, tuple(names), part, tuple(table.header[k] or f"{k + 1}" for k in ignored)
+    )
+
+
+def _is_part(table: Listing, column: int) -> bool:
+    values = {row.cells[column] for row in table.rows if len(row.cells) > column}
+    return bool(values) and all(_part_of(value) for value in values)
+
+
+def _part_of(value: Cell) -> str:
+    if isinstance(value, str) and value in ("0", "1", "2"):
+        return NUMBERED_PARTS[int(value)]
+    return PARTS.get(value.casefold(), "") if isinstance(value, str) else ""
+
+
+def _lines(part: str, table: Listing, chosen: _Columns) -> list[Line]:
+    lines = []
+    for where, cells in table.rows:
+        path = cells[table.column] if len(cells) > table.column else ""
+        if chosen.labels is None:
+            values = [*cells[: table.column], *cells[table.column + 1 :]]
+        else:
+            values = [cells[k] for k in chosen.labels if k < len(cells)]
+        own = _part_of(cells[chosen.part]) if chosen.part is not None and chosen.part < len(cells) else part
+        lines.append(Line(own, where, path if isinstance(path, str) else "", values, table))
+    return lines
+
+
+def _resolved(lines: Sequence[Line], files: Files) -> list[str | _Wrong]:
+    """The path of the picture that each line means."""
+    resolved = []
+    for line in lines:
+        path = plain(line.path)
+        if outside(path):
+            resolved.append(_Wrong(f"the path {line.path!r} lies outside the root"))
+            continue
+        found = files.matches(path, line.listing.name.rpartition("/")[0], line.part)
+        if len(found) == 1:
+            resolved.append(found[0])
+        elif found:
+            resolved.append(_Wrong(f"{path} may be {found[0]} or {found[1]}: expected a longer path"))
+        else:
+            resolved.append(_Wrong(f"{path} is not there: expected it below {files.tree.source}"))
+    return resolved
+
+
+def _folder_classes(lines: Sequence[Line], paths: Sequence[str | _Wrong]) -> tuple[str, list]:
+    """Classes by the folders of the pictures, for lists of paths alone."""
+    kinds = [path.split("/")[-2] if isinstance(path, str) and "/" in path else "" for path in paths]
+    known = {kind for kind, path in zip(kinds, paths, strict=True) if isinstance(path, str)}
+    if len(known) < 2 or any(kind.casefold() in NO_CLASSES or part_of_folder(kind) or not kind for kind in known):
+        line = lines[0]
+        raise FaultError(line.where, f"{line.path!r} has no labels: expected `path 0 1 0 ...`, or `path <class>`")
+    return f"paths alone, the folders are the classes: {named(sorted(known))}", kinds
+
+
+def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[str, list, tuple[str, ...]]:
+    """How the values are read; the labels, or what is wrong with them, of each line; and names of multi-hot columns."""
+    file = lines[0].listing.name
+    rows = [_flags(line.values) for line in lines]
+    widths = Counter(len(values) for values in rows if values)
+    width = len(names) or max(widths, key=widths.get)
+    if width > MOST_LABELS or width * len(rows) > MOST_CELLS:
+        most = f"expected at most {MOST_LABELS} columns and {MOST_CELLS} cells"
+        raise FaultError(file, f"it has {len(rows)} rows of {width} columns of labels: {most}")
+    ragged = 10 * max(widths.values()) <= 9 * sum(widths.values())
+    if ragged and not names and lines[0].listing.form != BLANKS and _are_names(rows):
+        return (*_several_names(file, [frozenset(filter(None, values)) for values in rows]), ())
+    if width == 1:
+        return _one_column(lines, rows, names, choice)
+    if choice == INDEX:
+        raise FaultError(file, f"{width} columns of labels are no class numbers: leave out --labels {INDEX}")
+    return _multi_hot(lines, rows, width, names)
+
+
+def _flags(values: Sequence[Cell]) -> Sequence[Cell]:
+    """`values`, or the 0 and 1 in a single one of them, as in ``path<tab>0 1 0``."""
+    if len(values) == 1 and isinstance(values[0], str) and FLAG_CELL.fullmatch(values[0]):
+        return values[0].split()
+    return values
+
+
+def _are_names(rows: Sequence[Sequence[Cell]]) -> bool:
+    cells = [cell for values in rows for cell in values]
+    return 2 * sum(bool(cell) and not NUMBER.fullmatch(cell) for cell in cells) > len(cells)
+
+
+def _multi_hot(
+    lines: Sequence[Line], rows: Sequence[Sequence[Cell]], width: int, names: Sequence[str]
+) -> tuple[str, list, tuple[str, ...]]:
+    """Columns of 0 and 1, or of -1 and 1; a row with other values, or of another length, is wrong."""
+    fitting = [values for values in rows if len(values) == width]
+    n_rows = {zero: sum({zero, "1"}.issuperset(values) for values in fitting) for zero in ("0", "-1")}
+    zero = max(n_rows, key=n_rows.get)
+    allowed, labels = {zero, "1"}, []
+    n_wrong = Counter(k for values in fitting for k, value in enumerate(values) if value and value not in allowed)
+    if n_wrong and 2 * max(n_wrong.values()) > len(fitting):
+        column = max(n_wrong, key=n_wrong.get)
+        value = next(values[column] for values in fitting if values[column] not in ("", zero, "1"))
+        name = repr(names[column]) if names else str(column + 1)
+        hint = "; call the column of the classes 'label'" if names else ""
+        what = f"the labels have {width} columns, and column {name} has values like {value!r}"
+        raise FaultError(lines[0].listing.name, f"{what}: {EXPECTED}{hint}")
+    for line, values in zip(lines, rows, strict=True):
+        if not values:
+            labels.append(_Wrong(f"{line.path!r} has no labels: expected `path 0 1 0 ...`"))
+        elif not allowed.issuperset(values):
+            value = next(value for value in values if value not in allowed)
+            labels.append(_Wrong(f"a label must be {zero} or 1, got {value!r}"))
+        elif len(values) != width:
+            labels.append(_Wrong(f"{len(values)} labels, expected {width} as in the other lines"))
+        else:
+            labels.append([int(value == "1") for value in values])
+    how = f"{width} columns of {zero} and 1, multi-hot" if width > 1 else f"one column of {zero} and 1, one label"
+    return f"{how}{': ' * bool(names)}{', '.join(_few(names))}", labels, tuple(names)
+
+
+def _one_column(
+    lines: Sequence[Line], rows: Sequence[Sequence[Cell]], names: Sequence[str], choice: str
+) -> tuple[str, list, tuple[str, ...]]:
+    """One column: of names, of numbers, of several names in each cell, or, as `choice` says, of 0 and 1."""
+    file, name = lines[0].listing.name, plain_name(names[0]) if names else ""
+    cells = [values[0] for values in rows if len(values) == 1 and values[0]]
+    if any(isinstance(cell, frozenset) for cell in cells):
+        return (*_several_names(file, [_names_in(values) for values in rows]), ())
+    kinds = set(cells)
+    flags = kinds <= ZERO_ONE or kinds <= SIGNS
+    if choice == MULTI_HOT:
+        if not flags:
+            raise FaultError(file, f"its labels have other values than 0 and 1: leave out --labels {MULTI_HOT}")
+        return _multi_hot(lines, rows, 1, names)
+    if flags and choice != INDEX and name not in CLASS_NAMES:
+        raise FaultError(
+            file,
+            f"one column of {' and '.join(sorted(kinds)) or 'nothing'} may be two classes, or one label that a picture "
+            f"carries or not: choose --labels {INDEX} for two classes, or --labels {MULTI_HOT} for one label",
+        )
+    split = next((mark for mark in ",;| " if any(mark in cell for cell in kinds)), None)
+    if name in SEVERAL_NAMES and split and choice != INDEX:
+        names_of = [_names_in([cell.strip() for cell in values[0].split(split)] if values else ()) for values in rows]
+        return (*_several_names(file, names_of), ())
+    return (*_one_class(file, rows, cells), ())
+
+
+def _names_in(values: Sequence[Cell]) -> frozenset[str]:
+    return frozenset().union(*(value if isinstance(value, frozenset) else {value} for value in values)) - {""}
+
+
+def _several_names(file: str, labels: list[frozenset[str]]) -> tuple[str, list]:
+    names = sorted(frozenset().union(*labels))
+    if len(names) > MOST_LABELS or len(names) * len(labels) > MOST_CELLS:
+        raise FaultError(file, f"it has {len(names)} names of labels: expected at most {MOST_LABELS}")
+    return f"several names for a picture, multi-hot: {named(names)}", labels
+
+
+def _one_class(file: str, rows: Sequence[Sequence[Cell]], cells: Sequence[str]) -> tuple[str, list]:
+    """One class for each line: its number where most cells are whole numbers, else its name."""
+    counts = Counter(cells)
+    n_whole = sum(n for cell, n in counts.items() if WHOLE.fullmatch(cell))
+    n_numbers = sum(n for cell, n in counts.items() if NUMBER.fullmatch(cell))
+    if 2 * n_numbers > len(cells) and 2 * n_whole <= len(cells):
+        raise FaultError(file, f"numbers like {cells[0]} are no classes: {EXPECTED}")
+    if len(cells) > 2 and 2 * sum(n == 1 for n in counts.values()) > len(cells):
+        own = " and ".join(list(counts)[:2])
+        raise FaultError(file, f"most pictures have a class of their own, such as {own}: {EXPECTED}")
+    of_numbers, labels = 2 * n_whole > len(cells), []
+    for values in rows:
+        cell = values[0] if values else ""
+        if len(values) > 1:
+            labels.append(_Wrong(f"{len(values)} labels, expected 1 as in the other lines"))
+        elif not cell:
+            labels.append(_Wrong("it has no label: expected one class"))
+        elif of_numbers and not WHOLE.fullmatch(cell):
+            labels.append(_Wrong(f"a label must be a whole number as in most other lines, got {cell!r}"))
+        else:
+            labels.append(int(float(cell)) if of_numbers else cell)
+    kinds = sorted({label for label in labels if not isinstance(label, _Wrong)})
+    kind = "number" if of_numbers else "name"
+    return f"one column, the {kind} of a class: {named([str(kind) for kind in kinds])}", labels
+
+
+def _few(names: Sequence[str]) -> list[str]:
+    return [*names[:MOST_NAMED], "..."] if len(names) > MOST_NAMED else list(names)
+
+
+def named(names: Sequence[str]) -> str:
+    """The first of several names, and how many they are."""
+    return ", ".join(_few(list(names))) + (f" ({len(names)} in all)" if len(names) > MOST_NAMED else "")

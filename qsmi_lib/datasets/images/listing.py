@@ -1,0 +1,300 @@
+"""Lists of pictures as tables: text with any usual delimiter, JSON and JSON Lines -> rows with their line numbers."""
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from qsmi_lib.datasets.images.decoding import SUFFIXES
+from qsmi_lib.datasets.images.entries import Fault, FaultError
+from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of, telling
+
+Cell = str | frozenset[str]  # a set: several names in one cell, as JSON may have them
+BLANKS = "blanks"
+DELIMITERS = {"tabs": "\t", "semicolons": ";", "commas": ",", BLANKS: " "}
+UNKNOWN = "\ufffd"  # what a byte becomes that does not belong to the encoding
+N_SAMPLED = 200  # lines by which a list is recognised
+FIRST_COLUMNS = 8  # among which the paths are searched
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+END_OF_PATH = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(SUFFIXES)))})(?!\S)", re.IGNORECASE)
+FLAGS = {"0", "1", "-1"}
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
+PATH_NAMES = {"", "file", "filename", "filenames", "filepath", "files", "id", "image", "imageid", "imagename"}
+PATH_NAMES |= {"imagepath", "images", "img", "imgname", "imgpath", "name", "names", "path", "picture", "pictures"}
+NESTED = 4  # levels of a JSON file that are searched for a table
+
+
+class Row(NamedTuple):
+    """A row of a list.
+
+    Attributes:
+        where: ``<file>:<line>``.
+        cells: one for each column, without blanks around them.
+    """
+
+    where: str
+    cells: Sequence[Cell]
+
+
+@dataclass
+class Listing:
+    """A file of labels as a table.
+
+    Attributes:
+        name: of the file.
+        form: how it is written, in words.
+        column: of the paths.
+        rows: without the header.
+        header: a name for each column; empty if there is no header.
+        faults: errors in the file.
+    """
+
+    name: str
+    form: str
+    column: int
+    rows: list[Row] = field(default_factory=list)
+    header: tuple[str, ...] = ()
+    faults: list[Fault] = field(default_factory=list)
+
+
+def listing(name: str, raw: bytes, files: Files) -> Listing | None:
+    """The file `name` as a table, or None if it is no list.
+
+    It is a list if most of its rows name pictures that exist, or if most begin like the path of a picture and some end
+    with 0 or 1.
+
+    Args:
+        name: of the file.
+        raw: its content.
+        files: of the data set.
+
+    Raises:
+        FaultError: it is in an unknown encoding, or no JSON.
+    """
+
+    def exists(cell: Cell) -> bool:
+        return isinstance(cell, str) and bool(matches(plain(cell.strip())))
+
+    matches = partial(files.matches, folder=name.rpartition("/")[0], part=part_of_list(name))
+    if suffix_of(name) in (".json", ".jsonl"):
+        return _of_json(name, _values(name, raw), exists)
+    text = text_of(raw)
+    lines = [line for line in text.split("\n") if line.strip()]
+    lines = [line for line in lines[:: -(-len(lines) // N_SAMPLED) or 1] if not _comment(line, exists)]
+    if not lines:
+        return None
+    samples = {form: [_split(line, form, exists) for line in lines] for form in DELIMITERS}
+    form, column = _form_of_paths(samples, lambda cell: not cell.isdecimal() and exists(cell))
+    if not form:
+        form, column = _form_of_numbers(samples, name, exists)
+    form = form or _form_of_missing(samples)
+    if form and UNKNOWN in text:
+        line = text[: text.index(UNKNOWN)].count("\n") + 1
+        raise FaultError(f"{name}:{line}", "it is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8")
+    return _table(name, form, column, _rows(name, text, form, exists), exists) if form else None
+
+
+def text_of(raw: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 if it begins with a byte order mark; its lines end with a line feed.
+
+    Bytes in another encoding become `UNKNOWN`.
+    """
+    encoding = next((encoding for mark, encoding in MARKS.items() if raw.startswith(mark)), "utf-8-sig")
+    text = raw.decode(encoding, errors="replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _comment(line: str, exists: Callable[[Cell], bool]) -> bool:
+    return line.lstrip().startswith("#") and not exists(line.split()[0])
+
+
+def _split(line: str, form: str, exists: Callable[[Cell], bool]) -> list[str]:
+    """The cells of a line. At blanks it is split behind the longest path of a picture with which it begins."""
+    if form != BLANKS or line.lstrip().startswith('"'):
+        try:
+            row = next(csv.reader([line.strip()], delimiter=DELIMITERS[form], skipinitialspace=form == BLANKS), [])
+            return [cell.strip() for cell in row]
+        except csv.Error:
+            return [line]
+    for end in reversed([match.end() for match in END_OF_PATH.finditer(line)]):
+        if exists(line[:end]):
+            return [line[:end].strip(), *line[end:].split()]
+    return line.split()
+
+
+def _path_column(rows: Iterable[Sequence[Cell]], exists: Callable[[Cell], bool]) -> tuple[int, int]:
+    """The column that names most pictures, the first of several, and how many it names."""
+    counts = [0] * FIRST_COLUMNS
+    for row in rows:
+        for column, cell in enumerate(row[:FIRST_COLUMNS]):
+            counts[column] += exists(cell)
+    return counts.index(max(counts)), max(counts)
+
+
+def _form_of_paths(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
+    """The form in which most rows name pictures, and the column of the paths; an empty form if there is none."""
+    columns = {form: _path_column(rows, exists) for form, rows in samples.items()}
+    form = max(samples, key=lambda form: (columns[form][1], max(map(len, samples[form])) > 1))
+    column, n_named = columns[form]
+    return (form, column) if _enough(n_named, samples[form], column, exists) else ("", 0)
+
+
+def _form_of_numbers(samples: dict[str, list[list[str]]], name: str, exists: Callable[[Cell], bool]) -> tuple[str, int]:
+    """As `_form_of_paths` for pictures named by numbers alone: any numbers in a text might be meant.
+
+    So they must differ, and the file's name or the name of the column must say that it lists pictures.
+    """
+    form, column = _form_of_paths(samples, exists)
+    cells = [row[column] for row in samples[form] if len(row) > column] if form else []
+    named = [cell for cell in cells if exists(cell)]
+    header = bool(cells) and plain_name(cells[0]) in PATH_NAMES - {""}
+    return (form, column) if len(set(named)) == len(named) and (telling(name) or header) else ("", 0)
+
+
+def _enough(n_named: int, rows: Sequence[Sequence[Cell]], column: int, exists: Callable[[Cell], bool]) -> bool:
+    """Whether most rows name pictures; up to two rows of a header need not, if there are as many rows below them."""
+    n_header = next((k for k, row in enumerate(rows[:2]) if len(row) > column and exists(row[column])), 2)
+    if len(rows) > 1 and n_named == 1 and max(map(len, rows)) == 1:
+        return False  # a text with a line that is the name of a picture
+    return n_named > 0 and n_named >= min(n_header, len(rows) - n_header) and 2 * n_named > len(rows) - n_header
+
+
+def _form_of_missing(samples: dict[str, list[list[str]]]) -> str:
+    """The form of a list of pictures most of which are missing; empty if it is no list."""
+    for form, rows in samples.items():
+        paths = [row for row in rows if row and _ends_as_picture(row[0]) and "://" not in row[0]]
+        if 2 * len(paths) > len(rows) and any(row[-1] in FLAGS for row in paths if len(row) > 1):
+            return form
+    return ""
+
+
+def _rows(name: str, text: str, form: str, exists: Callable[[Cell], bool]) -> Iterator[Row | Fault]:
+    """The rows of a text that are neither blank nor a comment; a fault ends them."""
+    if form == BLANKS:
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip() and not _comment(line, exists):
+                yield Row(f"{name}:{number}", _split(line, form, exists))
+        return
+    rows, start = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=DELIMITERS[form]), 1
+    try:
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if any(cells) and not (cells[0].startswith("#") and not exists(cells[0])):
+                yield Row(f"{name}:{rows.line_num}", cells)
+            start = rows.line_num + 1
+    except csv.Error as error:
+        yield Fault(f"{name}:{start}", f"this row and the following ones cannot be read ({error})")
+
+
+def _table(name: str, form: str, column: int, rows: Iterable[Row | Fault], exists: Callable[[Cell], bool]) -> Listing:
+    """The table of `rows`: a line that counts them is left out, and a header is taken off."""
+    table = Listing(name, form, column)
+    for row in rows:
+        (table.faults if isinstance(row, Fault) else table.rows).append(row)
+    first = table.rows[0].cells if table.rows else ()
+    if len(first) == 1 and first[0].isdecimal() and len(table.rows) > 1 and not exists(first[0]):
+        del table.rows[0]
+    if table.rows and (header := _header(table, exists)):
+        table.header = header
+        del table.rows[0]
+    return table
+
+
+def _header(table: Listing, exists: Callable[[Cell], bool]) -> tuple[str, ...]:
+    """The names of the columns if the first row is a header, else empty.
+
+    Where it names the labels alone, an empty name for the paths is put before them.
+    """
+    cells, others = table.rows[0].cells, table.rows[1:]
+    if any(map(_ends_as_picture, cells[:FIRST_COLUMNS])) or (len(cells) > table.column and exists(cells[table.column])):
+        return ()
+    width = len(others[0].cells) if others else len(cells)
+    if len(cells) == width - 1 > 1 and table.column == 0:
+        return ("", *cells)
+    if table.form == BLANKS and len(cells) != width:
+        return ()
+    if len(cells) > table.column and plain_name(cells[table.column]) in PATH_NAMES:
+        return tuple(cells)
+    labels = [cell for column, cell in enumerate(cells) if column != table.column]
+    known = {row.cells[-1] for row in others} if len(cells) == 2 else set()
+    return () if all(map(NUMBER.fullmatch, labels)) or cells[-1] in known else tuple(cells)
+
+
+def plain_name(name: str) -> str:
+    """The name of a column in small letters without marks and blanks."""
+    return re.sub(r"[\W_]", "", name.casefold())
+
+
+def _ends_as_picture(cell: Cell) -> bool:
+    return isinstance(cell, str) and suffix_of(cell) in SUFFIXES
+
+
+# JSON
+
+
+def _values(name: str, raw: bytes) -> Any:
+    """The content of a JSON file, or the values in the lines of JSON Lines; a FaultError names file and line."""
+    text, where = text_of(raw), name
+    try:
+        if suffix_of(name) == ".json":
+            return json.loads(text)
+        values = []
+        for number, line in enumerate(text.split("\n"), 1):
+            where = f"{name}:{number}"
+            values.append(json.loads(line) if line.strip() else None)
+        return values
+    except RecursionError as error:
+        raise FaultError(where, "too many nested brackets: expected a table, or an object `path: labels`") from error
+    except ValueError as error:
+        raise FaultError(where, f"it is not JSON: {error}") from error
+
+
+def _of_json(name: str, content: Any, exists: Callable[[Cell], bool]) -> Listing | None:
+    """The largest table in JSON whose rows name pictures."""
+    tables = []
+    for header, rows in _tables(content):
+        sample = [row.cells for row in rows[:: -(-len(rows) // N_SAMPLED) or 1]]
+        column, n_named = _path_column(sample, exists)
+        if 2 * n_named > len(sample):
+            rows = [Row(f"{name}:{row.where}", row.cells) for row in rows]
+            tables.append(Listing(name, "JSON", column, rows, header))
+    return max(tables, key=lambda table: len(table.rows), default=None)
+
+
+def _tables(content: Any, level: int = 0) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
+    """Every object or list in JSON as a table: its header, and its rows by their numbers, which are lines in JSONL."""
+    children = []
+    if isinstance(content, dict):
+        yield (), [Row(str(n), [str(key), *_cells(value)]) for n, (key, value) in enumerate(content.items(), 1)]
+        children = list(content.values())[:N_SAMPLED]
+    elif isinstance(content, list):
+        numbered = list(enumerate(content, 1))
+        names = (name for _, entry in numbered[:N_SAMPLED] if isinstance(entry, dict) for name in entry)
+        header = tuple(dict.fromkeys(names))
+        yield header, [Row(str(n), [_cell(e.get(name)) for name in header]) for n, e in numbered if isinstance(e, dict)]
+        yield (), [Row(str(n), [_cell(cell) for cell in entry]) for n, entry in numbered if isinstance(entry, list)]
+    for child in children if level < NESTED else ():
+        yield from _tables(child, level + 1)
+
+
+def _cells(value: Any) -> list[Cell]:
+    """The cells of the value of a path: one for each number of a list, or one for a set of names."""
+    if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
+        return [_cell(entry) for entry in value]
+    return [_cell(value)]
+
+
+def _cell(value: Any) -> Cell:
+    """A value as text, whole numbers without a point and truth values as 0 and 1; a list as a set of names."""
+    if isinstance(value, list):
+        return frozenset(str(entry).strip() for entry in value if not isinstance(entry, list | dict))
+    if value is None or isinstance(value, dict):
+        return ""
+    if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()):
+        return str(int(value))
+    return str(value).strip()
