@@ -55,7 +55,7 @@ class AtRandom:
 
 def hash_order(names: Iterable[str]) -> np.ndarray:
     """Indices of `names` in the order of the SHA-256 of each name."""
-    return np.argsort([hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest() for name in names])
+    return np.argsort([hashlib.sha256(name.encode()).hexdigest() for name in names])
 
 
 def by_hash(n: int, draw: int) -> np.ndarray:

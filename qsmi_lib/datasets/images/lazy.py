@@ -75,7 +75,7 @@ class Pictures:
         """SHA-256 of paths, of `Tree.fingerprint` of each file, of `side` and `FORMAT`; nothing is decoded."""
         digest = hashlib.sha256(f"{self.side} {FORMAT}".encode())
         for path in self.paths:
-            digest.update(f"\n{path} {self._tree.fingerprint(path)}".encode(errors="surrogateescape"))
+            digest.update(f"\n{path} {self._tree.fingerprint(path)}".encode())
         return digest.hexdigest()
 
     @property
@@ -83,7 +83,7 @@ class Pictures:
         """SHA-256 of the paths and bytes of the files, in the order of the paths: equal for folder and zip."""
         digest = hashlib.sha256()
         for path in sorted(self.paths):
-            digest.update(path.encode(errors="surrogateescape") + self._tree.bytes_of(path))
+            digest.update(path.encode() + self._tree.bytes_of(path))
         return digest.hexdigest()
 
     @cached_property

@@ -73,7 +73,7 @@ class Manifest:
     @property
     def fingerprint(self) -> str:
         """SHA-256 of paths, labels and parts, not of the pictures."""
-        digest = hashlib.sha256("\n".join(self.paths).encode(errors="surrogateescape"))
+        digest = hashlib.sha256("\n".join(self.paths).encode())
         digest.update(self.labels.tobytes())
         for name, rows in sorted(self.parts.items()):
             digest.update(name.encode() + rows.tobytes())
