@@ -22,7 +22,6 @@ from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import atomic_write
 from qsmi_lib.utils.progress import bar
 
-MOST_BYTES_OF_LIST = 1_000_000_000  # of a file of labels; COCO's largest has 470 million
 MOST_BYTES_UNPACKED = 20_000_000_000  # of a .tar.gz
 MOST_RATIO = 100  # of these bytes to those of the .tar.gz, if it unpacks to more than `MOST_BYTES`
 MOST_BYTES_OF_HEADER = 1_000_000  # of a member of a tar: its name and attributes
