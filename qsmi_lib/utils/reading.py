@@ -9,12 +9,15 @@ import math
 import stat
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
+from textwrap import shorten
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
+import fastjsonschema
 import numpy as np
 
 from qsmi_lib.utils import paths
@@ -28,8 +31,7 @@ LARGEST_TEXT = 2**26  # bytes of a JSON file or table
 LARGEST_ARRAYS = 2**31  # bytes of the arrays of a file, unpacked
 DEEPEST = 20  # objects and lists within each other, in JSON
 WHOLE = 2**63  # whole numbers in JSON are smaller in size
-IN_WORDS = {float: "a number", int: "a whole number", str: "text", bool: "true or false", None: "null"}
-KINDS = {float: {int, float}, int: {int}, str: {str}, bool: {bool}, None: {type(None)}}  # of JSON: form -> types
+TYPES = {float: "number", int: "integer", str: "string", bool: "boolean", None: "null"}  # as JSON Schema calls them
 
 AGAIN = "delete it and run again"  # the remedy for what a run wrote
 CLONE = "clone the repository again"  # the remedy for what comes with it
@@ -45,7 +47,7 @@ def damaged(path: Path, what: object, remedy: str = AGAIN) -> ValueError:
     """The error of a file that cannot be used: which file, what is wrong, what to do."""
     if paths.is_committed(path):
         remedy = f"restore it with `git checkout -- {path.relative_to(paths.ROOT).as_posix()}`, or {remedy}"
-    return ValueError(f"{path} cannot be used: {what}; {remedy}")
+    return ValueError(f"{path} cannot be used: {shorten(str(what), 300)}; {remedy}")  # one line, whatever was found
 
 
 def later_format(path: Path, found: object, expected: object) -> ValueError:
@@ -93,41 +95,39 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def fit(values: list, form: Form) -> bool:
-    """Whether all `values` of JSON have the form `form`; they are checked together, which is fast for long lists."""
-    kinds = set(map(type, values))
-    if type(form) is tuple:
-        return all(any(fit([value], each) for each in form) for value in values)
-    if type(form) is list:
-        return kinds <= {list} and fit([*chain.from_iterable(values)], form[0])
-    if type(form) is dict:
-        return kinds <= {dict} and all(_fit_key(values, form, name) for name in form)
-    return form is object or kinds <= KINDS[form]
-
-
-def _fit_key(objects: list[dict], form: dict, name: "str | EllipsisType") -> bool:
-    """`fit` of the values of one key of `objects`; `...` stands for all that `form` does not name."""
-    if name is ...:
-        others = [each[key] for each in objects for key in each if key not in form and f"{key}?" not in form]
-        return fit(others, form[...])
-    key = name.removesuffix("?")
-    given = [each[key] for each in objects if key in each]
-    return fit(given, form[name]) and (key != name or len(given) == len(objects))
-
-
-def differs(value: object, form: Form, place: str = "it") -> str:
+def differs(value: object, form: Form) -> str:
     """How `value` of JSON differs from `form`, as a clause; "" if it has that form."""
-    if fit([value], form):
-        return ""
-    if type(form) is dict and type(value) is dict:
-        if missing := [name for name in form if name is not ... and name[-1] != "?" and name not in value]:
-            return f"{place} lacks {', '.join(missing)}"
-        others = form.get(..., object)
-        inner = {key: form[key] if key in form else form.get(f"{key}?", others) for key in value}
-        return next(filter(None, (differs(value[key], inner[key], _below(place, key)) for key in value)))
-    if type(form) is list and type(value) is list:
-        return next(filter(None, (differs(each, form[0], f"{place}[{row}]") for row, each in enumerate(value))))
-    return f"{place} must be {_named(form)}, got {_short(value)}"
+    try:
+        _validator(json.dumps(_schema(form)))(value)
+    except fastjsonschema.JsonSchemaValueException as error:
+        place = f"it{error.name.removeprefix('data')}".removeprefix("it.")
+        what = f"{place}{error.message.removeprefix(error.name)}"
+        return what if error.rule == "required" else f"{what}, got {_short(error.value)}"
+    return ""
+
+
+def _schema(form: Form) -> dict:
+    """`form` as a JSON Schema."""
+    if isinstance(form, tuple):
+        each = [_schema(one) for one in form]
+        plain = all(one.keys() == {"type"} for one in each)
+        return {"type": [one["type"] for one in each]} if plain else {"anyOf": each}
+    if isinstance(form, list):
+        return {"type": "array", "items": _schema(form[0])}
+    if isinstance(form, dict):
+        names = [name for name in form if name is not ...]
+        return {
+            "type": "object",
+            "required": [name for name in names if not name.endswith("?")],
+            "properties": {name.removesuffix("?"): _schema(form[name]) for name in names},
+            "additionalProperties": _schema(form.get(..., object)),
+        }
+    return {} if form is object else {"type": TYPES[form]}
+
+
+@cache
+def _validator(schema: str) -> Callable[[object], object]:
+    return fastjsonschema.compile(json.loads(schema), use_default=False)
 
 
 def read_text(path: Path, remedy: str = AGAIN) -> str:
@@ -321,23 +321,6 @@ def _check_bounds(value: object) -> None:
             return
         level = [*chain.from_iterable(inside)]
     raise RecursionError
-
-
-def _below(place: str, name: str) -> str:
-    """The place of the value of the key `name` in the object at `place`."""
-    shown = name if name.isidentifier() and len(name) <= 40 else _short(name)
-    return shown if place == "it" else f"{place}.{shown}"
-
-
-def _named(form: Form) -> str:
-    """`form` in words."""
-    if isinstance(form, tuple):
-        return " or ".join(map(_named, form))
-    if isinstance(form, list):
-        return f"a list of {_named(form[0])}" if form[0] in (float, int, str) else "a list"
-    if isinstance(form, dict):
-        return "an object"
-    return IN_WORDS.get(form, "a value")
 
 
 def _short(value: object) -> str:

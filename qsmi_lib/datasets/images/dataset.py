@@ -132,7 +132,9 @@ class PictureSet(Dataset):
         parts.setdefault("train", parts["database"])
         for part in ("train", "query"):
             if parts.get(part) is None or not len(parts[part]):
-                hint = "; a list or table that is not called train is divided by a rule" if part == "query" else ""
+                hint = ""
+                if part == "query" and len(items.lists) == 1:
+                    hint = f"; to have queries chosen by a rule, rename {items.lists[0]} to labels"
                 raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}{hint}")
         check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(items))
         return parts
