@@ -295,7 +295,7 @@ def test_a_truncated_tar_is_named(tmp_path, name, n_left):
     content = dict.fromkeys(("cat/1.png", "dog/2.png", "cow/3.png"), np.random.default_rng(0).bytes(512))
     source = write_tar(tmp_path / "own", content, suffix=name.removeprefix("own"))
     source.write_bytes(source.read_bytes()[: n_left if source.suffix == ".tar" else min(n_left, 512)])
-    with pytest.raises(ValueError, match=rf"{re.escape(str(source))} is damaged or truncated: expected a zip, \.tar"):
+    with pytest.raises(ValueError, match=rf"{re.escape(str(source))}.* is damaged or truncated: expected a zip"):
         Tree(source)
 
 
