@@ -20,7 +20,7 @@ LABFLAGS ?=
 # make pictures NOTEBOOKS="00 03" runs these alone; so does make notebooks.
 NOTEBOOKS ?=
 
-.PHONY: reproduce check hooks test test-all test-browser test-site test-wheel fuzz torture notebooks pictures lab site clean
+.PHONY: reproduce check hooks test test-all test-browser test-site test-wheel test-oldest fuzz torture notebooks pictures lab site clean
 
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
@@ -43,7 +43,7 @@ test: hooks
 	QSMI_RESULTS="$(CURDIR)/build/test-results" $(PYTEST) -p no:randomly -n $(JOBS) --dist loadfile \
 		--nbval-lax --nbval-current-env notebooks
 
-test-all: test test-wheel test-site test-browser torture fuzz
+test-all: test test-wheel test-site test-browser test-oldest torture fuzz
 
 # Damages files of every kind at random and reads them; `make test` has a fixed number of such cases.
 fuzz: .venv/ready
@@ -73,6 +73,18 @@ test-wheel: .venv/ready
 	cd "$$(mktemp -d)" && export HOME="$(CURDIR)/build/wheel/home" && "$(CURDIR)/build/wheel/venv/bin/qsmi" --help && \
 		"$(CURDIR)/build/wheel/venv/bin/python" -P "$(CURDIR)/qsmi_lib/tests/project/use_of_wheel.py"
 	rm -rf build/wheel
+
+# The library's tests with the oldest versions that pyproject.toml allows, in a fresh environment (7 GB). There a warning
+# is no error: old versions warn of one another.
+OLDEST := build/oldest/bin
+test-oldest: .venv/ready
+	rm -rf build/oldest
+	$(PYTHON) -m venv build/oldest
+	$(OLDEST)/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --resolution lowest-direct --editable ".[all]"
+	$(subst $(BIN),$(OLDEST),$(PYTEST)) -W default -n $(JOBS) --dist worksteal \
+		--ignore qsmi_lib/tests/browser --ignore qsmi_lib/tests/site qsmi_lib
+	rm -rf build/oldest
 
 # Runs the notebooks and stores the outputs of their cells tagged keep_output: after a change of a notebook or of results/paper.
 notebooks: .venv/ready
