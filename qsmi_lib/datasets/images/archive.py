@@ -22,7 +22,6 @@ from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import atomic_write
 from qsmi_lib.utils.progress import bar
 
-MOST_BYTES_OF_LIST = 1_000_000_000  # of a file of labels; COCO's largest has 470 million
 MOST_BYTES_UNPACKED = 20_000_000_000  # of a .tar.gz
 MOST_RATIO = 100  # of these bytes to those of the .tar.gz, if it unpacks to more than `MOST_BYTES`
 MOST_BYTES_OF_HEADER = 1_000_000  # of a member of a tar: its name and attributes
@@ -250,13 +249,14 @@ class _Tar:
 @lru_cache(maxsize=4)
 def _index_of_tar(source: Path, place: Path, state: str) -> dict[str, _Member]:
     """The index of a tar, made once for each `state`: all headers of 60,000 files take seconds."""
-    with _damage_named(source), _Headers(place) as file:
+    named = source if place == source else f"{source} (unpacked at {place})"
+    with _damage_named(named), _Headers(place) as file:
         with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
             members = list(_members(tar, place.stat().st_size))
         file.seek(tar.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile stops without a word
             raise tarfile.ReadError(f"its end is missing, or no header is at byte {tar.offset:,}")
-    return _index(source, members)
+    return _index(named, members)
 
 
 class _Headers(io.FileIO):
@@ -308,7 +308,9 @@ def _starts_tar(start: bytes) -> bool:
 def _unpacked(source: Path) -> Path:
     """The tar in a .tar.gz, in the cache: a member of a compressed file is found only by unpacking all before it."""
     state = source.stat()
-    key = hashlib.sha256(f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="replace")).hexdigest()
+    key = hashlib.sha256(
+        f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="surrogateescape")
+    ).hexdigest()
     place = paths.cache() / "archives" / f"{key[:16]}.tar"
     if place.exists():
         return place
@@ -334,7 +336,7 @@ def _chunks(source: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _index(source: Path, members: Iterable[tuple[str, str, object]]) -> dict[str, object]:
+def _index(source: Path | str, members: Iterable[tuple[str, str, object]]) -> dict[str, object]:
     """Path -> entry of the visible members, without a folder around all; a ValueError for one that is not safe."""
     index, most = {}, files.limit("QSMI_MOST_FILES", files.MOST_FILES)
     for n_seen, (name, fault, entry) in enumerate(members, 1):
@@ -368,7 +370,7 @@ def _without_outer_folder(index: dict[str, object]) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _damage_named(source: Path, member: str = "") -> Iterator[None]:
+def _damage_named(source: Path | str, member: str = "") -> Iterator[None]:
     """A ValueError that names the archive and the member instead of any of `DAMAGE`."""
     try:
         yield
