@@ -13,6 +13,7 @@ from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
 from qsmi_lib.utils.io import FORMAT, VERSION, write_bytes
+from qsmi_lib.utils.limits import BITS
 from qsmi_lib.utils.reading import damaged, parse_json, read_tensors
 from qsmi_lib.utils.validation import known, whole_number
 
@@ -41,13 +42,13 @@ def build(
         weights: whether that backbone gets its published weights.
 
     Raises:
-        ValueError: an unknown data set, method, backbone or head, a code length below 1, or a data set without
-            network and backbone.
+        ValueError: an unknown data set, method, backbone or head, a code length below 1 or above `limits.BITS`, or a
+            data set without network and backbone.
         FileNotFoundError: the weights of the backbone are not on this machine.
     """
     data = named(dataset)
     entry = known("method", METHODS, method)
-    whole_number("bits", bits, 1)
+    bits = whole_number("bits", bits, 1, BITS)
     if not backbone and dataset not in NETWORKS:
         raise ValueError(f"{dataset} needs the features of a backbone: name one of {', '.join(BACKBONES)}")
     n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
