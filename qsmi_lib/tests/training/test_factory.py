@@ -90,6 +90,7 @@ def write_header(path, **changed):
 
 DAMAGES = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "a changed bit": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
     "cut off in the header": lambda path: path.write_bytes(path.read_bytes()[:20]),
     "empty": lambda path: path.write_bytes(b""),
     "a pickle": lambda path: torch.save({"dense.weight": torch.zeros(2, 2)}, path),
