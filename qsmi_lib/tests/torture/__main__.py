@@ -8,13 +8,14 @@ from collections import Counter
 from pathlib import Path
 
 import click
-import matplotlib as mpl
+import torch._dynamo  # noqa: F401  what the commands import, once for all of them
+from matplotlib import pyplot
 
-from qsmi_lib.evaluation import numba_ranking  # noqa: F401  what the commands import, once for all of them
+from qsmi_lib.evaluation import numba_ranking  # noqa: F401
 from qsmi_lib.reproduction import reproduce  # noqa: F401
 from qsmi_lib.tests.torture.torture import COMMANDS, Torture
 
-CHEAP = ("run", "features", "tune", "tables", "run", "features", "tune", "workers")  # in turn; the others take minutes
+CHEAP = ("run", "features", "tune", "tables", "workers")  # in turn; kernels take minutes
 
 
 @click.command()
@@ -24,7 +25,7 @@ CHEAP = ("run", "features", "tune", "tables", "run", "features", "tune", "worker
               help="Repeat for several, which are killed in turn.")  # fmt: skip
 def torture(kills: int, seed: int, names: tuple[str, ...]) -> None:
     """Kill commands and start them again; ends with an AssertionError at the first promise that is broken."""
-    mpl.use("agg")
+    pyplot.switch_backend("agg")
     folder, counts, lingered, began = Path(tempfile.mkdtemp(prefix="torture-")), Counter(), 0.0, time.monotonic()
     tortured = Torture(folder, seed)
     for name in itertools.cycle(names):
