@@ -1,7 +1,6 @@
 """Data sets by name -> `Split`: training set, queries and database, as tensors with labels."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -11,6 +10,7 @@ from qsmi_lib.datasets.digits import DigitPairs, Digits
 from qsmi_lib.datasets.fashion_mnist import FashionMnist
 from qsmi_lib.datasets.images.dataset import PICTURE_SETS, PictureSet
 from qsmi_lib.datasets.protocols import FEW_LABELS, FULL, LISTED, PROTOCOLS, require_list
+from qsmi_lib.utils import paths
 from qsmi_lib.utils.validation import known
 
 DATASETS: dict[str, Dataset] = {entry.name: entry for entry in (Cifar10(), DigitPairs(), Digits(), FashionMnist())}
@@ -49,7 +49,7 @@ def named(name: str, labels: str = "") -> Dataset:
         ValueError: neither a known name nor a path, where the known names are listed; or `labels` for a data set that
             has no lists.
     """
-    if name and name not in DATASETS and (place := Path(name).expanduser()).exists():
+    if name and name not in DATASETS and (place := paths.expanded(name)).exists():
         return PictureSet(name, at=place.absolute(), choice=labels)
     if labels and name in DATASETS:
         raise ValueError(

@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -137,7 +137,7 @@ class _Folder:
         return self._found[1]
 
     def entry(self, name: str) -> Path | None:
-        if ".." in name.split("/"):
+        if ".." in name.split("/") or os.path.isabs(name):
             return None
         if os.path.isfile(path := self.place / name):
             return path
@@ -175,7 +175,7 @@ class _Zip:
     def read(self, info: zipfile.ZipInfo, limit: int) -> bytes:
         """At most as many bytes as the directory of the zip says, whatever the member unpacks to."""
         with _damage_named(self.source, files.composed(_name(info))), self.zip.open(info) as file:
-            return file.read(info.file_size)
+            return file.read(min(info.file_size, limit))
 
     def size(self, info: zipfile.ZipInfo) -> int:
         return info.file_size
@@ -223,14 +223,9 @@ class _Tar:
     """
 
     def __init__(self, source: Path, place: Path):
-        self.place, self.state, self.left_out = place, source.stat(), {}
-        with _damage_named(source), _Headers(place) as file:
-            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-                members = list(_members(tar, place.stat().st_size))
-            file.seek(tar.offset)
-            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile stops without a word
-                raise tarfile.ReadError(f"its end is missing, or no header is at byte {tar.offset:,}")
-        self.index = _index(source, members)
+        state = source.stat()
+        self.place, self.left_out, self.state = place, {}, f"{state.st_size}-{state.st_mtime_ns}"
+        self.index = _index_of_tar(source, place, self.state)
 
     def entry(self, name: str) -> _Member | None:
         return self.index.get(files.composed(name))
@@ -238,7 +233,7 @@ class _Tar:
     def read(self, member: _Member, limit: int) -> bytes:
         with self.place.open("rb") as file:
             file.seek(member.offset)
-            if len(content := file.read(member.size)) < member.size:
+            if len(content := file.read(min(member.size, limit))) < member.size:
                 raise ValueError(f"{self.place} has become shorter since it was opened")
             return content
 
@@ -246,10 +241,22 @@ class _Tar:
         return member.size
 
     def fingerprint(self, member: _Member) -> str:
-        return f"{member.size}-{member.offset}-{self.state.st_size}-{self.state.st_mtime_ns}"
+        return f"{member.size}-{member.offset}-{self.state}"
 
     def close(self) -> None:
         pass
+
+
+@lru_cache(maxsize=4)
+def _index_of_tar(source: Path, place: Path, state: str) -> dict[str, _Member]:
+    """The index of a tar, made once for each `state`: all headers of 60,000 files take seconds."""
+    with _damage_named(source), _Headers(place) as file:
+        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+            members = list(_members(tar, place.stat().st_size))
+        file.seek(tar.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile stops without a word
+            raise tarfile.ReadError(f"its end is missing, or no header is at byte {tar.offset:,}")
+    return _index(source, members)
 
 
 class _Headers(io.FileIO):

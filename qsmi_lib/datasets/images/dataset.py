@@ -132,7 +132,9 @@ class PictureSet(Dataset):
         parts.setdefault("train", parts["database"])
         for part in ("train", "query"):
             if parts.get(part) is None or not len(parts[part]):
-                hint = "; a list or table that is not called train is divided by a rule" if part == "query" else ""
+                hint = ""
+                if part == "query" and len(items.lists) == 1:
+                    hint = f"; to have queries chosen by a rule, rename {items.lists[0]} to labels"
                 raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}{hint}")
         check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(items))
         return parts
@@ -198,8 +200,8 @@ def _read(place: Path, choice: str) -> Manifest:
 def _state(place: Path, lists: Sequence[str]) -> list[tuple[str, int]]:
     """The names and times of the source, of the files at its top, and of its lists."""
     files = [place, *(place.iterdir() if place.is_dir() else ())]
-    files += [place / name for name in lists if place.is_dir() and (place / name).exists()]
-    return sorted((str(file), file.stat().st_mtime_ns) for file in files)
+    files += [place / name for name in lists if place.is_dir()]
+    return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.exists())  # not links to nothing
 
 
 PICTURE_SETS = {

@@ -20,12 +20,14 @@ ROW_NAMES = ("", "index", "unnamed0")  # of a column of row numbers
 NO_CLASSES = {"annotations", "flickr", "image", "images", "imgs", "img", "jpeg", "jpegimages", "jpg", "labels", "masks"}
 NO_CLASSES |= {"photos", "pictures", "png", "segmentationclass", "segmentationobject"}  # folders that are no classes
 NUMBERED_PARTS = ("train", "validation", "query")  # CelebA's 0, 1 and 2
+MOST_MISSING = 10  # faults of a list whose pictures are all missing; a longer one has one fault
 MOST_NAMED = 6  # labels in a message
 MOST_LABELS = 100_000  # columns, or names
 MOST_CELLS = 200_000_000  # items times labels
 ZERO_ONE, SIGNS = {"0", "1"}, {"-1", "1"}
 WHOLE = re.compile(r"[-+]?\d{1,15}(\.0*)?")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
+NUMBERS = re.compile(r"\d+([,; ] ?\d+)*")
 FLAG_CELL = re.compile(r"[01]( [01])+")
 EXPECTED = "expected 0 and 1 for each label, one class name, or one class number"
 
@@ -65,6 +67,8 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
         chosen = _columns(table)
         if chosen.ignored:
             result.notes.append(Fault(table.name, f"these columns are not read: {', '.join(chosen.ignored)}"))
+        if len(names) > 1 and chosen.names and names != chosen.names:
+            raise FaultError(f"{table.name}:1", f"its labels are others, or in another order, than {named(names)}")
         names = names or chosen.names
         lines += _lines(part, table, chosen)
     labelled = {line.listing.name for line in lines if line.values}
@@ -72,10 +76,13 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
         if labelled and table.rows and table.name not in labelled:
             raise FaultError(table.name, "it names pictures without labels, which other lists have: move it elsewhere")
     paths = _resolved(lines, files)
+    if len(paths) > MOST_MISSING and all(isinstance(path, _Wrong) for path in paths):
+        what = f"{paths[0].text}; nor are the pictures of all other {len(paths) - 1:,} lines"
+        raise FaultError(lines[0].where, f"{what}: if the paths begin with folders that are not here, remove these")
     if labelled:
         how, labels, result.classes = _labels(lines, names, choice)
     else:
-        how, labels = _folder_classes(lines, paths)
+        how, labels = _folder_classes(lines, paths, files)
     for line, label, path in zip(lines, labels, paths, strict=True):
         what = next((text for text in (label, path) if isinstance(text, _Wrong)), None)
         entry = Fault(line.where, what.text) if what else Item(line.where, path, label)
@@ -102,9 +109,11 @@ class _Columns(NamedTuple):
 
 
 def _columns(table: Listing) -> _Columns:
-    """The columns of labels and parts, by the names in the header."""
+    """The columns of labels and parts, by the names in the header; without one, numbers of rows are left out."""
     if not table.header:
-        return _Columns()
+        width = max((len(row.cells) for row in table.rows), default=0)
+        columns = [k for k in range(width) if k != table.column]
+        return _Columns(columns[1:]) if table.column and _counts_rows(table) else _Columns()
     plain_names = [plain_name(name) for name in table.header]
     columns = [k for k in range(len(plain_names)) if k != table.column]
     part = next((k for k in columns if plain_names[k] in PART_NAMES and _is_part(table, k)), None)
@@ -124,9 +133,16 @@ def _columns(table: Listing) -> _Columns:
     )
 
 
+def _counts_rows(table: Listing) -> bool:
+    """Whether the first column has another whole number in each row."""
+    cells = [row.cells[0] for row in table.rows]
+    return len(set(cells)) == len(cells) and all(isinstance(cell, str) and WHOLE.fullmatch(cell) for cell in cells)
+
+
 def _is_part(table: Listing, column: int) -> bool:
+    """Whether all cells of a column name parts."""
     values = {row.cells[column] for row in table.rows if len(row.cells) > column}
-    return bool(values) and all(_part_of(value) for value in values)
+    return bool(values) and all(map(_part_of, values)) and (not values <= set("012") or values == set("012"))
 
 
 def _part_of(value: Cell) -> str:
@@ -166,20 +182,26 @@ def _resolved(lines: Sequence[Line], files: Files) -> list[str | _Wrong]:
     return resolved
 
 
-def _folder_classes(lines: Sequence[Line], paths: Sequence[str | _Wrong]) -> tuple[str, list]:
-    """Classes by the folders of the pictures, for lists of paths alone."""
+def _folder_classes(lines: Sequence[Line], paths: Sequence[str | _Wrong], files: Files) -> tuple[str, list]:
+    """Classes by the folders of the pictures, for lists of paths alone: of parts, or of all pictures.
+
+    Another list may name the pictures of which something else is said.
+    """
     kinds = [path.split("/")[-2] if isinstance(path, str) and "/" in path else "" for path in paths]
     known = {kind for kind, path in zip(kinds, paths, strict=True) if isinstance(path, str)}
-    if len(known) < 2 or any(kind.casefold() in NO_CLASSES or part_of_folder(kind) or not kind for kind in known):
+    whole = all(line.part for line in lines) or len(lines) >= len(files.pictures)
+    no_classes = any(kind.casefold() in NO_CLASSES or part_of_folder(kind) or not kind for kind in known)
+    if not whole or len(known) < 2 or no_classes:
         line = lines[0]
-        raise FaultError(line.where, f"{line.path!r} has no labels: expected `path 0 1 0 ...`, or `path <class>`")
+        what = f"{line.path!r} has no labels: expected `path 0 1 0 ...`, or `path <class>`"
+        raise FaultError(line.where, f"{what}; if it is no list of labels, move it elsewhere")
     return f"paths alone, the folders are the classes: {named(sorted(known))}", kinds
 
 
 def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[str, list, tuple[str, ...]]:
     """How the values are read; the labels, or what is wrong with them, of each line; and names of multi-hot columns."""
     file = lines[0].listing.name
-    rows = [_flags(line.values) for line in lines]
+    rows = _flags([line.values for line in lines])
     widths = Counter(len(values) for values in rows if values)
     width = len(names) or max(widths, key=widths.get)
     if width > MOST_LABELS or width * len(rows) > MOST_CELLS:
@@ -195,16 +217,23 @@ def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[s
     return _multi_hot(lines, rows, width, names)
 
 
-def _flags(values: Sequence[Cell]) -> Sequence[Cell]:
-    """`values`, or the 0 and 1 in a single one of them, as in ``path<tab>0 1 0``."""
-    if len(values) == 1 and isinstance(values[0], str) and FLAG_CELL.fullmatch(values[0]):
-        return values[0].split()
-    return values
+def _flags(rows: list[Sequence[Cell]]) -> list[Sequence[Cell]]:
+    """`rows` with 1.0 as 1, and with cells of their own for all 0 and 1 of a single cell, as in ``path<tab>0 1 0``."""
+    if all(len(values) == 1 and isinstance(values[0], str) and FLAG_CELL.fullmatch(values[0]) for values in rows):
+        return [values[0].split() for values in rows]
+    return [values if ZERO_ONE.issuperset(values) else [_whole(cell) for cell in values] for values in rows]
+
+
+def _whole(cell: Cell) -> Cell:
+    """A whole number without a point, as NumPy writes it with one; any other cell as it is."""
+    if isinstance(cell, str) and "." in cell and NUMBER.fullmatch(cell) and abs(float(cell)) < 1e15:
+        return str(int(float(cell))) if float(cell).is_integer() else cell
+    return cell
 
 
 def _are_names(rows: Sequence[Sequence[Cell]]) -> bool:
     cells = [cell for values in rows for cell in values]
-    return 2 * sum(bool(cell) and not NUMBER.fullmatch(cell) for cell in cells) > len(cells)
+    return 2 * sum(isinstance(cell, str) and not NUMBER.fullmatch(cell or "0") for cell in cells) > len(cells)
 
 
 def _multi_hot(
@@ -257,8 +286,9 @@ def _one_column(
             f"one column of {' and '.join(sorted(kinds)) or 'nothing'} may be two classes, or one label that a picture "
             f"carries or not: choose --labels {INDEX} for two classes, or --labels {MULTI_HOT} for one label",
         )
-    split = next((mark for mark in ",;| " if any(mark in cell for cell in kinds)), None)
-    if name in SEVERAL_NAMES and split and choice != INDEX:
+    split = next((mark for mark in "|,; " if any(mark in cell for cell in kinds)), None)
+    numbers = sum(bool(NUMBERS.fullmatch(cell)) for cell in kinds)
+    if split and choice != INDEX and (name in SEVERAL_NAMES or split == "|" or 2 * numbers > len(kinds)):
         names_of = [_names_in([cell.strip() for cell in values[0].split(split)] if values else ()) for values in rows]
         return (*_several_names(file, names_of), ())
     return (*_one_class(file, rows, cells), ())

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 from qsmi_lib.datasets.images.decoding import SUFFIXES
 from qsmi_lib.datasets.images.entries import Fault, FaultError
-from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of, telling
+from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of
 
 Cell = str | frozenset[str]  # a set: several names in one cell, as JSON may have them
 BLANKS = "blanks"
 DELIMITERS = {"tabs": "\t", "semicolons": ";", "commas": ",", BLANKS: " "}
 UNKNOWN = "\ufffd"  # what a byte becomes that does not belong to the encoding
 N_SAMPLED = 200  # lines by which a list is recognised
-FIRST_COLUMNS = 8  # among which the paths are searched
+FIRST_COLUMNS = 16  # among which the paths are searched
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 END_OF_PATH = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(SUFFIXES)))})(?!\S)", re.IGNORECASE)
 FLAGS = {"0", "1", "-1"}
@@ -83,6 +83,8 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     matches = partial(files.matches, folder=name.rpartition("/")[0], part=part_of_list(name))
     if suffix_of(name) in (".json", ".jsonl"):
         return _of_json(name, _values(name, raw), exists)
+    if b"\0" in raw[:N_SAMPLED] and not raw.startswith(tuple(MARKS)):
+        return None  # no text
     text = text_of(raw)
     lines = [line for line in text.split("\n") if line.strip()]
     lines = [line for line in lines[:: -(-len(lines) // N_SAMPLED) or 1] if not _comment(line, exists)]
@@ -91,7 +93,7 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     samples = {form: [_split(line, form, exists) for line in lines] for form in DELIMITERS}
     form, column = _form_of_paths(samples, lambda cell: not cell.isdecimal() and exists(cell))
     if not form:
-        form, column = _form_of_numbers(samples, name, exists)
+        form, column = _form_of_numbers(samples, exists)
     form = form or _form_of_missing(samples)
     if form and UNKNOWN in text:
         line = text[: text.index(UNKNOWN)].count("\n") + 1
@@ -144,16 +146,11 @@ def _form_of_paths(samples: dict[str, list[list[str]]], exists: Callable[[Cell],
     return (form, column) if _enough(n_named, samples[form], column, exists) else ("", 0)
 
 
-def _form_of_numbers(samples: dict[str, list[list[str]]], name: str, exists: Callable[[Cell], bool]) -> tuple[str, int]:
-    """As `_form_of_paths` for pictures named by numbers alone: any numbers in a text might be meant.
-
-    So they must differ, and the file's name or the name of the column must say that it lists pictures.
-    """
+def _form_of_numbers(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
+    """As `_form_of_paths` for pictures named by numbers alone: a header must say so, as any numbers might be meant."""
     form, column = _form_of_paths(samples, exists)
-    cells = [row[column] for row in samples[form] if len(row) > column] if form else []
-    named = [cell for cell in cells if exists(cell)]
-    header = bool(cells) and plain_name(cells[0]) in PATH_NAMES - {""}
-    return (form, column) if len(set(named)) == len(named) and (telling(name) or header) else ("", 0)
+    header = samples[form][0][column : column + 1] if form else []
+    return (form, column) if header and plain_name(header[0]) in PATH_NAMES - {""} else ("", 0)
 
 
 def _enough(n_named: int, rows: Sequence[Sequence[Cell]], column: int, exists: Callable[[Cell], bool]) -> bool:
@@ -260,7 +257,11 @@ def _of_json(name: str, content: Any, exists: Callable[[Cell], bool]) -> Listing
     for header, rows in _tables(content):
         sample = [row.cells for row in rows[:: -(-len(rows) // N_SAMPLED) or 1]]
         column, n_named = _path_column(sample, exists)
-        if 2 * n_named > len(sample):
+        numbers = sum(
+            isinstance(cells[column], str) and cells[column].isdecimal() for cells in sample if len(cells) > column
+        )
+        by_number = 2 * numbers > len(sample) and not (header and plain_name(header[column]) in PATH_NAMES)
+        if 2 * n_named > len(sample) and not by_number:
             rows = [Row(f"{name}:{row.where}", row.cells) for row in rows]
             tables.append(Listing(name, "JSON", column, rows, header))
     return max(tables, key=lambda table: len(table.rows), default=None)

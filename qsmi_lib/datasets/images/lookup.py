@@ -12,8 +12,9 @@ from qsmi_lib.datasets.images.decoding import SUFFIXES
 from qsmi_lib.datasets.images.entries import FaultError
 from qsmi_lib.datasets.images.files import composed
 
-LISTS = {".txt", ".csv", ".tsv", ".lst", ".list", ".json", ".jsonl"}
-OTHER_DATA = {".dat", ".h5", ".mat", ".npy", ".npz", ".parquet", ".pkl", ".xlsx", ".xml", ".yaml", ".yml"}
+LISTS = {".txt", ".csv", ".tsv", ".lst", ".list", ".text", ".json", ".jsonl", ""}
+OTHER_DATA = {".dat", ".db", ".h5", ".hdf5", ".mat", ".npy", ".npz", ".ods", ".parquet", ".pickle", ".pkl"}
+OTHER_DATA |= {".sqlite", ".xls", ".xlsx", ".xml", ".yaml", ".yml"}  # which are read in some public data sets at most
 PARTS = {
     **dict.fromkeys(("train", "training", "trainval"), "train"),
     **dict.fromkeys(("test", "testing", "query", "queries"), "query"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
     PARTS,
+    TELLING,
     Files,
     part_of_folder,
     part_of_list,
     stem_of,
     suffix_of,
     telling,
+    words,
 )
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.utils.validation import known
@@ -121,7 +124,7 @@ def read(source: Path, choice: str = "") -> Manifest:
     known("choice of labels", dict.fromkeys(labels.CHOICES), choice)
     if not source.exists():
         raise FileNotFoundError(f"there is no {source}: expected a folder, a zip or a list file")
-    alone = source.is_file() and suffix_of(source.name) in LISTS
+    alone = source.is_file() and bool(suffix_of(source.name)) and suffix_of(source.name) in LISTS
     with Tree(source.parent if alone else source) as tree:
         files = Files(tree)
         try:
@@ -180,14 +183,20 @@ def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | No
 def _lists_classes(name: str, files: Files) -> bool:
     """Whether most lines of a text name folders of pictures."""
     folders = {step for picture in files.pictures for step in picture.split("/")[:-1]}
-    lines = [line for line in text_of(files.content(name)).replace(",", " ").split("\n") if line.strip()]
-    return bool(lines) and 2 * sum(not folders.isdisjoint({line.strip(), *line.split()}) for line in lines) > len(lines)
+    lines = [line.strip() for line in text_of(files.content(name)).split("\n") if re.search(r"\w", line)]
+    n_named = sum(not folders.isdisjoint({line, *re.split(r"[\s,;:\"'\[\]{}]+", line)}) for line in lines)
+    return bool(lines) and 2 * n_named > len(lines)
 
 
 def _together(files: Files, tables: Mapping[str, Listing]) -> dict[str, str]:
     """The lists that are read -> their parts: those named train, test and so on, or one for each part, or one alone."""
     named = [name for name in tables if stem_of(name) in PARTS]
     named = [name for name in named if name.count("/") == named[0].count("/")]
+    stems = {stem_of(name) for name in named}
+    if "trainval" in stems:  # which is the union of two others
+        has_test = any(PARTS[stem] == "query" for stem in stems)
+        unused = {"train", "val"} if has_test or stems == {"trainval"} else {"trainval"}
+        named = [name for name in named if stem_of(name) not in unused]
     if named:
         parts = {name: PARTS[stem_of(name)] for name in named}
     else:
@@ -216,6 +225,9 @@ def _read_folders(files: Files) -> Reading:
         FaultError: the folders are no classes.
         ValueError: there is no picture in a folder.
     """
+    for name in files.names:
+        if suffix_of(name) in OTHER_DATA and TELLING & set(words(name)):
+            raise FaultError(name, "this format is not read: save its labels as .csv, or move it elsewhere")
     prefix = _shared_folders(files.pictures)
     depths = Counter(name.count("/") - len(prefix) for name in files.pictures)
     depth = max((1, 2), key=depths.__getitem__)
@@ -235,7 +247,7 @@ def _read_folders(files: Files) -> Reading:
     form = f"{'<part>/' * (depth - 1)}<class>/<name>"
     entries, faulty = [], defaultdict(list)
     for name, reason in files.tree.left_out.items():
-        if name.endswith("/") or suffix_of(name) in decoding.SUFFIXES:
+        if name.endswith("/") or suffix_of(name) in decoding.SUFFIXES | LISTS:
             entries.append(("", Fault(name, reason)))
     for name in files.pictures:
         steps = name.split("/")[len(prefix) :]
@@ -335,8 +347,8 @@ def _unread(source: Path, files: Files, reading: Reading, paths: set[str]) -> li
     """A note on the texts that were not read, and one on the pictures without labels."""
     notes, read = [], {*reading.files}
     other = [name for name in files.names if suffix_of(name) in LISTS | OTHER_DATA and name not in read]
-    if source.is_file() and suffix_of(source.name) in LISTS:
-        other = []
+    if len(reading.files) == 1 and source.name == reading.files[0]:
+        other = []  # the list itself was passed
     if other:
         notes.append(Fault(str(source), f"{_count(other, 'file is', 'files are')} not read: {_first_names(other)}"))
     left = [name for name in files.pictures if name not in paths]

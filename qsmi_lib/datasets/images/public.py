@@ -20,7 +20,7 @@ Row = tuple[str, str, str, Any]  # part, where, path as it is listed, labels
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 MOST_BYTES_OTHER_JSON = 100_000_000  # of a file of another name than COCO's
 # Files of the data sets below that also look like lists of their own.
-OWN = re.compile(r"(list_\w+_celeba|list_eval_partition|loc_\w+)\.\w+", re.IGNORECASE)
+OWN = re.compile(r"(list_\w+_celeba|identity_celeba|list_eval_partition|loc_\w+)\.\w+", re.IGNORECASE)
 MOST_BYTES_MAT = 1_000_000  # of a file of MATLAB; that of Oxford Flowers has 500 bytes
 MOST_NUMBERS_MAT = 10_000_000  # in an array of MATLAB
 

@@ -98,7 +98,7 @@ NAMED = {
         {"train.csv": rows(KINDS, PARTS["train"], ",", "id,label"), "test.csv": "\n".join(["id", *PARTS["query"]])},
         fault="test.csv|without labels|move it",
     ),
-    "train.csv alone": six({"train.csv": TABLE}, fault="part 'query'|not called train"),
+    "train.csv alone": six({"train.csv": TABLE}, fault="part 'query'|rename train.csv"),
     ".tsv": six({"all.tsv": rows(KINDS, mark="\t")}, KINDS),
     ".lst": six({"all.lst": rows(FLAGS)}, MULTI_NUMBERS),
     ".json": six({"classes.json": json.dumps(KINDS)}, KINDS),
@@ -215,6 +215,61 @@ WRITTEN = {
         | {"all.csv": "file,0,1\n0.jpg,1,0\n1.jpg,0,1\n2.jpg,1,1\n3.jpg,1,1\n"},
         {"0.jpg": "0", "1.jpg": "1", "2.jpg": "0, 1", "3.jpg": "0, 1"},
     ),
+    "MXNet": six({"all.lst": "".join(f"{n}\t{float(NUMBERS[p]):f}\t{p}\n" for n, p in enumerate(SIX))}, NUMBERS),
+    "MXNet, several labels": six(
+        {"all.lst": "".join(f"{n}\t{FLAGS[p].replace(' ', chr(9))}\t{p}\n" for n, p in enumerate(SIX))}, MULTI_NUMBERS
+    ),
+    "with a point": six(
+        {"a.txt": rows({p: t.replace("0", "0.0").replace("1", "1.0") for p, t in FLAGS.items()})}, MULTI_NUMBERS
+    ),
+    "several numbers in a cell": six(
+        {
+            "train.csv": "Id,Target\n" + "".join(f"{p},{MULTI_NUMBERS[p].replace(',', '')}\n" for p in SIX[:4]),
+            "test.csv": "Id,Target\n" + "".join(f"{p},{MULTI_NUMBERS[p].replace(',', '')}\n" for p in SIX[4:]),
+        },
+        MULTI_NUMBERS,
+        parts={"train": SIX[:4], "query": SIX[4:]},
+    ),
+    "names with bars": six(
+        {"a.csv": "file,label\n" + "".join(f"{p},{MULTI[p].replace(', ', '|')}\n" for p in SIX)}, MULTI
+    ),
+    "columns in another order": six(
+        {
+            "train.csv": rows(FLAGS, PARTS["train"], ",", HEADER),
+            "test.csv": rows(FLAGS, PARTS["query"], ",", "file,dog,cat,owl"),
+        },
+        fault="order",
+    ),
+    "trainval": six(
+        {
+            "train.txt": rows(KINDS, SIX[:2]),
+            "val.txt": rows(KINDS, SIX[3:5]),
+            "trainval.txt": rows(KINDS, PARTS["train"]),
+            "test.txt": rows(KINDS, PARTS["query"]),
+        },
+        KINDS,
+        parts=PARTS,
+    ),
+    "train, val and test": six(
+        {"train.txt": rows(KINDS, SIX[:2]), "val.txt": rows(KINDS, SIX[3:5]), "test.txt": rows(KINDS, PARTS["query"])},
+        KINDS,
+        parts={"train": SIX[:2], "query": PARTS["query"]},
+        note="validation",
+    ),
+    "folders of another machine": Layout(
+        pictures(*(f"{n}.jpg" for n in range(12)))
+        | {"all.txt": "".join(f"data/set/{n}.jpg {n % 2} 1\n" for n in range(12))},
+        fault="all.txt:1|data/set/0.jpg|other 11 lines|remove",
+    ),
+    "CUB": Layout(
+        pictures(*(f"images/00{k}.Bird/{n}.jpg" for k in (1, 2) for n in (1, 2)))
+        | {
+            "images.txt": "1 001.Bird/1.jpg\n2 001.Bird/2.jpg\n3 002.Bird/1.jpg\n4 002.Bird/2.jpg\n",
+            "image_class_labels.txt": "1 1\n2 1\n3 2\n4 2\n",
+            "classes.txt": "1 001.Bird\n2 002.Bird\n",
+        },
+        {f"images/00{k}.Bird/{n}.jpg": f"00{k}.Bird" for k in (1, 2) for n in (1, 2)},
+    ),
     "one name for two pictures": Layout(
         pictures("a/p1.jpg", "b/p1.jpg", "a/p2.jpg", "b/p3.jpg", "b/p4.jpg")
         | {"l.csv": "p1,cat\np2,dog\np3,cat\np4,dog\n"},
@@ -240,6 +295,11 @@ def beside(**texts):
     return Layout(pictures(*PLAIN) | {name.replace("_", "."): text for name, text in texts.items()}, PLAIN_KINDS)
 
 
+def beside_list(name, text):
+    """The same, with a fault that names the text."""
+    return Layout(beside(**{name: text}).files, fault=f"{name.replace('_', '.')}:1|move it")
+
+
 TEXTS = {
     "README": beside(README_txt="Pictures\ncat/0.jpg is the first, dog/3.jpg the last\nVersion 1\n"),
     "LICENSE": beside(LICENSE_txt="GNU General Public License, Version 2\nSection 1\nSection 0\n"),
@@ -249,6 +309,10 @@ TEXTS = {
     "labels that name the classes": beside(labels_txt="cat\ndog\n"),
     "checksums": beside(**{"urls_txt": "http://a.example/cat/0.jpg\nhttp://a.example/cat/1.jpg\n"}),
     "labels without names": Layout(pictures(*PLAIN) | {"labels.txt": "0\n1\n0\n1\n"}, fault="labels.txt|expected"),
+    "names of some pictures": beside_list("damaged_txt", "cat/0.jpg\ndog/2.jpg\n"),
+    "a table of another format": Layout(pictures(*PLAIN) | {"labels.xlsx": b"PK"}, fault="labels.xlsx|save|.csv"),
+    "numbers of classes": beside(labels_json=json.dumps({"0": "cat", "1": "dog"})),
+    "a list without suffix": six({"labels": rows(KINDS)}, KINDS),
     "a README beside a list": six(
         {"list.txt": rows(KINDS), "README.txt": "All of 2024\nClasses: 1\n"}, KINDS, note="README.txt"
     ),

@@ -30,7 +30,11 @@ def test_names_bytes_and_sizes_are_those_of_the_visible_files(tmp_path, write):
         assert {name: tree.bytes_of(name) for name in tree.names()} == FILES
         assert {name: tree.size(name) for name in FILES} == {name: len(raw) for name, raw in FILES.items()}
         assert all(tree.holds(name) for name in FILES)
-        assert not any(tree.holds(name) for name in ("images", "images/", "", "a.png", "pictures/b.png", "B.png"))
+        absent = ("images", "images/", "", "a.png", "pictures/b.png", "B.png", __file__, "images/../b.png", "x" * 5000)
+        assert not any(tree.holds(name) for name in absent)
+        for read in (tree.bytes_of, tree.size, tree.fingerprint):
+            with pytest.raises(FileNotFoundError, match=r"no a\.png in "):
+                read("a.png")
 
 
 @each_source

@@ -174,7 +174,7 @@ LIST_FAULTS = {
     "a label too few": ("a.jpg 1 0", "2 labels, expected 3 as in the other lines"),
     "a label too many": ("a.jpg 1 0 0 1", "4 labels, expected 3 as in the other lines"),
     "another label": ("a.jpg 1 2 0", "a label must be 0 or 1, got '2'"),
-    "a label that is not whole": ("a.jpg 1.0 0 0", "a label must be 0 or 1, got '1.0'"),
+    "a label that is not whole": ("a.jpg 0.5 0 0", "a label must be 0 or 1, got '0.5'"),
     "a path with a space": ("my a.jpg 0 1 0", "a label must be 0 or 1, got 'a.jpg'"),
     "no label": ("a.jpg", "'a.jpg' has no labels: expected `path 0 1 0 ...`"),
     "a path above the root": ("../a.jpg 0 1 0", "the path '../a.jpg' lies outside the root"),
