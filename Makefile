@@ -13,12 +13,14 @@ UPLOADS := {'websocket_max_message_size': 1000000000}
 COPIES := my_notebooks
 # How long `make fuzz` runs.
 MINUTES ?= 10
+# How many kills `make torture` makes.
+KILLS ?= 200
 # More options of JupyterLab, for example --ip=0.0.0.0 in a container.
 LABFLAGS ?=
 # make pictures NOTEBOOKS="00 03" runs these alone; so does make notebooks.
 NOTEBOOKS ?=
 
-.PHONY: reproduce check hooks test test-all test-browser test-site test-wheel fuzz notebooks pictures lab site clean
+.PHONY: reproduce check hooks test test-all test-browser test-site test-wheel test-oldest fuzz torture notebooks pictures lab site clean
 
 reproduce: .venv/ready
 	$(BIN)/python -m qsmi_lib reproduce --profile $(PROFILE) --jobs $(JOBS)
@@ -41,11 +43,15 @@ test: hooks
 	QSMI_RESULTS="$(CURDIR)/build/test-results" $(PYTEST) -p no:randomly -n $(JOBS) --dist loadfile \
 		--nbval-lax --nbval-current-env notebooks
 
-test-all: test test-wheel test-site test-browser fuzz
+test-all: test test-wheel test-site test-browser test-oldest torture fuzz
 
 # Damages files of every kind at random and reads them; `make test` has a fixed number of such cases.
 fuzz: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m qsmi_lib.tests.fuzz --minutes $(MINUTES)
+
+# Kills commands at random moments and starts them again, 200 times; `make test` has 20 such kills.
+torture: .venv/ready
+	QSMI_HEADLESS=1 OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m qsmi_lib.tests.torture --kills $(KILLS)
 
 # Drives JupyterLab and the app in a headless Chromium: apt-get install chromium chromium-driver.
 test-browser: .venv/ready
@@ -67,6 +73,18 @@ test-wheel: .venv/ready
 	cd "$$(mktemp -d)" && export HOME="$(CURDIR)/build/wheel/home" && "$(CURDIR)/build/wheel/venv/bin/qsmi" --help && \
 		"$(CURDIR)/build/wheel/venv/bin/python" -P "$(CURDIR)/qsmi_lib/tests/project/use_of_wheel.py"
 	rm -rf build/wheel
+
+# The library's tests with the oldest versions that pyproject.toml allows, in a fresh environment (7 GB). There a warning
+# is no error: old versions warn of one another.
+OLDEST := build/oldest/bin
+test-oldest: .venv/ready
+	rm -rf build/oldest
+	$(PYTHON) -m venv build/oldest
+	$(OLDEST)/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --resolution lowest-direct --editable ".[all]"
+	$(subst $(BIN),$(OLDEST),$(PYTEST)) -W default -n $(JOBS) --dist worksteal \
+		--ignore qsmi_lib/tests/browser --ignore qsmi_lib/tests/site qsmi_lib
+	rm -rf build/oldest
 
 # Runs the notebooks and stores the outputs of their cells tagged keep_output: after a change of a notebook or of results/paper.
 notebooks: .venv/ready

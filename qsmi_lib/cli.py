@@ -59,6 +59,9 @@ PROFILE = click.option(
 INTERRUPTED = "\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh"
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in PyTorch's errors, on the CPU and on a GPU
+
+
 class Commands(click.Group):
     """Shows errors of the library as one line, and after an interrupt how to continue; prints in any charset."""
 
@@ -78,6 +81,13 @@ class Commands(click.Group):
             raise  # the reader of the output has ended, as `head` does: click exits silently
         except (ValueError, OSError, FloatingPointError, ImportError) as error:
             raise click.ClickException(str(error)) from error
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not any(words in str(error) for words in NO_MEMORY):
+                raise
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else "no more is free"
+            raise click.ClickException(
+                f"out of memory ({reason}): use a smaller batch, memory, number of bins or samples, or fewer bits"
+            ) from error
         except KeyboardInterrupt as interrupt:
             with contextlib.suppress(OSError):  # the terminal is closed
                 click.echo(INTERRUPTED, err=True)
@@ -185,7 +195,7 @@ def run(dataset: str, method: str, bits: int, options: tuple[str, ...], profile,
             if isinstance(value, float | int):
                 label = f"{metric}{rule}".ljust(21 + len(rule)) + " "
                 click.echo(f"{label}{value:.4f}" if isinstance(value, float) else f"{label}{value}")
-    click.echo(f"{'record':<22}{shown(store.record(run_id(config)))}")
+    click.echo(f"{'record':<22}{shown(store.existing(store.record(run_id(config))))}")
     if record["provenance"]["commit"] is None:
         click.echo("made by code of no known commit")
     elif record["provenance"]["dirty"]:
@@ -255,6 +265,7 @@ def tables(profile, rescore: bool, readme: bool) -> None:
     from qsmi_lib.training.records import Store
 
     results = Results(profile, Store.of(profile))
+    results.store.need_records()
     if rescore:
         click.echo(f"{runs.rescore(results.store)} records evaluated again")
     written = [*write_all(results), *(ledger.write_pages() if readme else ())]

@@ -1,12 +1,11 @@
 """Presets: each method's settings for a data set, and what overrides them."""
 
-from pathlib import Path
-
 from qsmi_lib.config.profiles import PROFILES, Profile
 from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets import BACKBONE_OF, DATASETS, SUBSTITUTE_FOR
 from qsmi_lib.methods import METHODS, Default
 from qsmi_lib.models.networks import HEADS
+from qsmi_lib.utils import paths
 from qsmi_lib.utils.limits import COUNT, LARGEST
 from qsmi_lib.utils.validation import is_number, known, whole_number
 
@@ -44,7 +43,7 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
     options = {name: _option(name, default, settings) for name, default in options.items()}
     if "head" in settings:
         known("head", HEADS, settings["head"])
-    if dataset not in DATASETS and (place := Path(dataset).expanduser()).exists():
+    if dataset not in DATASETS and (place := paths.expanded(dataset)).exists():
         dataset = str(place.resolve())  # one data set, one id
     settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
     head = "wide" if entry.loss and settings["backbone"] and dataset not in NARROW else "narrow"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from qsmi_lib.losses.similarity import relevance_matrix
+from qsmi_lib.utils.limits import CNNH_STEPS
 
 
 def cnnh_codes(labels: Tensor, bits: int, *, n_sweeps: int = 10, seed: int = 0) -> Tensor:
@@ -34,9 +35,14 @@ def cnnh_codes(labels: Tensor, bits: int, *, n_sweeps: int = 10, seed: int = 0) 
         int8 (n, bits), -1 and +1, on the device of `labels`.
 
     Raises:
-        ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot; bits or n_sweeps
-            below 1.
+        ValueError: labels that are not whole numbers, none, of another shape, or not 0 and 1 where multi-hot; bits or
+            n_sweeps below 1, or so large that the descent would take hours, see `limits.CNNH_STEPS`.
     """
+    if (n_steps := len(labels) * bits**2 * n_sweeps) > CNNH_STEPS:
+        raise ValueError(
+            f"items * bits**2 * n_sweeps must be at most {CNNH_STEPS:g}, got {n_steps:g} of {len(labels)} items, "
+            f"{bits} bits and {n_sweeps} sweeps: use fewer bits"
+        )
     label_sets, group = np.unique(labels.cpu().numpy(), axis=0, return_inverse=True)
     related = relevance_matrix(torch.from_numpy(label_sets)).numpy()
     factor = np.random.default_rng(seed).uniform(-1.0, 1.0, (len(group), bits))

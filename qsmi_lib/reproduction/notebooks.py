@@ -62,7 +62,6 @@ def execute(notebook: Path, output: Path, **parameters) -> None:
     if unknown := sorted(parameters.keys() - known.keys()):
         raise ValueError(f"{notebook.name} has no parameter {', '.join(unknown)}; known: {', '.join(known)}")
     os.environ["QSMI_HEADLESS"] = "1"  # the kernel inherits it: no bars and sliders in the executed copy
-    os.environ["JUPYTER_RUNTIME_DIR"] = str(scratch.folder())  # the file that names the kernel's ports goes, too
     partial = output.with_suffix(".failed.ipynb")
     try:
         with io.naming(output):

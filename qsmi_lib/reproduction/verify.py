@@ -54,9 +54,8 @@ def verify(store: Store, *, every: bool = False, jobs: int = 1) -> Verified:
         FileNotFoundError: nothing is recorded in `store`.
         ValueError: a file is not a record; the message names it.
     """
+    store.need_records()
     files = store.files(store.runs) + store.files(store.rotations)
-    if not files:
-        raise FileNotFoundError(f"no records in {store.folder}: `qsmi reproduce` makes them, or set QSMI_RESULTS")
     chosen = sorted(files if every else one_of_each_kind(files), key=_split_of)
     groups = [list(group) for _, group in groupby(chosen, _split_of)]
     result = Verified([], {}, {})

@@ -220,7 +220,7 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
         ValueError: it holds no readable picture, the message names the first fault; or more files than `files.find`
             accepts.
     """
-    folder = Path(folder).expanduser().resolve()
+    folder = paths.expanded(folder).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder: expected a folder of pictures")
     found, left_out = files.find(folder, links=False)

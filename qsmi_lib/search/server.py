@@ -9,6 +9,7 @@ import functools
 import socket
 import webbrowser
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import click
 from tornado.httpserver import HTTPServer
@@ -20,6 +21,7 @@ from qsmi_lib.search.hosts import WILDCARDS, Hosts
 
 MOST_BYTES = 4 * MOST_PIXELS  # of a query: the largest picture that is accepted, uncompressed
 MOST_QUEUED = 2 * MOST_BYTES  # of all queries that are read or wait for their answers
+POLL = 0.1  # seconds between two looks whether there is room for another query
 PATIENCE = 60  # seconds that a request may take to arrive, and that an unused connection stays open
 HEADERS = {
     "Cache-Control": "no-store",
@@ -83,8 +85,8 @@ class Text(Handler):
 class Query(Handler):
     """The answers to a query: a picture file, which is the body of the request, or an example."""
 
-    def prepare(self) -> None:
-        """Refuse a query that is too large, or that the server has no memory for while it answers others."""
+    async def prepare(self) -> None:
+        """Refuse a query that is too large, and read others once there is room for them."""
         super().prepare()
         self.content, self.complete = bytearray(), False
         try:
@@ -93,9 +95,8 @@ class Query(Handler):
             raise HTTPError(411, "a query must say how long it is") from error
         if size > MOST_BYTES:
             raise HTTPError(413, f"the file has {size / 1e6:.0f} MB, expected at most {MOST_BYTES / 1e6:.0f} MB")
-        if sum(self.queued.values()) + size > MOST_QUEUED:
-            self.set_header("Retry-After", "5")
-            raise HTTPError(503, "the app is busy with other large pictures: try again in some seconds")
+        while sum(self.queued.values()) + size > MOST_QUEUED:
+            await asyncio.sleep(POLL)
         self.queued[self] = size
 
     @property
@@ -112,6 +113,7 @@ class Query(Handler):
         self.complete = True
         arguments = {name: self.get_query_argument(name, "") for name in ("count", "example", "shows", "name")}
         search = functools.partial(self.settings["page"].answer, **arguments, content=bytes(self.content))
+        self.content.clear()  # it may wait for others, and needs no second copy
         try:
             self.finish(await asyncio.get_running_loop().run_in_executor(self.settings["worker"], search))
         except (ValueError, OSError) as error:
@@ -166,7 +168,7 @@ def serve(app: Application, listening: socket.socket, url: str, browser: bool) -
         server.add_socket(listening)
         click.echo(f"Search by picture: {url} (Ctrl-C ends it)")
         if browser:
-            webbrowser.open(url)
+            Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # a browser in the terminal would block
         await asyncio.Event().wait()
 
     try:

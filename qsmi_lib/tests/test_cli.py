@@ -15,6 +15,8 @@ from qsmi_lib.config.presets import configure
 from qsmi_lib.config.profiles import PROFILES
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
+from qsmi_lib.reproduction.results import Results
+from qsmi_lib.tests.reproduction.invented import invent
 from qsmi_lib.training import provenance, runs, tuning
 from qsmi_lib.training.records import Store, load_record, run_id, save_record
 
@@ -116,9 +118,12 @@ def test_a_draw_holds_out_other_classes(store):
     [
         ("--dataset=mnist", "unknown data set 'mnist'; known: cifar10, digit_pairs, digits, fashion_mnist, ilsvrc"),
         ("--method=qsmih", "unknown method 'qsmih'; known: classifier, cnnh, csq"),
-        ("--bits=0", "bits must be a whole number of at least 1, got 0"),
+        ("--bits=0", "bits must be a whole number from 1 to 4096, got 0"),
         ("--option=epochs=3", "unknown option of qsmi 'epochs'; known: information_needs"),
         ("--option=information_needs=0", "information_needs must be a finite number above 0, got 0.0"),
+        ("--option=information_needs=1e308", "information_needs must be from 1e-09 to 1e+09, got 1e+308"),
+        ("--method=mihash --option=n_bins=1e9", "n_bins must be a whole number from 1 to 1024, got 1000000000"),
+        ("--batch-size=60000 --memory=9", "a batch and its memory must hold at most 65536 items, got 600000"),
         ("--option=sigma", "an option must read NAME=VALUE, got 'sigma'"),
         ("--method=lsh --memory=2", "unknown setting of lsh "),
         ("--protocol=half", "unknown protocol 'half'; known: first_tenth, full, held_out, n_way_20"),
@@ -130,6 +135,19 @@ def test_a_wrong_word_is_one_line_and_leaves_no_record(words, message, store):
     result = call(*RUN, *words.split())
     assert result.exit_code == 1 and result.output.startswith(f"Error: {message}") and result.output.count("\n") == 1
     assert not list(store.folder.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("alloc_cpu.cpp: can't allocate memory: you tried 9 bytes"), MemoryError()]
+)
+def test_too_little_memory_is_one_line(error, monkeypatch, store):
+    def run(*_, **__):
+        raise error
+
+    monkeypatch.setattr(runs, "run", run)
+    result = call(*RUN)
+    assert result.exit_code == 1 and result.output.startswith("Error: out of memory") and result.output.count("\n") == 1
+    assert "smaller batch" in result.output
 
 
 def test_an_unknown_profile_lists_the_known():
@@ -172,7 +190,14 @@ def test_the_note_of_a_method_is_printed_with_its_numbers():
 # Tables and verification
 
 
-def test_tables_of_no_runs(store):
+def test_tables_of_no_record_name_the_folder_and_the_remedy(store):
+    result = call("tables")
+    assert result.exit_code == 1 and str(store.folder) in result.output and "QSMI_RESULTS" in result.output
+    assert not store.tables.exists()
+
+
+def test_tables_of_other_runs(store):
+    invent(Results(PROFILES["digits"], store), CONFIG)
     result = call("tables", "--profile", "digits")
     assert result.exit_code == 0, result.output
     assert "0 of 24 runs recorded" in result.output and (store.tables / "table_2.csv").exists()
@@ -273,7 +298,7 @@ def unprintable(tmp_path):
 def test_a_console_of_any_charset_is_printed_on(charset, name, unprintable):
     result = CliRunner(charset=charset).invoke(main, ["datasets", "check", str(unprintable)])
     printed = result.stdout_bytes.decode("utf-8" if charset == "ascii" else charset)  # click takes ASCII for a mistake
-    assert result.exit_code == Status.FAILED and printed.count(name) == 2 and " 2 faults" in printed
+    assert result.exit_code == Status.FAILED and name in printed and " 2 faults" in printed
 
 
 def test_a_process_prints_what_its_charset_lacks(unprintable):
@@ -283,7 +308,8 @@ def test_a_process_prints_what_its_charset_lacks(unprintable):
     assert done.returncode == Status.FAILED and "日†\\u0e01.png" in done.stdout, done.stderr
 
 
-def test_tables_are_written_before_they_are_printed(monkeypatch):
+def test_tables_are_written_before_they_are_printed(monkeypatch, store):
+    invent(Results(PROFILES["digits"], store), CONFIG)
     done = []
     monkeypatch.setattr("qsmi_lib.reproduction.reproduce.write_all", lambda _: done.append("written") or [])
     monkeypatch.setattr("qsmi_lib.reproduction.tables.markdown", lambda *_: done.append("printed") or "QSMI\u2020")

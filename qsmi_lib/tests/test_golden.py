@@ -16,6 +16,14 @@ LOSS = {"float32": 2e-3, "bf16": 5e-3}  # relative, of the mean loss of an epoch
 CANCELLED = 1e-6  # absolute, of the same: what rounding leaves of the difference that QMI is
 SCORE = 0.01  # absolute
 FLIPPED = 0.03  # share of the bits, which rounding decides where an embedding is near to 0
+DROPPED = "11011100100001000011"  # units that dropout sets to 0 from the seed 0 where the numbers were made
+
+
+def dropped():
+    """Which of 20 units this version of PyTorch drops."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return "".join("01"[value == 0] for value in torch.nn.functional.dropout(torch.ones(20)))
 
 
 def both(part, case):
@@ -40,8 +48,8 @@ def test_every_method_and_protocol_has_a_case():
 
 @pytest.mark.parametrize("case", RUNS)
 def test_small_runs(case):
-    if RUNS[case][2].get("head") == "csq" and not torch.backends.mkl.is_available():
-        pytest.skip("without MKL, PyTorch draws other units for dropout from the same seed")
+    if RUNS[case][2].get("head") == "csq" and dropped() != DROPPED:
+        pytest.skip("this PyTorch draws other units for dropout from the same seed, as 2.6 does, and those without MKL")
     computed, committed = both("runs", case)
     tolerance = LOSS[RUNS[case][2].get("precision", "float32")]
     assert computed["run_id"] == committed["run_id"]

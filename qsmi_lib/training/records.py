@@ -82,11 +82,22 @@ class Store:
         return committed if committed.exists() else path
 
     def files(self, folder: Path) -> list[Path]:
-        """The JSON files in `folder` of this store, and the committed ones that it lacks, sorted by name."""
-        names = {path.name: path for path in folder.glob("*.json")}
-        if self.committed is not None:
-            names = {p.name: p for p in (self.committed / folder.relative_to(self.folder)).glob("*.json")} | names
-        return [names[name] for name in sorted(names)]
+        """The JSON files in `folder` of this store, and the committed ones that it lacks, sorted by name.
+
+        Raises:
+            OSError: the folder is there and cannot be read.
+        """
+        folders = [folder] if self.committed is None else [self.committed / folder.relative_to(self.folder), folder]
+        names = {path.name: path for each in folders if each.exists() for path in each.iterdir()}
+        return [names[name] for name in sorted(names) if name.endswith(".json") and not name.startswith(".")]
+
+    def need_records(self) -> None:
+        """Raise a FileNotFoundError with the remedy where no run and no rotation is recorded."""
+        if not self.files(self.runs) and not self.files(self.rotations):
+            raise FileNotFoundError(
+                f"no records in {self.folder}: `qsmi run` and `qsmi reproduce` make them; or set QSMI_RESULTS to the "
+                "folder of results that has them"
+            )
 
     def record(self, run: str) -> Path:
         """File of the record of a run."""

@@ -1,6 +1,7 @@
 """Runs: train, encode, evaluate and record; a recorded run is read instead of repeated."""
 
 import time
+import warnings
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -15,13 +16,25 @@ from qsmi_lib.evaluation import evaluate
 from qsmi_lib.training import factory, loop, splits
 from qsmi_lib.training.loop import rounded
 from qsmi_lib.training.provenance import probe_of, provenance, require_commit
-from qsmi_lib.training.records import Store, fingerprint, load_codes, load_record, run_id, save_codes, save_record
+from qsmi_lib.training.records import (
+    Store,
+    by_any_label,
+    fingerprint,
+    load_codes,
+    load_record,
+    run_id,
+    save_codes,
+    save_record,
+)
 from qsmi_lib.utils.io import check_writable
 from qsmi_lib.utils.parallel import workers
 from qsmi_lib.utils.precision import resolve_precision
 from qsmi_lib.utils.progress import bar
+from qsmi_lib.utils.validation import QsmiWarning
 
 CUTOFFS = (1, 10, 100, 1000, 5000)  # k of the fields `..._at_k`, up to the size of the database
+BARELY = 1.05  # times the mAP of a random order: codes that rank no better have learnt nothing
+FEW = 100
 FURTHER_CUTOFF = 500  # with several labels: corresponds to Table 8's 5,000 in a database of 1,500 items
 
 
@@ -79,10 +92,38 @@ def _finish(config: RunConfig, trained: loop.Trained, made_by: dict, split: data
         "probe": probe_of(trained, split),
         "provenance": made_by | {"fingerprint": fingerprint(config)},
     }
+    _warn_of_chance(by_any_label(record), len(database))
     factory.save(trained.model, config, store.model(run))
     save_codes(store.codes(run), query, database, split)
     save_record(record, store.record(run))
     return load_record(store.record(run))
+
+
+def chance(share: float, n: int) -> float:
+    r"""Mean AP of n items in random order, a `share` of them relevant.
+
+    .. math:: \frac{H_n}{n} + \frac{R - 1}{n - 1} \Big(1 - \frac{H_n}{n}\Big), \qquad
+        R = \text{share} \cdot n, \quad H_n = \sum_{r=1}^n \frac1r
+
+    It is linear in R, so a mean share gives the mean over queries. Codes that are all equal have this `map_expected`.
+    """
+    first = float((1.0 / np.arange(1, n + 1)).sum()) / n
+    return first + (share * n - 1.0) / max(1, n - 1) * (1.0 - first)
+
+
+def _warn_of_chance(metrics: dict, n_database: int) -> None:
+    """A `QsmiWarning` if the codes rank no better than at random, as after a setting that prevents training.
+
+    In a database of fewer than `FEW` items the mAP of trained codes may be that low by chance.
+    """
+    level = chance(metrics["precision_recall_by_radius"][-1][0], n_database)  # the precision of all pairs
+    if n_database >= FEW and metrics["map_expected"] <= BARELY * level:
+        warnings.warn(
+            f"map_expected is {metrics['map_expected']:.4f}, and a random order has {level:.4f}: the codes tell the "
+            "classes hardly apart. Check the settings: learning rate, weights and widths, bits, batch size",
+            QsmiWarning,
+            stacklevel=2,
+        )
 
 
 def scores(query: torch.Tensor, database: torch.Tensor, query_labels, database_labels) -> dict[str, dict]:

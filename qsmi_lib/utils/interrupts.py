@@ -40,6 +40,7 @@ def interruptible() -> Iterator[None]:
     in a finalizer. The signal is then repeated until its exception reaches the block. Ignored signals stay ignored.
     """
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
     unraisable, first = sys.unraisablehook, None
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -61,9 +62,8 @@ def interruptible() -> Iterator[None]:
         timer.start()
 
     sys.unraisablehook = repeat
-    for number, handler in handlers.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
+    for number in handlers:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:

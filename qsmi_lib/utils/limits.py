@@ -13,3 +13,4 @@ LEARNING_RATE = 1.0  # Adam moves every weight by about this much in each step
 SMALLEST, LARGEST = 1e-9, 1e9
 # n_classes ** 2 * bits of hash centers: the bits that are compared when their distances are computed, some ten seconds
 CENTERS = 1 << 37
+CNNH_STEPS = 2e11  # items * bits ** 2 * sweeps of CNNH's first stage, some minutes: a million items of 128 bits

@@ -43,13 +43,18 @@ def need_checkout(what: str) -> None:
 def data() -> Path:
     """Folder of the data sets: ``QSMI_DATA``, else ``data/`` of the checkout, else the user's cache folder."""
     default = ROOT / "data" if is_checkout() else user_cache() / "qsmi_lib"
-    return Path(os.environ.get("QSMI_DATA") or default).expanduser().absolute()
+    return expanded(os.environ.get("QSMI_DATA") or default).absolute()
 
 
 def results() -> Path:
     """Folder of all results: ``QSMI_RESULTS``, else ``results/`` of the checkout, else ``./results``."""
     default = ROOT / "results" if is_checkout() else "results"
-    return Path(os.environ.get("QSMI_RESULTS") or default).expanduser().absolute()
+    return expanded(os.environ.get("QSMI_RESULTS") or default).absolute()
+
+
+def expanded(path: Path | str) -> Path:
+    """`path` with the home folder in place of ``~``; unchanged where ``~name`` names no user."""
+    return Path(os.path.expanduser(path))  # that of `Path` raises a RuntimeError
 
 
 def user_cache() -> Path:

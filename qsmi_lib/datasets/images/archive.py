@@ -12,7 +12,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import atomic_write
 from qsmi_lib.utils.progress import bar
 
-MOST_BYTES_OF_LIST = 1_000_000_000  # of a file of labels; COCO's largest has 470 million
 MOST_BYTES_UNPACKED = 20_000_000_000  # of a .tar.gz
 MOST_RATIO = 100  # of these bytes to those of the .tar.gz, if it unpacks to more than `MOST_BYTES`
 MOST_BYTES_OF_HEADER = 1_000_000  # of a member of a tar: its name and attributes
@@ -137,7 +136,7 @@ class _Folder:
         return self._found[1]
 
     def entry(self, name: str) -> Path | None:
-        if ".." in name.split("/"):
+        if ".." in name.split("/") or os.path.isabs(name):
             return None
         if os.path.isfile(path := self.place / name):
             return path
@@ -175,7 +174,7 @@ class _Zip:
     def read(self, info: zipfile.ZipInfo, limit: int) -> bytes:
         """At most as many bytes as the directory of the zip says, whatever the member unpacks to."""
         with _damage_named(self.source, files.composed(_name(info))), self.zip.open(info) as file:
-            return file.read(info.file_size)
+            return file.read(min(info.file_size, limit))
 
     def size(self, info: zipfile.ZipInfo) -> int:
         return info.file_size
@@ -223,14 +222,9 @@ class _Tar:
     """
 
     def __init__(self, source: Path, place: Path):
-        self.place, self.state, self.left_out = place, source.stat(), {}
-        with _damage_named(source), _Headers(place) as file:
-            with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
-                members = list(_members(tar, place.stat().st_size))
-            file.seek(tar.offset)
-            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile stops without a word
-                raise tarfile.ReadError(f"its end is missing, or no header is at byte {tar.offset:,}")
-        self.index = _index(source, members)
+        state = source.stat()
+        self.place, self.left_out, self.state = place, {}, f"{state.st_size}-{state.st_mtime_ns}"
+        self.index = _index_of_tar(source, place, self.state)
 
     def entry(self, name: str) -> _Member | None:
         return self.index.get(files.composed(name))
@@ -238,7 +232,7 @@ class _Tar:
     def read(self, member: _Member, limit: int) -> bytes:
         with self.place.open("rb") as file:
             file.seek(member.offset)
-            if len(content := file.read(member.size)) < member.size:
+            if len(content := file.read(min(member.size, limit))) < member.size:
                 raise ValueError(f"{self.place} has become shorter since it was opened")
             return content
 
@@ -246,10 +240,23 @@ class _Tar:
         return member.size
 
     def fingerprint(self, member: _Member) -> str:
-        return f"{member.size}-{member.offset}-{self.state.st_size}-{self.state.st_mtime_ns}"
+        return f"{member.size}-{member.offset}-{self.state}"
 
     def close(self) -> None:
         pass
+
+
+@lru_cache(maxsize=4)
+def _index_of_tar(source: Path, place: Path, state: str) -> dict[str, _Member]:
+    """The index of a tar, made once for each `state`: all headers of 60,000 files take seconds."""
+    named = source if place == source else f"{source} (unpacked at {place})"
+    with _damage_named(named), _Headers(place) as file:
+        with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
+            members = list(_members(tar, place.stat().st_size))
+        file.seek(tar.offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile stops without a word
+            raise tarfile.ReadError(f"its end is missing, or no header is at byte {tar.offset:,}")
+    return _index(named, members)
 
 
 class _Headers(io.FileIO):
@@ -301,7 +308,9 @@ def _starts_tar(start: bytes) -> bool:
 def _unpacked(source: Path) -> Path:
     """The tar in a .tar.gz, in the cache: a member of a compressed file is found only by unpacking all before it."""
     state = source.stat()
-    key = hashlib.sha256(f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="replace")).hexdigest()
+    key = hashlib.sha256(
+        f"{source.resolve()} {state.st_size} {state.st_mtime_ns}".encode(errors="surrogateescape")
+    ).hexdigest()
     place = paths.cache() / "archives" / f"{key[:16]}.tar"
     if place.exists():
         return place
@@ -327,7 +336,7 @@ def _chunks(source: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _index(source: Path, members: Iterable[tuple[str, str, object]]) -> dict[str, object]:
+def _index(source: Path | str, members: Iterable[tuple[str, str, object]]) -> dict[str, object]:
     """Path -> entry of the visible members, without a folder around all; a ValueError for one that is not safe."""
     index, most = {}, files.limit("QSMI_MOST_FILES", files.MOST_FILES)
     for n_seen, (name, fault, entry) in enumerate(members, 1):
@@ -361,7 +370,7 @@ def _without_outer_folder(index: dict[str, object]) -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def _damage_named(source: Path, member: str = "") -> Iterator[None]:
+def _damage_named(source: Path | str, member: str = "") -> Iterator[None]:
     """A ValueError that names the archive and the member instead of any of `DAMAGE`."""
     try:
         yield

@@ -58,6 +58,9 @@ def inspect(source: Path, choice: str = "") -> Report:
     with Tree(items.root) as tree:
         if unread := decoding.unread(tree.names()):
             notes.append(Fault(str(source), unread))
+        if left_out := sorted(tree.left_out.keys() - {fault.where for fault in faults}):
+            what = f"{len(left_out)} others are left out, {left_out[0]} first ({tree.left_out[left_out[0]]})"
+            notes.append(Fault(str(source), what))
     is_query = np.isin(np.arange(len(items)), queries)
     first_row = {}
     for row, digest, error in _contents(items):

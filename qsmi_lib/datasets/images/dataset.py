@@ -200,8 +200,8 @@ def _read(place: Path, choice: str) -> Manifest:
 def _state(place: Path, lists: Sequence[str]) -> list[tuple[str, int]]:
     """The names and times of the source, of the files at its top, and of its lists."""
     files = [place, *(place.iterdir() if place.is_dir() else ())]
-    files += [place / name for name in lists if place.is_dir() and (place / name).exists()]
-    return sorted((str(file), file.stat().st_mtime_ns) for file in files)
+    files += [place / name for name in lists if place.is_dir()]
+    return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.exists())  # not links to nothing
 
 
 PICTURE_SETS = {

@@ -81,7 +81,7 @@ def _refuse(image: Image.Image, content: bytes, still: bool) -> None:
     tile = image.tag_v2.get(TILE_WIDTH, 1) * image.tag_v2.get(TILE_HEIGHT, 1) if image.format == "TIFF" else 0
     if (n_pixels := max(image.width * image.height, tile)) > MOST_PIXELS:
         raise ValueError(_too_large(f"{n_pixels / 1e6:.0f}"))
-    if image.format in ("JPEG", "MPO") and (n_scans := content.count(b"\xff\xda\0")) > MOST_SCANS:
+    if (n_scans := content.count(b"\xff\xda\0")) > MOST_SCANS:  # also of a JPEG in a TIFF
         raise ValueError(f"it has {n_scans:,} scans, expected at most {MOST_SCANS}: save it again")
     of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in OF_16_BITS)
     if (image.mode.startswith(("I", "F")) and not of_16_bits) or ";12" in _raw_mode(image):

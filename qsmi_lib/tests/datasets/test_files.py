@@ -12,6 +12,7 @@ from qsmi_lib.cli import main
 from qsmi_lib.datasets.images import files
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.check import inspect
+from qsmi_lib.datasets.images.dataset import PictureSet
 from qsmi_lib.tests.datasets.small_pictures import picture, write_folder
 
 FILES = dict.fromkeys(("b.png", "images/a.png", "images/deep/c.png", "Z.txt"), b"1")
@@ -81,6 +82,28 @@ def test_a_folder_that_cannot_be_listed_is_left_out_with_a_reason(tmp_path, monk
     monkeypatch.setattr(os, "scandir", denied)
     found, left_out = files.find(source)
     assert "images/deep/c.png" not in found and "Permission denied" in left_out["images/deep/"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_data_set_with_pipes_and_broken_links_beside_its_pictures_is_loaded(tmp_path):
+    content = {f"{part}/{kind}/1.png": picture(1) for part in ("train", "test") for kind in ("cat", "dog")}
+    source = write_folder(tmp_path / "own", content)
+    (source / "gone").symlink_to(tmp_path / "nothing")
+    for name in ("pipe", "train/cat/pipe"):
+        os.mkfifo(source / name)
+    assert len(PictureSet("own", at=source).load(0).train.labels) == 2
+    [note] = [str(note) for note in inspect(source).notes if "left out" in note.what]
+    assert "3 others" in note and "gone first" in note
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_list_that_cannot_be_opened_is_a_fault(tmp_path):
+    source = write_folder(tmp_path / "own", {"cat/1.png": picture(1), "dog/2.png": picture(2)})
+    (source / "labels.csv").symlink_to(tmp_path / "nothing")
+    os.mkfifo(source / "train.txt")
+    with open(os.fsencode(source) + b"/a\xff.csv", "wb"):
+        faults = {fault.where for fault in inspect(source).faults}
+    assert faults >= {"labels.csv", "train.txt", "a\\xff.csv"}
 
 
 def test_pictures_left_out_are_faults_of_a_data_set(tmp_path):

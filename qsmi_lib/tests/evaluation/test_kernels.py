@@ -175,7 +175,7 @@ for kernel, block, warps in [(triton_ranking._count, 1024, 4), (triton_ranking._
     for rule in range(3):
         constants = {"code_words": 2, "label_words": 2, "rule": rule, "block": block}
         kinds = {name: "constexpr" if name in constants else pointers.get(name, "i32") for name in kernel.arg_names}
-        source = ASTSource(fn=kernel, signature=kinds, constexprs=constants)
+        source = ASTSource(kernel, kinds, constants)
         options = {"num_warps": warps, "enable_fp_fusion": False}
         binary = compile(source, target=GPUTarget("cuda", 90, 32), options=options)
         assert "popc" in binary.asm["ptx"] and binary.asm["cubin"]

@@ -64,3 +64,8 @@ def test_codes_are_equal_within_a_class_and_depend_on_the_seed_alone():
     assert len(codes.unique(dim=0)) == 5
     assert torch.equal(cnnh.prepare(torch.zeros(100, 2), labels, 12, 0, {}), codes)
     assert not torch.equal(losses.cnnh_codes(labels, 12, seed=1), codes)
+
+
+def test_a_descent_of_hours_is_refused():
+    with pytest.raises(ValueError, match=r"at most 2e.11, got .* of 2000 items, 4096 bits .* use fewer bits"):
+        losses.cnnh_codes(torch.arange(2000), 4096)

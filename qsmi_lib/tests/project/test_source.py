@@ -34,7 +34,8 @@ def is_of_any_charset(call):
     opens_text &= isinstance(call.func, ast.Name) or not call.args or isinstance(call.args[0], ast.Constant)
     reads = name_of(call) == "read_text" and not call.args
     writes = name_of(call) == "write_text" and isinstance(call.func, ast.Attribute) and len(call.args) == 1
-    return opens_text or reads or writes or "True" in (words.get("text"), words.get("universal_newlines"))
+    runs = name_of(call) in ("run", "Popen", "check_output") and words.get("text") == "True"
+    return opens_text or reads or writes or runs
 
 
 @pytest.mark.parametrize(

@@ -276,16 +276,16 @@ def test_a_picture_is_answered_and_a_wrong_file_refused_by_name(server):
     assert server.search(example=99)[0] == 422
 
 
-def large_query(server, size):
-    """A connection that has announced a query of `size` bytes, and sent a part of it."""
+def query(server, size, content):
+    """A connection that has announced a query of `size` bytes, and sent `content`."""
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=0.3)
     head = f"POST /answers?count=1&name=a HTTP/1.1\r\nHost: {server.own}\r\nContent-Length: {size}\r\n\r\n"
-    connection.sendall(head.encode() + b"part")
+    connection.sendall(head.encode() + content)
     return connection
 
 
 def status_line(connection):
-    """The start of the answer; empty if the server waits for the rest of the query."""
+    """The start of the answer; empty if there is none yet."""
     try:
         return connection.recv(64).split(b"\r\n")[0]
     except TimeoutError:
@@ -293,16 +293,18 @@ def status_line(connection):
 
 
 def test_large_queries_wait_for_one_another_and_one_that_is_given_up_makes_room(server):
-    with large_query(server, http_server.MOST_BYTES + 1) as larger:
+    with query(server, http_server.MOST_BYTES + 1, b"part") as larger:
         assert b"413" in status_line(larger)
-    first, second = (large_query(server, http_server.MOST_BYTES) for _ in range(2))
-    with first, second:
-        assert status_line(first) == status_line(second) == b""
-        with large_query(server, http_server.MOST_BYTES) as third:
-            assert b"503" in status_line(third)
-    assert server.search(example=0)[0] == 200  # the server has seen that both have left
-    with large_query(server, http_server.MOST_BYTES) as again:
-        assert status_line(again) == b""
+    first, second = (query(server, http_server.MOST_BYTES, b"part") for _ in range(2))
+    with query(server, 5, b"hello") as third:
+        with first, second:
+            query(server, http_server.MOST_BYTES, b"part").close()  # given up while it waits
+            assert status_line(first) == status_line(second) == status_line(third) == b""
+            assert server.search(example=0)[0] == 200
+        third.settimeout(60)
+        assert b"422" in status_line(third)
+    with query(server, http_server.MOST_BYTES, b"part"):
+        assert server.search(b"hello")[0] == 422  # there is room
 
 
 def test_a_query_must_say_how_long_it_is(server):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 
 import numpy as np
 import pytest
@@ -151,6 +152,20 @@ def test_a_folder_is_searched_with_what_cannot_be_read_named(run, tmp_path):
     assert folder.picture(2).size == (50, 50)
     [answer] = folder.search(query.picture(3).resize((50, 50)), 1)
     assert answer.distance == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_what_a_folder_holds_beside_its_pictures_is_named(run, tmp_path):
+    _, query = run
+    query.picture(0).save(tmp_path / "e\u0301.jpe", "JPEG")
+    (tmp_path / "photo.heic").write_bytes(b"x")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe.png")
+    with open(os.fsencode(tmp_path) + b"/\xff.png", "wb"):
+        folder = collection.of_folder(tmp_path, query.hasher)
+    assert list(folder.names) == ["\u00e9.jpe"] and folder.picture(0).mode == "RGB"
+    for name in ("photo.heic", "gone.png", "pipe.png", "\\xff.png"):
+        assert [fault for fault in folder.faults if fault.startswith(name)]
 
 
 def test_nothing_outside_the_folder_is_searched(run, tmp_path):

@@ -15,6 +15,7 @@ from qsmi_lib.datasets.protocols import FULL
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.training import factory, loop, runs
 from qsmi_lib.training.records import Store, by_any_label, load_codes, load_record, run_id, save_record
+from qsmi_lib.utils.validation import QsmiWarning
 
 CONFIG = configure("digits", "qsmi", 12, epochs=1, precision="float32")
 OTHER = replace(CONFIG, seed=1)
@@ -237,3 +238,17 @@ def test_a_run_of_several_labels_is_recorded_with_both_rules(store):
     assert record["metrics"]["map"] < record["metrics_share_one"]["map"]
     assert len(record["ap_by_label"]) == len(record["n_by_label"]) == 10
     assert sum(record["n_by_label"]) > 1297 and "data" not in record
+
+
+def test_the_map_of_a_random_order_is_that_of_equal_codes():
+    labels, codes = np.arange(40) % 3, np.ones((40, 4))
+    scored = evaluate(codes, codes, labels, labels)
+    share = scored.to_record()["precision_recall_by_radius"][-1][0]
+    assert runs.chance(share, 40) == pytest.approx(scored.map_expected, rel=1e-12)
+    assert runs.chance(1.0, 1) == 1.0
+
+
+def test_a_run_that_has_learnt_nothing_says_so(store):
+    """A huge weight of the penalty leaves nothing of the classes."""
+    with pytest.warns(QsmiWarning, match=r"map_expected is 0.1\d*, .* random order has 0.10\d*"):
+        runs.run(configure("digits", "qsmi", 8, epochs=1, alpha=1e9), store)

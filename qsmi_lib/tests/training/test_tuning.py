@@ -176,7 +176,7 @@ def test_an_interrupted_search_is_not_written(monkeypatch, store):
         (("lda", "digits"), {}, "unknown method 'lda'; known: classifier, cnnh"),
         (("lsh", "digits"), {}, "lsh trains nothing"),
         (("dhn", "mnist"), {}, "unknown data set 'mnist'; known: cifar10, digit_pairs, digits, fashion_mnist"),
-        (("dhn", "digits"), {"epochs": 0}, "epochs must be a whole number of at least 1"),
+        (("dhn", "digits"), {"epochs": 0}, "epochs must be a whole number from 1"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_anything_is_run(arguments, options, message, store):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from qsmi_lib import datasets
 from qsmi_lib.utils import paths
 
 
@@ -45,3 +46,10 @@ def test_the_variables_come_first(monkeypatch, tmp_path):
     paths.export()
     monkeypatch.chdir("/")
     assert paths.results() == tmp_path / "here" and paths.data() == tmp_path / "there"
+
+
+def test_a_tilde_is_the_home_folder_and_that_of_no_user_stays():
+    assert paths.expanded("~/x") == Path.home() / "x"
+    assert paths.expanded("~no user/x") == Path("~no user/x")
+    with pytest.raises(ValueError, match="unknown data set '~no user/x'"):
+        datasets.named("~no user/x")
