@@ -92,6 +92,7 @@ def test_before_and_after_are_scores_of_the_queries_and_the_whole_database(confi
         assert record[name] == {metric: getattr(scores, metric) for metric in rotations.SHOWN}
 
 
+@pytest.mark.filterwarnings("ignore:.*hardly apart:qsmi_lib.utils.validation.QsmiWarning")  # one bit, one epoch
 def test_at_most_so_many_items_are_searched(monkeypatch, store, searches):
     monkeypatch.setattr(rotations, "N_QUERY", 10)
     monkeypatch.setattr(rotations, "N_DATABASE", 50)
