@@ -11,7 +11,7 @@ from qsmi_lib.datasets.fashion_mnist import FashionMnist
 from qsmi_lib.datasets.images.dataset import PICTURE_SETS, PictureSet
 from qsmi_lib.datasets.protocols import FEW_LABELS, FULL, LISTED, PROTOCOLS, require_list
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.validation import known
+from qsmi_lib.utils.validation import known, whole_number
 
 DATASETS: dict[str, Dataset] = {entry.name: entry for entry in (Cifar10(), DigitPairs(), Digits(), FashionMnist())}
 DATASETS |= PICTURE_SETS
@@ -84,14 +84,14 @@ def load(
         ValueError: an unknown name (the known ones are listed), or a damaged file, which is named.
         FileNotFoundError: the data are not on this machine; the message says how to get them.
     """
-    identity = fingerprint(name, draw, protocol, labels)
+    identity, draw = fingerprint(name, draw, protocol, labels), whole_number("draw", draw, 0)
     published = named(name, labels).load(draw if protocol == FULL else 0)
     return replace(PROTOCOLS[protocol](published, draw), fingerprint=identity).to(device)
 
 
 def fingerprint(name: str, draw: int = 0, protocol: str = FULL, labels: str = "") -> str:
     """The fingerprint of the split that `load` would give, without loading it."""
-    dataset = named(name, labels)
+    dataset, draw = named(name, labels), whole_number("draw", draw, 0)
     if known("protocol", PROTOCOLS, protocol) is PROTOCOLS[FULL]:
         return dataset.fingerprint(draw)
     if protocol in LISTED:

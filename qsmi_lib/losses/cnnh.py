@@ -35,8 +35,8 @@ def cnnh_codes(labels: Tensor, bits: int, *, n_sweeps: int = 10, seed: int = 0) 
         int8 (n, bits), -1 and +1, on the device of `labels`.
 
     Raises:
-        ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot; bits or n_sweeps
-            below 1, or so large that the descent would take hours, see `limits.CNNH_STEPS`.
+        ValueError: labels that are not whole numbers, none, of another shape, or not 0 and 1 where multi-hot; bits or
+            n_sweeps below 1, or so large that the descent would take hours, see `limits.CNNH_STEPS`.
     """
     if (n_steps := len(labels) * bits**2 * n_sweeps) > CNNH_STEPS:
         raise ValueError(

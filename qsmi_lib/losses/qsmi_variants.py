@@ -61,7 +61,7 @@ def jaccard_similarity(labels: Tensor) -> Tensor:
         floating (n, n) in [0, 1]; 0 if neither item has a label.
 
     Raises:
-        ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot.
+        ValueError: labels that are not whole numbers, none, of another shape, or not 0 and 1 where multi-hot.
     """
     member = (labels if labels.ndim == 2 else labels[:, None] == labels.unique()).float()
     shared, size = member @ member.T, member.sum(dim=1)

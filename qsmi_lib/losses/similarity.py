@@ -14,7 +14,7 @@ def relevance_matrix(labels: Tensor) -> Tensor:
         bool (n, n), with the diagonal. An item without any label is not relevant to itself either.
 
     Raises:
-        ValueError: labels that are floating, empty, of another shape, or not 0 and 1 where multi-hot.
+        ValueError: labels that are not whole numbers, none, of another shape, or not 0 and 1 where multi-hot.
     """
     if labels.ndim == 1:
         return labels[:, None] == labels[None, :]

@@ -28,7 +28,7 @@ class Search(NamedTuple):
     history: np.ndarray
 
 
-def itq(points: np.ndarray, *, n_iter: int = 50, seed: int = 0) -> np.ndarray:
+def itq(points: ArrayLike, *, n_iter: int = 50, seed: int = 0) -> np.ndarray:
     r"""Iterative Quantization (Gong & Lazebnik, CVPR 2011): the rotation with the lowest quantization error.
 
     It minimises :math:`\| B - X R \|_F^2`: B = sign(X R) and R = U V^T, of the singular vectors of X^T B,
@@ -43,7 +43,8 @@ def itq(points: np.ndarray, *, n_iter: int = 50, seed: int = 0) -> np.ndarray:
         float64 (bits, bits), orthogonal, determinant +1: if it would be -1, one column is negated, which flips the same
         bit of all codes.
     """
-    points = np.asarray(points, np.float64)
+    points = on_host("points", points).astype(np.float64, copy=False)
+    n_iter, seed = whole_number("n_iter", n_iter, 0), whole_number("seed", seed, 0)
     rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(points.shape[1],) * 2))[0]
     for _ in range(n_iter):
         codes = np.where(points @ rotation >= 0, 1.0, -1.0)

@@ -130,7 +130,7 @@ class QSMIHasher(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         """
         check_is_fitted(self)
         among_themselves = X is None
-        whole_number("n_neighbors", n_neighbors, 1, len(self.codes_) - among_themselves)
+        n_neighbors = whole_number("n_neighbors", n_neighbors, 1, len(self.codes_) - among_themselves)
         queries = self.codes_ if among_themselves else self.transform(X)
         if among_themselves:
             indices = nearest_others(queries, n_neighbors)

@@ -298,7 +298,7 @@ def unprintable(tmp_path):
 def test_a_console_of_any_charset_is_printed_on(charset, name, unprintable):
     result = CliRunner(charset=charset).invoke(main, ["datasets", "check", str(unprintable)])
     printed = result.stdout_bytes.decode("utf-8" if charset == "ascii" else charset)  # click takes ASCII for a mistake
-    assert result.exit_code == Status.FAILED and printed.count(name) == 2 and " 2 faults" in printed
+    assert result.exit_code == Status.FAILED and name in printed and " 2 faults" in printed
 
 
 def test_a_process_prints_what_its_charset_lacks(unprintable):

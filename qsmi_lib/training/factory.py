@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from safetensors.torch import save as serialized
 from torch import nn
 
 from qsmi_lib.config.run import RunConfig
@@ -12,7 +11,8 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
 from qsmi_lib.models.networks import HEADS, NETWORKS, EndToEnd
-from qsmi_lib.utils.io import FORMAT, VERSION, write_bytes
+from qsmi_lib.utils.io import write_tensors
+from qsmi_lib.utils.limits import BITS
 from qsmi_lib.utils.reading import damaged, parse_json, read_tensors
 from qsmi_lib.utils.validation import known, whole_number
 
@@ -41,13 +41,13 @@ def build(
         weights: whether that backbone gets its published weights.
 
     Raises:
-        ValueError: an unknown data set, method, backbone or head, a code length below 1, or a data set without
-            network and backbone.
+        ValueError: an unknown data set, method, backbone or head, a code length below 1 or above `limits.BITS`, or a
+            data set without network and backbone.
         FileNotFoundError: the weights of the backbone are not on this machine.
     """
     data = named(dataset)
     entry = known("method", METHODS, method)
-    whole_number("bits", bits, 1)
+    bits = whole_number("bits", bits, 1, BITS)
     if not backbone and dataset not in NETWORKS:
         raise ValueError(f"{dataset} needs the features of a backbone: name one of {', '.join(BACKBONES)}")
     n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
@@ -83,9 +83,12 @@ def batch_size(config: RunConfig) -> int:
 
 
 def save(model: nn.Module, config: RunConfig, path: Path) -> None:
-    """Write `model` to `path` as safetensors, with its configuration in the header; complete or not at all."""
+    """Write `model` to `path` as safetensors, with its configuration and a checksum in the header.
+
+    The file is written completely or not at all.
+    """
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    write_bytes(Path(path), serialized(weights, {FORMAT: VERSION, "config": json.dumps(config.to_dict())}))
+    write_tensors(Path(path), weights, {"config": json.dumps(config.to_dict())})
 
 
 def load(path: Path) -> tuple[nn.Module, RunConfig]:
@@ -95,7 +98,7 @@ def load(path: Path) -> tuple[nn.Module, RunConfig]:
         FileNotFoundError: there is no such file.
         ValueError: the file is damaged or was not written by `save`; the message names it.
     """
-    tensors, header = read_tensors(path, AGAIN, needs_checksum=False)
+    tensors, header = read_tensors(path, AGAIN, needs_checksum=False)  # the first models have none
     try:
         if "config" not in header:
             raise ValueError("it has no configuration")

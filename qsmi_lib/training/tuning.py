@@ -129,6 +129,10 @@ def load_search(path: Path) -> dict:
     for row, trial in enumerate(search["trials"]):
         if missing := sorted(trial["settings"].keys() - search["chosen"].keys()):
             raise damaged(path, f"trials[{row}] sets {missing[0]}, for which nothing was chosen", TUNE_AGAIN)
+    for name in search["chosen"]:
+        values = [trial["settings"].get(name) for trial in search["trials"]]
+        if len({isinstance(value, str) for value in values if value is not None}) > 1:
+            raise damaged(path, f"the values of {name} must be numbers or text, got both", TUNE_AGAIN)
     return search
 
 

@@ -238,12 +238,13 @@ def read_tensors(
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        got = checksum(tensors) if needs_checksum or CHECKSUM in header else None
     except Exception as error:  # as in `read_arrays`
         raise damaged(path, f"it is no file of tensors: {_reason(error)}", remedy) from error
     if (found := header.pop(FORMAT, VERSION)) != VERSION:
         raise later_format(path, found, VERSION)
     expected = header.pop(CHECKSUM, None)
-    if (needs_checksum or expected is not None) and (got := checksum(tensors)) != expected:
+    if got != expected:
         raise damaged(path, f"its tensors must have the checksum {expected}, got {got}", remedy)
     return tensors, header
 

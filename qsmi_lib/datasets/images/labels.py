@@ -114,6 +114,8 @@ def _columns(table: Listing) -> _Columns:
         width = max((len(row.cells) for row in table.rows), default=0)
         columns = [k for k in range(width) if k != table.column]
         return _Columns(columns[1:]) if table.column and _counts_rows(table) else _Columns()
+    if len(table.header) > MOST_LABELS:
+        raise FaultError(table.name, f"it has {len(table.header):,} columns: expected at most {MOST_LABELS:,} labels")
     plain_names = [plain_name(name) for name in table.header]
     columns = [k for k in range(len(plain_names)) if k != table.column]
     part = next((k for k in columns if plain_names[k] in PART_NAMES and _is_part(table, k)), None)
@@ -123,7 +125,7 @@ def _columns(table: Listing) -> _Columns:
         labels = by_name[:1]
     elif len(labels) > 1:
         labels = [k for k in labels if plain_names[k] not in ROW_NAMES]
-    ignored = [k for k in columns if k != part and k not in labels]
+    ignored = sorted({*columns} - {*labels, part})
     everything = not ignored and part is None
     names = [table.header[k] for k in labels]
     if len(set(names)) < len(names):

@@ -26,6 +26,7 @@ FLAGS = {"0", "1", "-1"}
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 PATH_NAMES = {"", "file", "filename", "filenames", "filepath", "files", "id", "image", "imageid", "imagename"}
 PATH_NAMES |= {"imagepath", "images", "img", "imgname", "imgpath", "name", "names", "path", "picture", "pictures"}
+MOST_OF_PATH = 4096  # characters, as on Linux
 NESTED = 4  # levels of a JSON file that are searched for a table
 
 
@@ -78,7 +79,7 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     """
 
     def exists(cell: Cell) -> bool:
-        return isinstance(cell, str) and bool(matches(plain(cell.strip())))
+        return isinstance(cell, str) and len(cell) <= MOST_OF_PATH and bool(matches(plain(cell.strip())))
 
     matches = partial(files.matches, folder=name.rpartition("/")[0], part=part_of_list(name))
     if suffix_of(name) in (".json", ".jsonl"):
@@ -91,7 +92,9 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     if not lines:
         return None
     samples = {form: [_split(line, form, exists) for line in lines] for form in DELIMITERS}
-    form, column = _form_of_paths(samples, lambda cell: not cell.isdecimal() and exists(cell))
+    form, column = _form_of_paths(samples, lambda cell: files.holds(cell))  # quick: the ends of paths take long
+    if not form:
+        form, column = _form_of_paths(samples, lambda cell: not cell.isdecimal() and exists(cell))
     if not form:
         form, column = _form_of_numbers(samples, exists)
     form = form or _form_of_missing(samples)
@@ -123,7 +126,7 @@ def _split(line: str, form: str, exists: Callable[[Cell], bool]) -> list[str]:
             return [cell.strip() for cell in row]
         except csv.Error:
             return [line]
-    for end in reversed([match.end() for match in END_OF_PATH.finditer(line)]):
+    for end in reversed([match.end() for match in END_OF_PATH.finditer(line, 0, MOST_OF_PATH)]):
         if exists(line[:end]):
             return [line[:end].strip(), *line[end:].split()]
     return line.split()
@@ -228,7 +231,7 @@ def plain_name(name: str) -> str:
 
 
 def _ends_as_picture(cell: Cell) -> bool:
-    return isinstance(cell, str) and suffix_of(cell) in SUFFIXES
+    return isinstance(cell, str) and len(cell) <= MOST_OF_PATH and suffix_of(cell) in SUFFIXES
 
 
 # JSON

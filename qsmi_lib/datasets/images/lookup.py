@@ -1,6 +1,5 @@
 """The files of a data set by the names that lists give them: paths, ends of paths, with or without suffix."""
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -110,7 +109,8 @@ def outside(path: str) -> bool:
 
 def suffix_of(name: str) -> str:
     """Suffix in small letters, with its dot."""
-    return os.path.splitext(name)[1].lower()
+    _, dot, end = name.rpartition(".")
+    return f".{end.lower()}" if dot and "/" not in end else ""
 
 
 def stem_of(name: str) -> str:

@@ -78,6 +78,8 @@ class Manifest:
         """SHA-256 of paths, labels and parts, not of the pictures."""
         digest = hashlib.sha256("\n".join(self.paths).encode())
         digest.update(self.labels.tobytes())
+        if self.labels.shape[1:] == (1,):  # one label, whose bytes are those of two classes
+            digest.update(b"multi-hot")
         for name, rows in sorted(self.parts.items()):
             digest.update(name.encode() + rows.tobytes())
         return digest.hexdigest()

@@ -196,6 +196,7 @@ OTHER = {
     "schedule": "cosine",
     "augmentation": "shift",
     "memory": 4,
+    "labels": "index",
 }
 
 

@@ -293,9 +293,9 @@ ALTERATIONS = {
         lambda held: rehashed(held | {"query": [*held["query"][1:], 1797]}),
         "the part 'query' must hold indices from 0 to 1796, got 1797",
     ),
-    "no queries": (lambda held: {k: v for k, v in held.items() if k != "query"}, "it lacks query"),
-    "no parts": (lambda held: [held["train"], held["query"]], "it must be an object"),
-    "one number": (lambda held: held | {"train": 3}, "train must be a list"),
+    "no queries": (lambda held: {k: v for k, v in held.items() if k != "query"}, "query"),
+    "no parts": (lambda held: [held["train"], held["query"]], "it must be object"),
+    "one number": (lambda held: held | {"train": 3}, "train must be array"),
 }
 
 

@@ -33,7 +33,7 @@ def test_it_holds_what_the_library_reads_and_no_tests(wheel):
     assert not (package / "tests").exists() and not list(wheel.rglob("test_*.py"))
     [information] = wheel.glob("*.dist-info")
     assert (information / "licenses" / "LICENSE").exists()
-    assert "qsmi = qsmi_lib.cli:main" in (information / "entry_points.txt").read_text()
+    assert "qsmi = qsmi_lib.cli:main" in (information / "entry_points.txt").read_text(encoding="utf-8")
 
 
 def test_it_works_in_an_empty_folder_without_jupyter(wheel, tmp_path):

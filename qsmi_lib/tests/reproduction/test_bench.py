@@ -58,7 +58,7 @@ def test_train_prints_a_table_of_ratios(dataset, results):
     result = call("train", "--dataset", dataset, "--epochs", "1")
     assert result.exit_code == 0, result.output
     assert "authors' style: DataLoader, float32" in result.output and "1.00 |" in result.output
-    assert (results / "benchmarks" / f"train-{dataset}.md").read_text() == result.output
+    assert (results / "benchmarks" / f"train-{dataset}.md").read_text(encoding="utf-8") == result.output
 
 
 def test_the_authors_style_sees_the_same_pictures():
@@ -94,7 +94,7 @@ def test_evaluate_prints_who_agrees_and_what_growth_costs(monkeypatch, codes, re
     assert result.exit_code == 0, result.output
     assert "**`evaluate`: all**" in result.output and "NumPy argsort: `map`" in result.output
     assert "growth over ['small']" in result.output
-    assert (results / "benchmarks" / "evaluate.md").read_text() == result.output
+    assert (results / "benchmarks" / "evaluate.md").read_text(encoding="utf-8") == result.output
 
 
 def test_growth_has_seconds_and_memory_of_each_size(monkeypatch):
@@ -151,7 +151,7 @@ def test_layers_writes_a_table_and_a_csv(monkeypatch, results):
     monkeypatch.setattr(layers, "measure", lambda methods, device: measure(methods[:4], device, 1))
     result = call("layers")
     assert result.exit_code == 0, result.output
-    assert (results / "benchmarks" / "layers.md").read_text() == result.output
+    assert (results / "benchmarks" / "layers.md").read_text(encoding="utf-8") == result.output
     place, times = layers.recorded(results / "benchmarks")
     assert "torch" in place and list(times["method"])[:3] == ["dsh", "dpsh", "qsmi"]
     assert all(METHODS[method].title in result.output for method in times["method"])
@@ -212,7 +212,7 @@ def test_all_shapes_are_written_as_a_table_and_a_csv(quick, monkeypatch, results
     result = call("full-size")
     assert result.exit_code == 0, result.output
     folder = results / "benchmarks"
-    assert (folder / "full_size.md").read_text() == result.output and "share of" not in result.output
+    assert (folder / "full_size.md").read_text(encoding="utf-8") == result.output and "share of" not in result.output
     measurements = pd.read_csv(folder / "full_size.csv", comment="#", index_col="case")
     assert list(measurements.index) == [*small, TWENTY_WAY]
     assert list(measurements["n_database"][:3]) == [shape.n_database for shape in small.values()]

@@ -13,10 +13,10 @@ def test_the_benchmark_compares_with_the_flat_index(monkeypatch, results):
     monkeypatch.setattr(bench, "N_QUERY", 20)
     monkeypatch.setattr(bench, "SIZES", {"small": 300})
     text = bench.indexes(["small"])
-    rows = (results / "benchmarks" / "indexes.csv").read_text().splitlines()
+    rows = (results / "benchmarks" / "indexes.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0] == "items,index,settings,seconds_build,milliseconds,together,megabytes,recall"
     assert len(rows) == 1 + 1 + 4 + 3 and rows[1].endswith(",1.0") and "| 300 " in text
-    assert (results / "benchmarks" / "indexes.md").read_text() == text
+    assert (results / "benchmarks" / "indexes.md").read_text(encoding="utf-8") == text
 
 
 def test_a_part_of_the_benchmark_has_the_same_codes_and_is_not_written(monkeypatch, results):

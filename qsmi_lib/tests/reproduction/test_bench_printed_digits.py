@@ -24,7 +24,7 @@ def test_the_benchmark_shows_each_font_and_the_mean_of_the_others(monkeypatch, r
     assert (rows["now"] > 0.4).all() and (rows["before"] < 0.3).all()  # of ITQ; chance is 0.1
     mean, std = rows.loc[rows["font"] == second, "now"].agg(["mean", "std"])
     assert text.count(f"{mean:.2f} ± {std:.2f} |") >= 2 and "**mean of the fonts from Debian**" in text
-    assert (results / "benchmarks" / "printed_digits.md").read_text() == text
+    assert (results / "benchmarks" / "printed_digits.md").read_text(encoding="utf-8") == text
 
 
 def test_a_missing_font_names_its_package():

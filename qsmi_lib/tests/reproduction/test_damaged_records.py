@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from qsmi_lib.reproduction import figures, tables, verify
+from qsmi_lib.reproduction import artefacts, figures, tables, verify
+from qsmi_lib.reproduction.analysis import method_tables
 from qsmi_lib.reproduction.results import read_runs, row_of
 from qsmi_lib.tests.fuzz.damage import VALUES, changed
 from qsmi_lib.tests.reproduction.invented import empty, invent, invent_grid
-from qsmi_lib.training.records import load_record, run_id
+from qsmi_lib.training import tuning
+from qsmi_lib.training.records import COMMITTED, Store, load_record, run_id
 
 CONFIG = empty("digits", "").grid("table_1")[0]
 CURVES = {"precision_at_recall": [0.5] * 11, "share_by_distance": [[0.5, 0.5]] * (CONFIG.bits + 1)}
@@ -94,3 +96,38 @@ def test_a_record_that_lacks_a_metric_is_named(tmp_path):
     results.store.record(run_id(config)).write_text(json.dumps(record))
     with pytest.raises(ValueError, match=f"{run_id(config)}.json .*map_11pt.*; delete it"):
         tables.cells("table_1", results)
+
+
+SEARCH = tuning.load_search(tuning.search_path("dch", "fashion_mnist", COMMITTED))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(search=changed(SEARCH))
+@example(search=SEARCH | {"trials": [SEARCH["trials"][0] | {"settings": {"gamma": x}} for x in (1.0, "x", None)]})
+@example(search=SEARCH | {"criterion": "run"})
+@example(search=SEARCH | {"chosen": {}})
+def test_a_changed_search_is_refused_by_name_or_of_use(tmp_path, search):
+    store = Store(tmp_path)
+    path = tuning.search_path("dch", "fashion_mnist", store)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(search))
+    try:
+        tuning.load_search(path)
+        method_tables.trials(store, "fashion_mnist")
+    except ValueError as error:
+        assert str(path) in str(error) and ("; delete it" in str(error) or "update" in str(error))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(notes=changed({"features_allow.json": {"format": 1, "n_query": 3}, "other.csv": {"format": 1, "runs": ["x"]}}))
+def test_changed_notes_are_refused_by_name_or_of_use(tmp_path, notes):
+    store = Store(tmp_path)
+    path = store.artefact(artefacts.MADE_BY)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(notes))
+    try:
+        assert set(artefacts.outdated(store, {})) == notes.keys()
+        artefacts.note_made_by(store, "a.json", {"runs": []})
+        assert artefacts.load_notes(store).keys() == notes.keys() | {"a.json"}
+    except ValueError as error:
+        assert str(path) in str(error) and "; delete it" in str(error)

@@ -81,9 +81,12 @@ def test_pages_are_written_between_the_markers_and_nowhere_else(tmp_path, monkey
         ledger.write_pages()
     readme.write_text(f"# A title\n{ledger.BEGIN}\nold\n{ledger.END}\nthe end\n")
     assert [path.name for path in ledger.write_pages()] == ["README.md", "README.md", "paper_vs_ours.md"]
-    text = readme.read_text()
+    text = readme.read_text(encoding="utf-8")
     assert text.startswith(f"# A title\n{ledger.BEGIN}\n\n") and text.endswith(f"\n\n{ledger.END}\nthe end\n")
     assert "old" not in text and "| Table 9 |" in text and "within 2 SD" in text
     assert text.count("| Table 2 ") == 13  # the summary's row, and twelve numbers
-    pages = (tmp_path / "results" / "README.md").read_text(), (tmp_path / "results" / "paper_vs_ours.md").read_text()
+    pages = (
+        (tmp_path / "results" / "README.md").read_text(encoding="utf-8"),
+        (tmp_path / "results" / "paper_vs_ours.md").read_text(encoding="utf-8"),
+    )
     assert "the table of table_1" in pages[0] and "- Table 4: " in pages[1]

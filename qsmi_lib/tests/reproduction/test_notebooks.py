@@ -65,10 +65,10 @@ def test_what_is_printed_in_pieces_is_one_output(folder):
 def test_a_notebook_that_fails_stays_as_it_is_and_is_named(folder):
     path = folder / "01_bad.ipynb"
     nbformat.write(V4.new_notebook(cells=[cell("1 / 0", "keep_output", outputs=[old()])]), path)
-    before = path.read_text()
+    before = path.read_text(encoding="utf-8")
     result = CliRunner().invoke(notebooks.main, ["store", "keep_output", "01"])
     assert result.exit_code == 1 and "01_bad.ipynb failed: ZeroDivisionError" in str(result.output)
-    assert path.read_text() == before
+    assert path.read_text(encoding="utf-8") == before
 
 
 def change(path, source):
@@ -81,7 +81,7 @@ def test_a_changed_copy_survives_and_an_unchanged_one_follows_its_original(folde
     mine = tmp_path / "mine"
     notebooks.copy(mine)
     assert [cell.execution_count for cell in read(mine / "00_one.ipynb")] == [None] * 4
-    assert (mine / "page.md").read_text() == "[one](00_one.ipynb)"
+    assert (mine / "page.md").read_text(encoding="utf-8") == "[one](00_one.ipynb)"
     change(folder / "00_one.ipynb", "x = 3")
     assert notebooks.copy(mine) == [] and read(mine / "00_one.ipynb")[0].source == "x = 3"
     change(mine / "00_one.ipynb", "x = 'mine'")
@@ -102,7 +102,7 @@ def test_copies_without_their_record_are_taken_as_changed(folder, tmp_path):
     change(mine / "00_one.ipynb", "x = 'mine'")
     (mine / ".copied.json").unlink()
     assert len(notebooks.copy(mine)) == 1 and read(mine / "00_one.ipynb")[0].source == "x = 'mine'"
-    assert json.loads((mine / ".copied.json").read_text()).keys() == {"page.md"}
+    assert json.loads((mine / ".copied.json").read_text(encoding="utf-8")).keys() == {"page.md"}
 
 
 def test_a_lesson_comes_before_its_appendices_and_evidence_is_no_lesson(folder):
@@ -129,7 +129,7 @@ def test_a_lesson_says_how_long_it_took_first_and_again(folder, results):
     assert row["lesson"] == "00_one" and row["first"] > 2 and 2 <= row["imports"] < row["first"]
     text = nbformat.read(path, 4).cells[0].source.splitlines()
     assert text[0] == "# 00 · One" and text[2] == bench.sentence(row) and text[4] == "More."
-    assert (results / "benchmarks" / "notebooks.md").read_text() == result.output
+    assert (results / "benchmarks" / "notebooks.md").read_text(encoding="utf-8") == result.output
 
 
 def test_the_sentence_is_rounded():

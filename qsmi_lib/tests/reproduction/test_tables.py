@@ -137,7 +137,7 @@ def test_a_setting_that_a_method_does_not_have_is_a_dash(nothing):
 @pytest.mark.parametrize("name", ["table_1", "table_6", "table_9", "uit_dsh", "poster_cifar10"])
 def test_writing_without_any_run(name, nothing):
     csv, text = tables.write_table(name, nothing)
-    assert csv.read_text().count("\n") > 1 and "0 of" in text.read_text()
+    assert csv.read_text(encoding="utf-8").count("\n") > 1 and "0 of" in text.read_text(encoding="utf-8")
     assert figures.write_figure(name, nothing) == []
 
 

@@ -53,7 +53,7 @@ def test_a_method_without_training_is_a_projection(method):
         (("digits", 325, "lsh"), "bits must be at most 324, the width of the features, got 325"),
         (("digits", 12, "lda"), r"unknown method 'lda'; known: classifier, .*spring"),
         (("mnist", 12), r"unknown data set 'mnist'; known: .*digits.*fashion_mnist.*; or the path of"),
-        *((("digits", bits), f"at least 1, got {bits!r}") for bits in (0, -1, True, 1.5, "12", None)),
+        *((("digits", bits), f"from 1 to 4096, got {bits!r}") for bits in (0, -1, True, 1.5, "12", None)),
     ],
 )
 def test_what_cannot_be_built_is_refused(arguments, message):
@@ -90,6 +90,7 @@ def write_header(path, **changed):
 
 DAMAGES = {
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "a changed bit": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
     "cut off in the header": lambda path: path.write_bytes(path.read_bytes()[:20]),
     "empty": lambda path: path.write_bytes(b""),
     "a pickle": lambda path: torch.save({"dense.weight": torch.zeros(2, 2)}, path),

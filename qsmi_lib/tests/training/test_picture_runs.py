@@ -25,6 +25,7 @@ from qsmi_lib.tests.datasets.small_pictures import WRITERS, encoded, listing, ta
 from qsmi_lib.training import factory, runs
 from qsmi_lib.training.loop import encode
 from qsmi_lib.training.records import Store, run_id
+from qsmi_lib.training.splits import require_classes
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 50), "red": (220, 40, 30)}
 N = 36
@@ -115,7 +116,8 @@ each_form = pytest.mark.parametrize(("content", "several"), FORMS.values(), ids=
 
 
 def call(dataset, *more, method="qsmi", epochs=1):
-    words = ["--dataset", dataset, "--method", method, "--bits", 8, "--backbone", "tiny", "--epochs", epochs, *more]
+    words = ["--dataset", dataset, "--method", method, "--bits", 8, "--backbone", "tiny", *more]
+    words += ["--epochs", epochs] if method != "lsh" else []
     return CliRunner().invoke(main, ["run", *map(str, words)])
 
 
@@ -269,3 +271,58 @@ def test_a_configuration_of_a_path_is_that_of_its_record(tmp_path, store):
     assert record["config"] == config.to_dict() and record["config"]["dataset"] == source
     assert runs.run(config, store) == record
     assert run_id(replace(config, head="narrow")) != run_id(config)
+
+
+def one_column(name):
+    """The list of one part in which each picture has 0 or 1."""
+    rows = [(path, number) for number, path in enumerate(PICTURES) if (number % 4 == 0) == (name == "test.txt")]
+    return "".join(f"{path} {int(number % 3 == 0)}\n" for path, number in rows)
+
+
+def test_one_column_of_0_and_1_is_refused_until_the_option_tells_its_meaning(tmp_path):
+    source = write_folder(tmp_path / "mine", PICTURES | {name: one_column(name) for name in ("train.txt", "test.txt")})
+    refused = call(source, method="lsh")
+    assert refused.exit_code == 1 and len(refused.output.splitlines()) == 1
+    for words in ("--labels index", "--labels multi-hot", "test.txt"):
+        assert words in refused.output
+    (classes, codes, first), (flags, other, second) = (
+        recorded(call(source, "--labels", choice, method="lsh")) for choice in ("index", "multi-hot")
+    )
+    assert classes["config"]["labels"] == "index" and flags["config"]["labels"] == "multi-hot"
+    assert first != second and classes["provenance"]["fingerprint"] != flags["provenance"]["fingerprint"]
+    assert codes["query_labels"].ndim == 1 and other["query_labels"].shape == (9, 1)
+    assert "metrics_share_one" in flags and "metrics_share_one" not in classes
+    plain = recorded(call(write_folder(tmp_path / "own", FORMS["one list"][0]), method="lsh"))[0]
+    assert "labels" not in plain["config"]  # the ids of earlier runs stay
+    assert call("digits", "--labels", "index").exit_code == call(source, "--labels", "both").exit_code == 1
+
+
+@pytest.mark.parametrize("name", ["blue/0.png", "images/0.png", "train/blue/0.png"])
+def test_one_class_is_refused_before_anything_is_trained(tmp_path, trainings, name):
+    """By `run`, also of a method that trains nothing, and by `tune`."""
+    names = [name.replace("0.png", f"{number}.png") for number in range(4)]
+    names += [name.replace("train", "test") for name in names] if "train" in name else []
+    source = write_folder(tmp_path / "mine", dict(zip(names, PICTURES.values(), strict=False)))
+    tuned = CliRunner().invoke(main, ["tune", "qsmi", "--dataset", str(source), "--backbone", "tiny"])
+    for result in (call(source), call(source, method="lsh"), tuned):
+        assert result.exit_code == 1 and len(result.output.splitlines()) == 1
+        assert str(source) in result.output and "expected" in result.output
+    assert trainings == []
+
+
+def test_a_part_whose_items_carry_the_same_labels_is_refused():
+    """Also where a protocol divides so, and with several labels."""
+    same, other = torch.zeros(4, dtype=torch.int64), torch.arange(4)
+    flags = torch.tensor([[1, 0, 1]]).repeat(4, 1)
+
+    def split(train, query, database):
+        parts = [datasets.Part(torch.zeros(4, 1), labels) for labels in (train, query, database)]
+        return datasets.Split("mine", *parts, "0", ("a", "b", "c", "d"))
+
+    for sound in (split(other, other, other), split(other, same, other), split(other, other, same)):
+        assert require_classes(sound) is sound
+    for faulty, part in ((split(same, other, other), "training"), (split(other, same, same), "database")):
+        with pytest.raises(ValueError, match=f"all {part}|and {part}.* of mine carry the same labels: expected"):
+            require_classes(faulty)
+    with pytest.raises(ValueError, match="of mine carry the same labels"):
+        require_classes(split(flags, flags, flags))

@@ -6,11 +6,13 @@ import pytest
 import torch
 from scipy import sparse
 
-from qsmi_lib import losses
+from qsmi_lib import datasets, losses
 from qsmi_lib.codes import binarize, code_statistics, pack
 from qsmi_lib.datasets.base import Part
 from qsmi_lib.evaluation import conventions, evaluate
 from qsmi_lib.evaluation.neighbors import nearest, nearest_others
+from qsmi_lib.models import rotation
+from qsmi_lib.models.rotation import itq
 from qsmi_lib.search import lsh
 from qsmi_lib.search.indexes import CodeIndex
 from qsmi_lib.utils import arrays
@@ -151,6 +153,35 @@ def test_half_precision_labels_that_may_be_rounded_are_refused():
         losses.relevance_matrix(torch.tensor([1, 300]).bfloat16())
     with pytest.raises(ValueError, match="at most 9223372036854775807, got 9223372036854775809"):
         losses.relevance_matrix(torch.tensor([1, 2**63 + 1], dtype=torch.uint64))
+
+
+@pytest.mark.parametrize("number", [np.int64, np.uint8, np.array, torch.tensor])
+def test_whole_numbers_of_numpy_and_pytorch_are_those_of_python(number):
+    """As seeds, bits, k and counts, wherever one is taken."""
+    points = np.random.default_rng(0).normal(size=(20, 4))
+    for same in (
+        lambda number: itq(points, n_iter=number(3), seed=number(2)),
+        lambda number: (
+            rotation.search(points[:9], points, CLASSES[:9], CLASSES[:20], n_steps=number(2), seed=number(1)).history
+        ),
+        lambda number: lsh.HashTables(points, number(5), number(3), number(1)).answers(points, number(4)).items,
+        lambda number: lsh.by_angle(points, points, number(2)),
+        lambda number: losses.cnnh_codes(torch.from_numpy(CLASSES), number(4), n_sweeps=number(1), seed=number(2)),
+        lambda number: losses.hash_centers(number(10), number(64)),
+        lambda number: losses.item_centers(CLASSES, number(12), n_classes=number(3), seed=number(1)),
+        lambda number: nearest(CODES, CODES, number(5)),
+        lambda number: list(evaluate(CODES, CODES, CLASSES, CLASSES, k=number(3)).map_at_k),
+        lambda number: conventions.average_precision_at_k(CLASSES, number(4)),
+        lambda number: datasets.fingerprint("digits", number(1), "unseen_2"),
+    ):
+        np.testing.assert_array_equal(same(number), same(int))
+
+
+def test_a_draw_that_is_no_whole_number_is_refused():
+    """It would be another split of the same name."""
+    for draw in (1.0, True, "1"):
+        with pytest.raises(ValueError, match=f"draw must be a whole number of at least 0, got {draw!r}"):
+            datasets.load("digits", protocol="unseen_2", draw=draw)
 
 
 FORMS_OF_CODES = {

@@ -300,6 +300,13 @@ def test_tensors_of_a_later_format_are_refused_and_none_is_the_first(tmp_path):
         read_tensors(path)
 
 
+def test_tensors_of_a_type_that_numpy_lacks_are_refused(tmp_path):
+    path = tmp_path / "tensors.safetensors"
+    save_file({"weight": torch.zeros(2, dtype=torch.bfloat16)}, path, metadata={"checksum": "x"})
+    with refused(path, ""):
+        read_tensors(path)
+
+
 SAFETENSORS = {
     "cut": lambda raw: raw[:40],
     "empty": lambda raw: b"",
