@@ -277,6 +277,8 @@ def _one_column(
     if any(isinstance(cell, frozenset) for cell in cells):
         return (*_several_names(file, [_names_in(values) for values in rows]), ())
     kinds = set(cells)
+    if not kinds:
+        raise FaultError(file, f"its labels are empty: {EXPECTED}")
     flags = kinds <= ZERO_ONE or kinds <= SIGNS
     if choice == MULTI_HOT:
         if not flags:
@@ -285,7 +287,7 @@ def _one_column(
     if flags and choice != INDEX and name not in CLASS_NAMES:
         raise FaultError(
             file,
-            f"one column of {' and '.join(sorted(kinds)) or 'nothing'} may be two classes, or one label that a picture "
+            f"one column of {' and '.join(sorted(kinds))} may be two classes, or one label that a picture "
             f"carries or not: choose --labels {INDEX} for two classes, or --labels {MULTI_HOT} for one label",
         )
     split = next((mark for mark in "|,; " if any(mark in cell for cell in kinds)), None)

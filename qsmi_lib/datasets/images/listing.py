@@ -274,16 +274,23 @@ def _tables(content: Any, level: int = 0) -> Iterator[tuple[tuple[str, ...], lis
     """Every object or list in JSON as a table: its header, and its rows by their numbers, which are lines in JSONL."""
     children = []
     if isinstance(content, dict):
-        yield (), [Row(str(n), [str(key), *_cells(value)]) for n, (key, value) in enumerate(content.items(), 1)]
+        if all(isinstance(value, dict) for value in content.values()):
+            yield _objects(list(enumerate(({"": key} | value for key, value in content.items()), 1)))
+        else:
+            yield (), [Row(str(n), [str(key), *_cells(value)]) for n, (key, value) in enumerate(content.items(), 1)]
         children = list(content.values())[:N_SAMPLED]
     elif isinstance(content, list):
         numbered = list(enumerate(content, 1))
-        names = (name for _, entry in numbered[:N_SAMPLED] if isinstance(entry, dict) for name in entry)
-        header = tuple(dict.fromkeys(names))
-        yield header, [Row(str(n), [_cell(e.get(name)) for name in header]) for n, e in numbered if isinstance(e, dict)]
+        yield _objects([(n, entry) for n, entry in numbered if isinstance(entry, dict)])
         yield (), [Row(str(n), [_cell(cell) for cell in entry]) for n, entry in numbered if isinstance(entry, list)]
     for child in children if level < NESTED else ():
         yield from _tables(child, level + 1)
+
+
+def _objects(numbered: list[tuple[int, dict]]) -> tuple[tuple[str, ...], list[Row]]:
+    """The table of numbered objects; their first ones name its columns."""
+    header = tuple(dict.fromkeys(str(name) for _, entry in numbered[:N_SAMPLED] for name in entry))
+    return header, [Row(str(n), [_cell(entry.get(name)) for name in header]) for n, entry in numbered]
 
 
 def _cells(value: Any) -> list[Cell]:
