@@ -248,7 +248,7 @@ def _read_folders(files: Files) -> Reading:
     form = f"{'<part>/' * (depth - 1)}<class>/<name>"
     entries, faulty = [], defaultdict(list)
     for name, reason in files.tree.left_out.items():
-        if name.endswith("/") or suffix_of(name) in decoding.SUFFIXES | LISTS:
+        if name.endswith("/") or suffix_of(name) in (decoding.SUFFIXES | LISTS) - {""}:
             entries.append(("", Fault(name, reason)))
     for name in files.pictures:
         steps = name.split("/")[len(prefix) :]
