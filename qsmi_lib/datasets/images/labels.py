@@ -71,6 +71,9 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
             raise FaultError(f"{table.name}:1", f"its labels are others, or in another order, than {named(names)}")
         names = names or chosen.names
         lines += _lines(part, table, chosen)
+    result.entries += [("", fault) for _, table in listings for fault in table.faults]
+    if not lines:
+        return result
     labelled = {line.listing.name for line in lines if line.values}
     for _, table in listings:
         if labelled and table.rows and table.name not in labelled:
@@ -87,7 +90,6 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
         what = next((text for text in (label, path) if isinstance(text, _Wrong)), None)
         entry = Fault(line.where, what.text) if what else Item(line.where, path, label)
         result.entries.append((line.part, entry))
-    result.entries += [("", fault) for _, table in listings for fault in table.faults]
     header = "with" if listings[0][1].header else "without"
     result.how = f"{', '.join(result.files)} ({listings[0][1].form}, {header} a header): {how}"
     return result

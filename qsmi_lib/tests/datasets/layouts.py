@@ -347,9 +347,10 @@ DIRECTORIES = {
 # Public data sets
 
 
-def matlab(**arrays):
+def matlab(*, compressed=True, **arrays):
     file = io.BytesIO()
-    scipy.io.savemat(file, {name: np.atleast_2d(values) for name, values in arrays.items()})
+    arrays = {name: np.atleast_2d(values) for name, values in arrays.items()}
+    scipy.io.savemat(file, arrays, do_compression=compressed)
     return file.getvalue()
 
 

@@ -76,10 +76,6 @@ BOMBS = {
         "labels.txt",
     ),
     "a line of many paths": ({"labels.txt": "a.jpg " * 500_000}, "labels.txt"),
-    "an array of MATLAB of many numbers": (
-        {"imagelabels.mat": matlab(labels=[1]).replace(b"\x01\x00\x00\x00\x01\x00\x00\x00", b"\xff\xff\xff\x7f" * 2)},
-        "imagelabels.mat",
-    ),
     "a cell array of MATLAB": ({"imagelabels.mat": matlab(labels=np.array([[1], ["a"]], object))}, "imagelabels.mat"),
 }
 
