@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from qsmi_lib.datasets.images.lookup import (
     suffix_of,
     telling,
     words,
+    words_in,
 )
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.utils.validation import known
@@ -36,6 +37,7 @@ FORMS = (
 )
 MOST_NAMED = 6  # files in a note
 UNUSED = "(unused)"  # the second label of a data set of one label, which no item carries
+VOLUMES = {"batch", "chunk", "disk", "fold", "folder", "part", "set", "shard", "split", "volume"}  # of one collection
 N_SHOWN = 3  # items in `Manifest.shown`
 
 
@@ -233,16 +235,20 @@ def _read_folders(files: Files) -> Reading:
     prefix = _shared_folders(files.pictures)
     depths = Counter(name.count("/") - len(prefix) for name in files.pictures)
     depth = max((1, 2), key=depths.__getitem__)
-    tops = {name.split("/")[len(prefix)] for name in files.pictures if name.count("/") - len(prefix) == depth}
+    paths = [name.split("/")[len(prefix) :] for name in files.pictures if name.count("/") - len(prefix) == depth]
+    tops, kinds = {steps[0] for steps in paths}, {steps[depth - 1] for steps in paths}
     source = str(files.tree.source)
     if not depths[depth]:
         unread = decoding.unread(iter(files.names))
         raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
     parts = {top for top in tops if part_of_folder(top)}
-    no_classes = parts | {top for top in tops if top.casefold() in labels.NO_CLASSES}
-    if depth == 1 and (no_classes == tops or {"train", "query"} & set(map(part_of_folder, parts))):
-        what = f"no file tells the labels of the pictures in {', '.join(sorted(no_classes)[:MOST_NAMED])}"
-        raise FaultError(source, f"{what}: expected {FORMS}")
+    if depth == 1 and (parts == tops or {"train", "query"} & set(map(part_of_folder, parts))):
+        no_classes = parts
+    else:
+        no_classes = _no_classes(kinds)
+    if no_classes and (depth == 1 or parts):
+        what = f"no file tells the labels of the pictures in {_first_names(sorted(no_classes))}, which are no classes"
+        raise FaultError(source, f"{what}: expected {FORMS}; if these are classes, rename the folders")
     if depth == 2 and not parts:
         what = f"folders lie in {', '.join(sorted(tops)[:MOST_NAMED])}, of which none is a part"
         raise FaultError(source, f"{what}: expected folders of classes, or train and test above folders of classes")
@@ -266,6 +272,29 @@ def _read_folders(files: Files) -> Reading:
         entries.append(("", Fault(names[0], what + more)))
     classes = sorted({entry.labels for _, entry in entries if isinstance(entry, Item)})
     return Reading(f"folders {'/'.join([*prefix, form])}: {labels.named(classes)}", entries)
+
+
+def _no_classes(folders: Set[str]) -> set[str]:
+    """Those of the folders that are no classes by their names, as ``images`` and ``masks``."""
+    no_classes = {
+        folder
+        for folder in folders
+        if folder.casefold() in labels.NO_CLASSES or _all_in(labels.NO_CLASSES, words_in(folder))
+    }
+    parts = {folder: {PARTS[word] for word in words_in(folder) if word in PARTS} for folder in folders}
+    of_parts = set().union(*parts.values())
+    if "train" in of_parts and of_parts & {"query", "validation"}:  # as cars_train and cars_test
+        no_classes |= {folder for folder in folders if parts[folder]}
+    stems = {re.sub(r"\d+$", "", folder) for folder in folders}
+    if len(stems) == 1 < len(folders) and VOLUMES.issuperset(words_in(stems.pop())[-1:] or [""]):
+        no_classes |= folders  # as images_part_01 and images_part_02
+    return no_classes
+
+
+def _all_in(known: Set[str], found: Sequence[str]) -> bool:
+    """Whether all words are known, but for parts and single letters beside them: ``train_images`` and ``imagesA``."""
+    own = [word for word in found if word not in PARTS and len(word) > 1]
+    return bool(own) and known.issuperset(own)
 
 
 def _shared_folders(names: Sequence[str]) -> list[str]:

@@ -294,6 +294,11 @@ PLAIN = ("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
 PLAIN_KINDS = {name: name[:3] for name in PLAIN}
 
 
+def in_folders(*folders):
+    """Two pictures in each."""
+    return pictures(*(f"{folder}/{'_'.join(folder.split('/'))}{n}.jpg" for folder in folders for n in (0, 1)))
+
+
 def beside(**texts):
     """Folders of classes and other texts."""
     return Layout(pictures(*PLAIN) | {name.replace("_", "."): text for name, text in texts.items()}, PLAIN_KINDS)
@@ -341,6 +346,28 @@ DIRECTORIES = {
     "pictures in one folder": Layout(pictures("images/1.jpg", "images/2.jpg"), fault="images|expected"),
     "Breed_1.jpg": Layout(pictures("images/pug_1.jpg", "images/boxer_1.jpg"), fault="images|expected"),
     "no pictures": Layout({"a.md": "?"}, fault="no pictures"),
+    **{
+        f"{folders} are no classes": Layout(in_folders(*folders.split()), fault=f"{folders.split()[0]}|rename|expected")
+        for folders in (
+            "gt images",
+            "img mask",
+            "test_images train_images",
+            "cars_test cars_train",
+            "testA testB trainA trainB",
+            "images_001 images_002",
+            "HAM_part_1 HAM_part_2",
+        )
+    },
+    **{
+        f"{folders} are classes": Layout(
+            in_folders(*folders.split()), {name: name.split("/")[0] for name in in_folders(*folders.split())}
+        )
+        for folders in ("class1 class2", "0 1 2", "n01440764 n01443537", "bullet_train car", "person_01 person_02")
+    },
+    "data/image and data/label": Layout(in_folders("data/image", "data/label"), fault="image, label|rename"),
+    "images and masks in parts": Layout(
+        in_folders("test/images", "test/masks", "train/images", "train/masks"), fault="images, masks|rename"
+    ),
 }
 
 
