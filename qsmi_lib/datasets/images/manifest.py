@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,7 @@ MOST_NAMED = 6  # files in a note
 UNUSED = "(unused)"  # the second label of a data set of one label, which no item carries
 VOLUMES = {"batch", "chunk", "disk", "fold", "folder", "part", "set", "shard", "split", "volume"}  # of one collection
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d?){0,2}")  # the name of a folder that is rather no class
+ARCHIVES = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"}
 PROGRAMS = {".bat", ".ipynb", ".jl", ".m", ".ps1", ".py", ".r", ".sh"}  # which read or write labels
 JSON_STRING = re.compile(r'"([^"\n]+)"')
 MOST_SEARCHED = 200_000  # characters of a text that is no list
@@ -393,8 +394,8 @@ def _folders(files: Files) -> Reading:
     tops, kinds = {steps[0] for steps in paths}, {steps[depth - 1] for steps in paths}
     source = str(files.tree.source)
     if not depths[depth]:
-        unread = decoding.unread(iter(files.names))
-        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
+        more = "".join(f"; {what}" for what in _elsewhere(files))
+        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{more}")
     parts = {top for top in tops if part_of_folder(top)}
     if depth == 1 and (parts == tops or {"train", "query"} & set(map(part_of_folder, parts))):
         no_classes = parts
@@ -422,10 +423,25 @@ def _folders(files: Files) -> Reading:
         else:
             entries.append((part_of_folder(part) if part else "", Item(name, name, kind)))
     for (what, *_), names in faulty.items():
-        more = f"; so do {len(names) - 1} more" if len(names) > 1 else ""
-        entries.append(("", Fault(names[0], what + more)))
+        more = f"; so do {len(names) - 1} more" if len(names) > 2 else "; so does 1 more" if len(names) == 2 else ""
+        remedy = f"; move {'it' if len(names) == 1 else 'them'} to such a folder, or elsewhere"
+        entries.append(("", Fault(names[0], what + more + remedy)))
     classes = sorted({entry.labels for _, entry in entries if isinstance(entry, Item)})
     return Reading(f"folders {'/'.join([*prefix, form])}: {labels.named(classes)}", entries)
+
+
+def _elsewhere(files: Files) -> Iterator[str]:
+    """Where pictures lie that are not in folders of classes: at other depths, in other formats, in archives."""
+    depths = defaultdict(list)
+    for name in files.pictures:
+        depths[name.count("/")].append(name)
+    for depth, names in sorted(depths.items()):
+        folders = {0: "in no folder", 1: "in 1 folder"}.get(depth, f"in {depth} folders, one below the other")
+        yield f"{_count(names, 'picture lies', 'pictures lie')} {folders}, {names[0]} first"
+    if unread := decoding.unread(iter(files.names)):
+        yield unread
+    if archives := [name for name in files.names if suffix_of(name) in ARCHIVES]:
+        yield f"{_first_names(archives)}: unpack {'it' if len(archives) == 1 else 'them'}"
 
 
 def _no_classes(folders: Set[str]) -> set[str]:

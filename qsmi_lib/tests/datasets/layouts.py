@@ -421,6 +421,11 @@ DIRECTORIES = {
         {"query": list(some)[:6], "train": list(some)[6:]},
         note="2 of 6|bird",
     ),
+    "three folders": Layout(
+        in_folders("a/b/c", "a/b/d", "e/f/g"), fault="no pictures|6 pictures|3 folders|a/b/c/a_b_c0.jpg"
+    ),
+    "train alone": Layout(in_folders("train/cat", "train/dog"), fault="'query'|folder test beside train|path of train"),
+    "test alone": Layout(in_folders("test/cat", "test/dog"), fault="'train'|folder train beside test|path of test"),
     "photographers": about("who.csv", "file,photographer", "Ann", "Bob"),
     "years": about("when.csv", "file,year", "2019", "2020"),
     "clusters": about("cluster.txt", "", "0", "1", "2", mark=" "),
