@@ -10,6 +10,7 @@ import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -36,10 +37,19 @@ TYPES = {float: "number", int: "integer", str: "string", bool: "boolean", None: 
 AGAIN = "delete it and run again"  # the remedy for what a run wrote
 CLONE = "clone the repository again"  # the remedy for what comes with it
 
+
+@dataclass(frozen=True)
+class Between:
+    """The form of a number from `least` to `most`, which are included."""
+
+    least: float
+    most: float
+
+
 # What JSON must look like: `float` is any number, `int` a whole one, `object` anything; `str`, `bool` and None are
 # themselves. A list has the form of its items, an object the forms of its values; of a tuple, one form must fit. A key
 # that ends with "?" may be missing. The key `...` is for all keys that are not named; without it they may be anything.
-Form = type | None | list | tuple | dict[str | EllipsisType, Any]
+Form = type | Between | None | list | tuple | dict[str | EllipsisType, Any]
 Axes = Mapping[str, tuple[str, Sequence[int]]]  # name of an array -> kinds of dtype, possible numbers of axes
 
 
@@ -101,6 +111,9 @@ def differs(value: object, form: Form) -> str:
         _validator(json.dumps(_schema(form)))(value)
     except fastjsonschema.JsonSchemaValueException as error:
         place = f"it{error.name.removeprefix('data')}".removeprefix("it.")
+        if error.rule == "anyOf":
+            kinds = " or ".join(one["type"] for one in error.rule_definition)
+            return f"{place} must be {kinds}, got {_short(error.value)}"
         what = f"{place}{error.message.removeprefix(error.name)}"
         return what if error.rule == "required" else f"{what}, got {_short(error.value)}"
     return ""
@@ -122,6 +135,8 @@ def _schema(form: Form) -> dict:
             "properties": {name.removesuffix("?"): _schema(form[name]) for name in names},
             "additionalProperties": _schema(form.get(..., object)),
         }
+    if isinstance(form, Between):
+        return {"type": "number", "minimum": form.least, "maximum": form.most}
     return {} if form is object else {"type": TYPES[form]}
 
 
