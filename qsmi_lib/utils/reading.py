@@ -267,8 +267,9 @@ def read_tensors(
 def _opened(path: Path, remedy: str) -> io.BufferedReader:
     """`path` open for reading bytes; a ValueError if it is no file, but a pipe or a device, which may never end."""
     mode = path.stat().st_mode  # an OSError, as of `open`, names the file
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise damaged(path, "it is a pipe or a device, expected a file", remedy)
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise damaged(path, f"it is {what}, expected a file", remedy)
     return path.open("rb")
 
 
@@ -306,7 +307,10 @@ def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the format of arrays, expected 1.0 or 2.0")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(file)
+    try:
+        shape, columns_first, dtype = read(file)
+    except Exception as error:  # it is text in Python's syntax, whose parser raises whatever the text makes it do
+        raise ValueError("its header is not that of an array") from error
     if dtype.kind not in "biufU" or dtype.itemsize == 0 or not all(0 <= n < WHOLE for n in shape):
         raise ValueError(f"an array of shape {shape} and {dtype}, expected numbers or text")
     return shape, columns_first, dtype
