@@ -309,7 +309,7 @@ def datasets(context: click.Context) -> None:
 @click.argument("path", type=click.Path(path_type=Path))
 @LABELS
 def check(path: Path, labels: str) -> None:
-    """Check pictures and labels at PATH, a folder, zip or list file; list each fault with file and line.
+    """Check pictures and labels at PATH, a folder, zip, tar or list file; list each fault with file and line.
 
     Labels come from lists or tables of pictures (one file, or train.txt, test.txt and database.txt), from the files of
     known public data sets, or from one folder for each class. The first lines show how they were read. Exit status 1
@@ -320,10 +320,12 @@ def check(path: Path, labels: str) -> None:
     report = inspection.inspect(path, labels)
     for line in inspection.understood(report.manifest):
         click.echo(line)
-    for kind, entries in (("fault", report.faults), ("note", report.notes)):
+    listed = {"fault": report.faults, "note": report.notes}
+    for kind, entries in listed.items():
         for entry in entries:
             click.echo(f"{kind}  {entry}")
-    click.echo(f"{inspection.summary(report.manifest)}; {len(report.faults)} faults, {len(report.notes)} notes")
+    counts = [f"{len(entries)} {kind}{'s' * (len(entries) != 1)}" for kind, entries in listed.items()]
+    click.echo(f"{inspection.summary(report.manifest)}; {', '.join(counts)}")
     end(failed=bool(report.faults))
 
 

@@ -23,7 +23,7 @@ def binarize(embeddings: Tensor | ArrayLike) -> Tensor:
     embeddings = arrays.dense("embeddings", embeddings)
     if embeddings.ndim != 2 or embeddings.shape[1] == 0:
         raise ValueError(f"embeddings must have shape (n, bits) with at least one bit, got {tuple(embeddings.shape)}")
-    if (embeddings != embeddings).any():
+    if arrays.first(embeddings, lambda block: block != block) is not None:
         raise ValueError("embeddings must not be NaN: NaN has no sign")
     if isinstance(embeddings, np.ndarray):
         return torch.from_numpy(np.where(embeddings >= 0, np.int8(1), np.int8(-1)))

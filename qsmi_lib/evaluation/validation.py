@@ -35,11 +35,11 @@ def label_pair(
     if pair[0].shape[1:] != pair[1].shape[1:]:
         shapes = " and ".join(str(tuple(part.shape)) for part in pair)
         raise ValueError(f"query and database labels must be of one kind, got shapes {shapes}")
-    text = [not isinstance(part, Tensor) and part.dtype.kind in "US" for part in pair]
-    if text[0] != text[1] or (all(text) and pair[0].dtype.kind != pair[1].dtype.kind):
-        kinds = " and ".join(str(part.dtype) for part in pair)
-        raise ValueError(f"query and database labels must be of one kind, numbers or text, got {kinds}")
-    if all(text):
+    kinds = {part.dtype.kind if isinstance(part, np.ndarray) and part.dtype.kind in "US" else "" for part in pair}
+    if len(kinds) > 1:
+        got = " and ".join(str(part.dtype) for part in pair)
+        raise ValueError(f"query and database labels must be of one kind, numbers or text, got {got}")
+    if kinds != {""}:
         numbers = np.unique(np.concatenate(pair), return_inverse=True)[1]
         return numbers[:n_query], numbers[n_query:]
     return pair[0], pair[1]

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from numpy.typing import ArrayLike
@@ -124,7 +124,7 @@ def checked(loss: Callable[P, R]) -> Callable[P, R]:
         for name, value in arguments.items():
             if isinstance(value, Tensor) and name != "labels":
                 check_tensor(name, value)
-        embeddings = arguments.get("embeddings")
+        embeddings: Any = arguments.get("embeddings")  # a Tensor, once it is checked
         shape: tuple[int, ...] = ()
         if "embeddings" in arguments:
             check_embeddings(embeddings)

@@ -71,6 +71,9 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
             raise FaultError(f"{table.name}:1", f"its labels are others, or in another order, than {named(names)}")
         names = names or chosen.names
         lines += _lines(part, table, chosen)
+    result.entries += [("", fault) for _, table in listings for fault in table.faults]
+    if not lines:
+        return result
     labelled = {line.listing.name for line in lines if line.values}
     for _, table in listings:
         if labelled and table.rows and table.name not in labelled:
@@ -87,7 +90,6 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
         what = next((text for text in (label, path) if isinstance(text, _Wrong)), None)
         entry = Fault(line.where, what.text) if what else Item(line.where, path, label)
         result.entries.append((line.part, entry))
-    result.entries += [("", fault) for _, table in listings for fault in table.faults]
     header = "with" if listings[0][1].header else "without"
     result.how = f"{', '.join(result.files)} ({listings[0][1].form}, {header} a header): {how}"
     return result
@@ -277,6 +279,8 @@ def _one_column(
     if any(isinstance(cell, frozenset) for cell in cells):
         return (*_several_names(file, [_names_in(values) for values in rows]), ())
     kinds = set(cells)
+    if not kinds:
+        raise FaultError(file, f"its labels are empty: {EXPECTED}")
     flags = kinds <= ZERO_ONE or kinds <= SIGNS
     if choice == MULTI_HOT:
         if not flags:
@@ -285,7 +289,7 @@ def _one_column(
     if flags and choice != INDEX and name not in CLASS_NAMES:
         raise FaultError(
             file,
-            f"one column of {' and '.join(sorted(kinds)) or 'nothing'} may be two classes, or one label that a picture "
+            f"one column of {' and '.join(sorted(kinds))} may be two classes, or one label that a picture "
             f"carries or not: choose --labels {INDEX} for two classes, or --labels {MULTI_HOT} for one label",
         )
     split = next((mark for mark in "|,; " if any(mark in cell for cell in kinds)), None)

@@ -92,11 +92,11 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     if not lines:
         return None
     samples = {form: [_split(line, form, exists) for line in lines] for form in DELIMITERS}
-    form, column = _form_of_paths(samples, lambda cell: files.holds(cell))  # quick: the ends of paths take long
+    form, column = _form_of_paths(samples, files.holds)  # quick: the ends of paths take long
     if not form:
-        form, column = _form_of_paths(samples, lambda cell: not cell.isdecimal() and exists(cell))
+        form, column = _form_of_paths(samples, lambda cell: _ends_as_picture(cell) and exists(cell))
     if not form:
-        form, column = _form_of_numbers(samples, exists)
+        form, column = _form_of_stems(samples, exists)
     form = form or _form_of_missing(samples)
     if form and UNKNOWN in text:
         line = text[: text.index(UNKNOWN)].count("\n") + 1
@@ -149,11 +149,17 @@ def _form_of_paths(samples: dict[str, list[list[str]]], exists: Callable[[Cell],
     return (form, column) if _enough(n_named, samples[form], column, exists) else ("", 0)
 
 
-def _form_of_numbers(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
-    """As `_form_of_paths` for pictures named by numbers alone: a header must say so, as any numbers might be meant."""
+def _form_of_stems(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
+    """As `_form_of_paths` for pictures named without suffix: these names must differ, as any words might be meant.
+
+    Where they are numbers, a header must say that they name pictures.
+    """
     form, column = _form_of_paths(samples, exists)
-    header = samples[form][0][column : column + 1] if form else []
-    return (form, column) if header and plain_name(header[0]) in PATH_NAMES - {""} else ("", 0)
+    cells = [row[column] for row in samples[form] if len(row) > column] if form else []
+    named = [cell for cell in cells if exists(cell)]
+    numbers = 2 * sum(cell.isdecimal() for cell in named) > len(named)
+    unclear = len(set(named)) < len(named) or (numbers and plain_name(cells[0]) not in PATH_NAMES - {""})
+    return ("", 0) if not named or unclear else (form, column)
 
 
 def _enough(n_named: int, rows: Sequence[Sequence[Cell]], column: int, exists: Callable[[Cell], bool]) -> bool:
@@ -274,16 +280,23 @@ def _tables(content: Any, level: int = 0) -> Iterator[tuple[tuple[str, ...], lis
     """Every object or list in JSON as a table: its header, and its rows by their numbers, which are lines in JSONL."""
     children = []
     if isinstance(content, dict):
-        yield (), [Row(str(n), [str(key), *_cells(value)]) for n, (key, value) in enumerate(content.items(), 1)]
+        if all(isinstance(value, dict) for value in content.values()):
+            yield _objects(list(enumerate(({"": key} | value for key, value in content.items()), 1)))
+        else:
+            yield (), [Row(str(n), [str(key), *_cells(value)]) for n, (key, value) in enumerate(content.items(), 1)]
         children = list(content.values())[:N_SAMPLED]
     elif isinstance(content, list):
         numbered = list(enumerate(content, 1))
-        names = (name for _, entry in numbered[:N_SAMPLED] if isinstance(entry, dict) for name in entry)
-        header = tuple(dict.fromkeys(names))
-        yield header, [Row(str(n), [_cell(e.get(name)) for name in header]) for n, e in numbered if isinstance(e, dict)]
+        yield _objects([(n, entry) for n, entry in numbered if isinstance(entry, dict)])
         yield (), [Row(str(n), [_cell(cell) for cell in entry]) for n, entry in numbered if isinstance(entry, list)]
     for child in children if level < NESTED else ():
         yield from _tables(child, level + 1)
+
+
+def _objects(numbered: list[tuple[int, dict]]) -> tuple[tuple[str, ...], list[Row]]:
+    """The table of numbered objects; their first ones name its columns."""
+    header = tuple(dict.fromkeys(str(name) for _, entry in numbered[:N_SAMPLED] for name in entry))
+    return header, [Row(str(n), [_cell(entry.get(name)) for name in header]) for n, entry in numbered]
 
 
 def _cells(value: Any) -> list[Cell]:

@@ -22,6 +22,7 @@ PARTS = {
 }
 TELLING = {"annotation", "annotations", "groundtruth", "label", "labels", "metadata"}  # words of the names of lists
 MOST_LISTS = 300  # in a folder; where more texts lie, there is one for each picture
+MOST_LISTS_IN_ALL = 2000  # those in the uppermost folders are read, the others named in a note
 MOST_MEGABYTES = 200  # of a list; 270,000 lines with 81 labels have 50
 MOST_MEGABYTES_JSON = 600  # COCO's largest has 450
 
@@ -49,7 +50,7 @@ class Files:
         texts = [name for name in self.names if suffix_of(name) in LISTS]
         counts = Counter(name.rpartition("/")[0] for name in texts)
         few = (name for name in texts if counts[name.rpartition("/")[0]] <= MOST_LISTS)
-        return sorted(few, key=lambda name: (name.count("/"), name))
+        return sorted(few, key=lambda name: (name.count("/"), name))[:MOST_LISTS_IN_ALL]
 
     def content(self, name: str) -> bytes:
         """Content of a list; a FaultError names a file that is too large."""

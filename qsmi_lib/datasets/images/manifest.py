@@ -35,6 +35,7 @@ FORMS = (
     "with a column a label or a column of classes, or folders <class>/<name> or <part>/<class>/<name>"
 )
 MOST_NAMED = 6  # files in a note
+UNUSED = "(unused)"  # the second label of a data set of one label, which no item carries
 N_SHOWN = 3  # items in `Manifest.shown`
 
 
@@ -78,8 +79,6 @@ class Manifest:
         """SHA-256 of paths, labels and parts, not of the pictures."""
         digest = hashlib.sha256("\n".join(self.paths).encode())
         digest.update(self.labels.tobytes())
-        if self.labels.shape[1:] == (1,):  # one label, whose bytes are those of two classes
-            digest.update(b"multi-hot")
         for name, rows in sorted(self.parts.items()):
             digest.update(name.encode() + rows.tobytes())
         return digest.hexdigest()
@@ -249,7 +248,7 @@ def _read_folders(files: Files) -> Reading:
     form = f"{'<part>/' * (depth - 1)}<class>/<name>"
     entries, faulty = [], defaultdict(list)
     for name, reason in files.tree.left_out.items():
-        if name.endswith("/") or suffix_of(name) in decoding.SUFFIXES | LISTS:
+        if name.endswith("/") or suffix_of(name) in (decoding.SUFFIXES | LISTS) - {""}:
             entries.append(("", Fault(name, reason)))
     for name in files.pictures:
         steps = name.split("/")[len(prefix) :]
@@ -378,7 +377,7 @@ def _label_names(label: Sequence[int] | str | int | frozenset[str], classes: Seq
     if isinstance(label, str | int):
         return str(label)
     if not isinstance(label, frozenset):
-        label = [name for name, flag in zip(classes, label, strict=True) if flag]
+        label = [name for name, flag in zip(classes, label, strict=False) if flag]
     return ", ".join(sorted(label)) or "no label"
 
 
@@ -396,5 +395,7 @@ def _encode(carried: Sequence, classes: Sequence[str]) -> tuple[np.ndarray, tupl
     else:
         array = np.array(carried, np.int64).reshape(len(carried), len(carried[0]) if carried else len(classes))
     names = tuple(classes) or tuple(map(str, range(array.shape[1])))
+    if array.shape[1] == 1:  # one column would be taken for class numbers, see `utils.arrays.labels`
+        array, names = np.pad(array, ((0, 0), (0, 1))), (*names, UNUSED)
     single = len(array) and (array.sum(axis=1) == 1).all()
     return (array.argmax(axis=1) if single else array), names

@@ -1,17 +1,14 @@
 """Public data sets as they are distributed: COCO, VOC, NUS-WIDE, CelebA, MIRFlickr, Oxford's, ImageNet's, Kaggle's."""
 
-import io
 import json
-import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.io
 
-from qsmi_lib.datasets.images import labels
+from qsmi_lib.datasets.images import labels, matlab
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
 from qsmi_lib.datasets.images.listing import Listing, listing, text_of
 from qsmi_lib.datasets.images.lookup import Files, outside, part_of_folder, part_of_list, plain, stem_of, suffix_of
@@ -356,20 +353,18 @@ def _flowers(files: Files) -> Reading | None:
 
 def _of_matlab(files: Files, name: str, variables: Sequence[str]) -> dict[str, list[int]]:
     """Arrays of whole numbers in a file of MATLAB, flat; a FaultError names a file that is damaged or too large."""
+    expected = f"expected arrays of whole numbers {', '.join(variables)}"
     if (size := files.tree.size(name)) > MOST_BYTES_MAT:
-        raise FaultError(name, f"it has {size:,} bytes: expected at most {MOST_BYTES_MAT:,}")
-    raw = files.tree.bytes_of(name)
+        raise FaultError(name, f"it has {size:,} bytes: {expected}, in at most {MOST_BYTES_MAT:,} bytes")
     try:
-        shapes = {key: (shape, kind) for key, shape, kind in scipy.io.whosmat(io.BytesIO(raw))}
-        for variable in variables:
-            shape, kind = shapes.get(variable, ((), "missing"))
-            if not re.fullmatch("u?int[0-9]+|double|single", kind) or math.prod(shape) > MOST_NUMBERS_MAT:
-                raise ValueError(f"{variable} is {kind} of shape {shape}")
-        arrays = scipy.io.loadmat(io.BytesIO(raw), variable_names=variables)
-        return {variable: [int(number) for number in np.ravel(arrays[variable])] for variable in variables}
-    except Exception as error:  # SciPy raises about every class of error for a damaged file
-        what = f"expected arrays of whole numbers {', '.join(variables)}"
-        raise FaultError(name, f"it cannot be read ({type(error).__name__}: {error}): {what}") from error
+        arrays = matlab.arrays(files.tree.bytes_of(name))
+    except ValueError as error:
+        raise FaultError(name, f"it cannot be read: {error}; {expected}") from error
+    for variable in variables:
+        values = arrays.get(variable)
+        if values is None or len(values) > MOST_NUMBERS_MAT or not np.all(np.abs(values) < 1e9) or np.any(values % 1):
+            raise FaultError(name, f"it has no such array {variable}: {expected}")
+    return {variable: arrays[variable].astype(np.int64).tolist() for variable in variables}
 
 
 def _pets(files: Files) -> Reading | None:

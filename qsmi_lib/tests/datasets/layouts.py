@@ -106,6 +106,10 @@ NAMED = {
     ".json, objects": six(
         {"labels.json": json.dumps([{"image": path, "label": kind} for path, kind in KINDS.items()])}, KINDS
     ),
+    ".json, objects by path": six(
+        {"l.json": json.dumps({p: {"width": 8, "label": k} for p, k in KINDS.items()})}, KINDS
+    ),
+    ".json, no labels": six({"l.json": json.dumps(dict.fromkeys(SIX, ""))}, fault="l.json|empty|expected"),
     ".json, pairs": six({"dataset.json": json.dumps({"labels": [[p, int(n)] for p, n in NUMBERS.items()]})}, NUMBERS),
     ".json, flags": six(
         {"l.json": json.dumps({p: list(map(int, t.split())) for p, t in FLAGS.items()})}, MULTI_NUMBERS
@@ -343,9 +347,10 @@ DIRECTORIES = {
 # Public data sets
 
 
-def matlab(**arrays):
+def matlab(*, compressed=True, **arrays):
     file = io.BytesIO()
-    scipy.io.savemat(file, {name: np.atleast_2d(values) for name, values in arrays.items()})
+    arrays = {name: np.atleast_2d(values) for name, values in arrays.items()}
+    scipy.io.savemat(file, arrays, do_compression=compressed)
     return file.getvalue()
 
 

@@ -106,7 +106,7 @@ def test_items_without_a_label_are_counted(tmp_path):
     (note,) = texts(report.notes)
     assert report.faults == ()
     assert re.fullmatch(r"(test|database)\.txt:1: 2 of 4 items carry no label, .*; 1 of them are queries", note)
-    assert result.exit_code == 0 and f"note  {note}\n" in result.output and "; 0 faults, 1 notes\n" in result.output
+    assert result.exit_code == 0 and f"note  {note}\n" in result.output and "; 0 faults, 1 note\n" in result.output
 
 
 def test_a_damaged_file_of_a_zip_is_one_fault(tmp_path):

@@ -1,14 +1,24 @@
 """Every layout of data sets in `layouts`: its labels and parts as expected, or a fault that names file and remedy."""
 
+import os
+from functools import partial
+from types import SimpleNamespace
+
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
 
 from qsmi_lib.cli import main
-from qsmi_lib.datasets.images import manifest
+from qsmi_lib.datasets.images import labels, lookup, manifest
 from qsmi_lib.datasets.images.check import inspect
-from qsmi_lib.tests.datasets.layouts import LAYOUTS
-from qsmi_lib.tests.datasets.small_pictures import WRITERS
+from qsmi_lib.datasets.images.dataset import PictureSet
+from qsmi_lib.datasets.images.entries import Item
+from qsmi_lib.datasets.images.listing import listing
+from qsmi_lib.datasets.images.lookup import Files
+from qsmi_lib.tests.datasets.layouts import LAYOUTS, matlab
+from qsmi_lib.tests.datasets.small_pictures import WRITERS, write_folder
 
 each_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 
@@ -44,3 +54,96 @@ def test_a_layout_is_read_or_its_fault_is_named(tmp_path, write, layout):
         notes = "\n".join(map(str, report.notes))
         assert all(words in notes for words in layout.note.split("|")), notes
         assert manifest.read(source, layout.choice).fingerprint == items.fingerprint
+
+
+# Bounds, and what else must not pass silently
+
+NAMES = ("x/0.jpg", "x/1.jpg", "y/2.jpg", "y/3.jpg")
+BOMBS = {
+    "JSON of many brackets": ({"labels.json": "[" * 100_000 + "]" * 100_000}, "labels.json"),
+    "COCO of many brackets": (
+        {
+            "instances_train.json": '{"images": [], "annotations": [], "categories": '
+            + "[" * 100_000
+            + "]" * 100_000
+            + "}"
+        },
+        "instances_train.json",
+    ),
+    "a header of many columns": ({"labels.csv": "file" + ",a" * 200_000 + "\nx/0.jpg,1\nx/1.jpg,0\n"}, "labels.csv"),
+    "rows of many columns": (
+        {"labels.txt": "".join(f"{name}{' 1' * 200_000}\n" for name in NAMES)},
+        "labels.txt",
+    ),
+    "a line of many paths": ({"labels.txt": "a.jpg " * 500_000}, "labels.txt"),
+    "a cell array of MATLAB": ({"imagelabels.mat": matlab(labels=np.array([[1], ["a"]], object))}, "imagelabels.mat"),
+}
+
+
+@pytest.mark.parametrize(("texts", "file"), BOMBS.values(), ids=BOMBS)
+def test_an_absurd_file_is_one_fault(tmp_path, texts, file):
+    items = manifest.read(write_folder(tmp_path / "own", dict.fromkeys(NAMES, b"") | texts))
+    (fault,) = items.faults
+    assert str(fault).startswith(file) and "expected" in str(fault) and len(str(fault)) < 600
+
+
+def test_a_list_above_the_limit_is_not_read(tmp_path, monkeypatch):
+    source = write_folder(tmp_path / "own", dict.fromkeys(NAMES, b"") | {"labels.csv": "x/0.jpg,cat\n" * 4})
+    monkeypatch.setattr(lookup, "MOST_MEGABYTES", 0)
+    (fault,) = manifest.read(source).faults
+    assert fault.where == "labels.csv" and "expected at most 0 MB" in fault.what
+
+
+def test_texts_of_pictures_are_not_read_one_by_one(tmp_path, monkeypatch):
+    texts = {f"x/{number}.txt": "0 0.5 0.5 0.1 0.1\n" for number in range(4)}
+    source = write_folder(tmp_path / "own", dict.fromkeys(NAMES, b"") | texts)
+    monkeypatch.setattr(lookup, "MOST_LISTS", 3)
+    items = manifest.read(source)
+    assert not items.faults and items.classes == ("x", "y")
+    assert "4 files are not read" in "\n".join(map(str, items.notes))
+
+
+def test_a_changed_list_in_a_folder_below_is_read_again(tmp_path):
+    files = dict.fromkeys(NAMES, b"") | {
+        "lists/train.txt": "x/0.jpg cat\ny/2.jpg dog\n",
+        "lists/test.txt": "x/1.jpg cat\n",
+    }
+    source = write_folder(tmp_path / "own", files)
+    first = PictureSet(str(source), at=source).manifest()
+    write_folder(source, {"lists/test.txt": "x/1.jpg dog\n"})
+    os.utime(source / "lists/test.txt", ns=(1, 1))
+    assert PictureSet(str(source), at=source).manifest().fingerprint != first.fingerprint
+
+
+CELLS = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.sampled_from(["0", "1", "-1", "cat", "dog", "7", "2"])), min_size=3
+)
+
+
+@given(CELLS, st.sampled_from([",", ";", "\t", " "]), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.booleans())
+@settings(max_examples=40)
+def test_one_column_means_the_same_in_every_form(rows, mark, encoding, header):
+    """Values are whole numbers where most are, and names otherwise; 0 and 1 alone are refused."""
+    rows = list(dict(rows).items())
+    text = "".join(f"{path}{mark}{value}\n" for path, value in ([("file", "class")] if header else []) + rows)
+    read = partial(labels_of, text.encode(encoding))
+    values = [value for _, value in rows]
+    whole = [value for value in values if value.lstrip("-").isdecimal()]
+    if (not header and set(values) <= {"0", "1"}) or (not header and set(values) <= {"1", "-1"}):
+        with pytest.raises(ValueError, match="--labels index"):
+            read()
+        assert read("index") == dict(rows)
+    elif len(rows) > 2 and 2 * sum(values.count(value) == 1 for value in values) > len(rows):
+        with pytest.raises(ValueError, match="class of their own"):
+            read()
+    elif 2 * len(whole) > len(values):
+        assert read() == {path: value for path, value in rows if value in whole}
+    else:
+        assert read() == dict(rows)
+
+
+def labels_of(raw, choice=""):
+    """What `labels` makes of the list `raw`."""
+    files = Files(SimpleNamespace(names=lambda: iter(NAMES), source="own"))
+    reading = labels.read([("", listing("all.txt", raw, files))], files, choice)
+    return {entry.path: str(entry.labels) for _, entry in reading.entries if isinstance(entry, Item)}

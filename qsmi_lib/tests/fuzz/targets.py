@@ -21,12 +21,13 @@ from qsmi_lib import QSMIHasher
 from qsmi_lib.codes import pack
 from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import cifar10
-from qsmi_lib.datasets.images import manifest
+from qsmi_lib.datasets.images import manifest, matlab
 from qsmi_lib.datasets.images.check import inspect
 from qsmi_lib.datasets.protocols import checksum, read_list
 from qsmi_lib.models.weights import load_weights
 from qsmi_lib.reproduction.results import row_of
 from qsmi_lib.search.uploads import opened
+from qsmi_lib.tests.datasets import layouts
 from qsmi_lib.tests.datasets.small_pictures import encoded, listing, picture, pixels, table, write_folder, write_zip
 from qsmi_lib.tests.fuzz.damage import changed, damaged
 from qsmi_lib.training import factory
@@ -110,6 +111,28 @@ def _tables() -> st.SearchStrategy[bytes]:
     multi = table({name: (row % 2, 1) for row, name in enumerate(NAMES)}, ("cat", "dog"))
     named = "file,class\n" + "".join(f"{name},{'ab'[row % 2]}\n" for row, name in enumerate(NAMES))
     return mutated(multi.encode(), named.encode(), named.replace(",", ";").encode(), multi.encode("utf-8-sig"))
+
+
+def _lines() -> st.SearchStrategy[bytes]:
+    """A table of JSON Lines, as Hugging Face has it."""
+    rows = [json.dumps({"file_name": name, "label": "ab"[row % 2]}) for row, name in enumerate(NAMES)]
+    return mutated("\n".join(rows).encode())
+
+
+def _coco() -> st.SearchStrategy[bytes]:
+    valid = json.loads(layouts.coco({name: "cat" if row % 2 else "dog, owl" for row, name in enumerate(NAMES)}))
+    return mutated(json.dumps(valid).encode()) | changed(valid).map(lambda value: json.dumps(value).encode())
+
+
+def _matlab() -> st.SearchStrategy[bytes]:
+    return mutated(*(layouts.matlab(labels=[1, 2, 3], compressed=compressed) for compressed in (True, False)))
+
+
+def _arrays_of_matlab(path: Path) -> None:
+    try:
+        matlab.arrays(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error  # as its caller does, which knows the file
 
 
 def _zips() -> st.SearchStrategy[bytes]:
@@ -208,6 +231,9 @@ def _weights(suffix: str) -> bytes:
 TARGETS = {
     "lists": Target("labels.txt", _lists, _labels, _pictures),
     "tables": Target("labels.csv", _tables, _labels, _pictures),
+    "jsonl": Target("metadata.jsonl", _lines, _labels, _pictures),
+    "coco": Target("instances_train.json", _coco, _labels, _pictures),
+    "matlab": Target("labels.mat", _matlab, _arrays_of_matlab),
     "zips": Target("pictures.zip", _zips, _check),
     "tars": Target("pictures.tar", _tars, _check),
     "pictures": Target("upload.png", _picture_files, _upload),

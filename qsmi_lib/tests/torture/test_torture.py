@@ -11,8 +11,8 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")  # tha
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and looks for processes in /proc")
 def test_commands_that_are_killed_lose_nothing_and_leave_nothing():
-    """In a process of its own: a process in which numba has run cannot be forked."""
-    commands = [argument for name in ("run", "features", "tune", "workers") for argument in ("--command", name)]
+    """In a process of its own: one in which numba has run cannot be forked. `make torture` also has workers."""
+    commands = [argument for name in ("run", "features", "tune", "tables") for argument in ("--command", name)]
     done = subprocess.run(
         [sys.executable, "-m", "qsmi_lib.tests.torture", "--kills", "20", *commands],
         env=os.environ | ONE_THREAD,

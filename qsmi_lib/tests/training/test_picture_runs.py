@@ -290,7 +290,7 @@ def test_one_column_of_0_and_1_is_refused_until_the_option_tells_its_meaning(tmp
     )
     assert classes["config"]["labels"] == "index" and flags["config"]["labels"] == "multi-hot"
     assert first != second and classes["provenance"]["fingerprint"] != flags["provenance"]["fingerprint"]
-    assert codes["query_labels"].ndim == 1 and other["query_labels"].shape == (9, 1)
+    assert codes["query_labels"].ndim == 1 and other["query_labels"].shape == (9, 2)
     assert "metrics_share_one" in flags and "metrics_share_one" not in classes
     plain = recorded(call(write_folder(tmp_path / "own", FORMS["one list"][0]), method="lsh"))[0]
     assert "labels" not in plain["config"]  # the ids of earlier runs stay
