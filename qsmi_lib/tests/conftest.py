@@ -1,7 +1,6 @@
 """What every test has: a folder of its own for results, nobody who watches, and properties that repeat exactly."""
 
 import os
-import signal
 
 import matplotlib.pyplot as plt
 import pytest
@@ -17,7 +16,6 @@ if not torch.cuda.is_available():
 settings.register_profile("qsmi", database=None, derandomize=True, deadline=None)
 settings.load_profile("qsmi")
 configuration.set_hypothesis_home_dir(os.devnull)  # without a database it would still note in a folder what it has read
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a script that runs the tests with & makes them ignore it
 torch.set_num_threads(1)  # the networks here are tiny: threads would wait for one another, and for other work
 
 
