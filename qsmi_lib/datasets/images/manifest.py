@@ -133,6 +133,7 @@ def read(source: Path, choice: str = "") -> Manifest:
                 reading = _read_alone(source.name, files, choice)
             else:
                 top = [name for name in files.lists if "/" not in name and not public.OWN.fullmatch(name)]
+                top = [name for name in top if not public.is_coco(files, name)]
                 reading = public.read_ilsvrc(files) or _read_lists(files, top, choice) or public.read(files)
                 reading = reading or _read_lists(files, files.lists, choice) or _read_folders(files)
         except FaultError as error:

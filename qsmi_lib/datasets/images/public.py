@@ -98,6 +98,14 @@ def _coco(files: Files) -> Reading | None:
     return read_coco(files, instances or [name for name in others if files.tree.size(name) < MOST_BYTES_OTHER_JSON])
 
 
+def is_coco(files: Files, name: str) -> bool:
+    """Whether the file `name` has COCO's keys; False if it cannot be read."""
+    try:
+        return suffix_of(name) == ".json" and all(key in files.content(name) for key in COCO_KEYS)
+    except (FaultError, OSError):
+        return False
+
+
 def read_coco(files: Files, names: Iterable[str]) -> Reading | None:
     """The labels in those of the files `names` that have COCO's form; None if there are none.
 
@@ -106,8 +114,8 @@ def read_coco(files: Files, names: Iterable[str]) -> Reading | None:
     """
     contents = {}
     for name in names:
-        if suffix_of(name) == ".json" and all(key in (raw := files.content(name)) for key in COCO_KEYS):
-            contents[name] = _coco_content(name, raw)
+        if is_coco(files, name):
+            contents[name] = _coco_content(name, files.content(name))
     if not contents:
         return None
     parts = {name: part_of_list(name) if len(contents) > 1 else "" for name in contents}

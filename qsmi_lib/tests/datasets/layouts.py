@@ -447,6 +447,9 @@ PUBLIC = {
         COCO_MORE,
         path="instances_train.json",
     ),
+    "COCO, one file of another name beside the pictures": Layout(
+        pictures(*COCO_MORE) | {"_annotations.coco.json": coco(COCO_MORE)}, COCO_MORE
+    ),
     "COCO without annotations": Layout(
         {n: raw for n, raw in COCO.items() if n.endswith("jpg")}, fault="train2014|expected"
     ),

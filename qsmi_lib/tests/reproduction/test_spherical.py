@@ -81,7 +81,8 @@ def test_searches_are_those_that_are_recorded(tmp_path):
         Store(tmp_path),
     )
     for config in configs[1:]:
-        record = {"config": config.to_dict(), "search": {"before": config.bits / 100}, "metrics": {}, "provenance": {}}
+        record = {"config": config.to_dict(), "search": {"before": config.bits / 100}, "metrics": {}}
+        record |= {"provenance": {"precision": "float32", "seconds_train": 1.0}}
         save_record(record, rotation_path(config, store, n_steps=10))
     assert [search["before"] for search in spherical.searches(configs, store, 10)] == [0.24, 0.48]
 

@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -115,10 +116,11 @@ def test_without_tornado_it_says_what_to_install(monkeypatch, served):
     ("host", "url"), [("0.0.0.0", "http://127.0.0.1:1/"), ("::1", "http://[::1]:1/"), ("a.example", "http://a.example:1/")]
 )  # fmt: skip
 def test_the_browser_opens_an_address_of_this_machine(host, url, monkeypatch):
-    opened = []
+    opened, before = [], signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or os.kill(os.getpid(), 2))
     with http_server.listener("127.0.0.1", 0) as listening:
         http_server.serve(http_server.Application(), listening, http_server.url(host, 1), browser=True)
+    signal.signal(signal.SIGINT, before)
     assert opened == [url]
 
 

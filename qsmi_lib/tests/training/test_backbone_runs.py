@@ -125,7 +125,7 @@ def test_a_model_of_another_kind_is_named(tmp_path):
     """A head alone is no backbone with a head."""
     path = tmp_path / "model.safetensors"
     factory.save(factory.of(FROZEN), TRAINED, path)
-    with pytest.raises(ValueError, match=f"{path} is damaged, or not a model that qsmi_lib saved: ."):
+    with pytest.raises(ValueError, match=f"{path} cannot be used: it is not a model that qsmi_lib saved: ."):
         factory.load(path)
 
 
