@@ -19,6 +19,7 @@ PART_NAMES = ("split", "set", "subset", "part", "partition", "phase", "dataset")
 ROW_NAMES = ("", "index", "unnamed0")  # of a column of row numbers
 NO_CLASSES = {"annotations", "flickr", "image", "images", "imgs", "img", "jpeg", "jpegimages", "jpg", "labels", "masks"}
 NO_CLASSES |= {"photos", "pictures", "png", "segmentationclass", "segmentationobject"}  # folders that are no classes
+NO_CLASSES |= {"annotation", "gt", "groundtruth", "input", "inputs", "label", "mask", "target", "targets"}
 NUMBERED_PARTS = ("train", "validation", "query")  # CelebA's 0, 1 and 2
 MOST_MISSING = 10  # faults of a list whose pictures are all missing; a longer one has one fault
 MOST_NAMED = 6  # labels in a message

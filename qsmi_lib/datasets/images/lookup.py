@@ -121,7 +121,12 @@ def stem_of(name: str) -> str:
 
 def words(name: str) -> list[str]:
     """The words of a file's name in small letters: ``trainLabels_2014.csv`` has train and labels."""
-    return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", PurePosixPath(name).stem)]
+    return words_in(PurePosixPath(name).stem)
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a name in small letters, also of one such as ``trainLabels``."""
+    return [word.casefold() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", text)]
 
 
 def telling(name: str) -> bool:

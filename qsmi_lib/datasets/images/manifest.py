@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.listing import Listing, listing, text_of
+from qsmi_lib.datasets.images.listing import Listing, listing, plain_name, text_of
 from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
@@ -22,10 +22,12 @@ from qsmi_lib.datasets.images.lookup import (
     Files,
     part_of_folder,
     part_of_list,
+    plain,
     stem_of,
     suffix_of,
     telling,
     words,
+    words_in,
 )
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.utils.validation import known
@@ -36,6 +38,20 @@ FORMS = (
 )
 MOST_NAMED = 6  # files in a note
 UNUSED = "(unused)"  # the second label of a data set of one label, which no item carries
+VOLUMES = {"batch", "chunk", "disk", "fold", "folder", "part", "set", "shard", "split", "volume"}  # of one collection
+DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d?){0,2}")  # the name of a folder that is rather no class
+TELLING_COLUMNS = {
+    "breed",
+    "category",
+    "class",
+    "classes",
+    "classid",
+    "classname",
+    "label",
+    "labels",
+    "species",
+    "tags",
+}
 N_SHOWN = 3  # items in `Manifest.shown`
 
 
@@ -179,7 +195,76 @@ def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | No
         beside = name.rpartition("/")[0] in folders and stem_of(name) in PARTS
         if not chosen or (beside and stem_of(name) not in map(stem_of, chosen)):
             raise error
-    return labels.read([(part, tables[name]) for name, part in chosen.items()], files, choice) if chosen else None
+    if not chosen:
+        return None
+    if not any(len(row.cells) > 1 for name in chosen for row in tables[name].rows):  # paths alone
+        n_folders = len({name.rpartition("/")[0] for name in files.pictures})
+        for name, error in unread.items():
+            if telling(name) and text_of(files.content(name)).count("\n") > n_folders:  # else it may name the classes
+                raise error
+        labelled = [
+            name for name in tables if name not in chosen and any(len(row.cells) > 1 for row in tables[name].rows)
+        ]
+        if labelled:
+            return _joined(files, tables, chosen, labelled, choice)
+    reading = labels.read([(part, tables[name]) for name, part in chosen.items()], files, choice)
+    _agree(files, reading, [tables[name] for name in chosen])
+    return reading
+
+
+def _joined(
+    files: Files, tables: Mapping[str, Listing], parts: Mapping[str, str], labelled: Sequence[str], choice: str
+) -> Reading:
+    """The labels of one list, for the pictures in lists of `parts` that hold paths alone."""
+    if len(labelled) > 1:
+        what = f"it and {labelled[0]} both tell labels: move one of them elsewhere"
+        raise FaultError(labelled[1], what)
+    reading = labels.read([("", tables[labelled[0]])], files, choice)
+    items = {entry.path: entry for _, entry in reading.entries if isinstance(entry, Item)}
+    entries = [(part, entry) for part, entry in reading.entries if isinstance(entry, Fault)]
+    for name, part in parts.items():
+        without = []
+        for row in tables[name].rows:
+            found = files.matches(plain(str(row.cells[0])), name.rpartition("/")[0], part)
+            if len(found) == 1 and found[0] in items:
+                entries.append((part, items[found[0]]))
+            else:
+                without.append((row.where, row.cells[0]))
+        if without:
+            what = f"{_count(without, 'picture has', 'pictures have')} no label in {labelled[0]}, {without[0][1]} first"
+            entries.append(("", Fault(without[0][0], f"{what}: expected a line for each")))
+    how = f"{reading.how}; parts by {', '.join(parts)}"
+    return Reading(how, entries, reading.classes, reading.notes, [*reading.files, *parts])
+
+
+def _agree(files: Files, reading: Reading, tables: Sequence[Listing]) -> None:
+    """A FaultError if folders of classes say something else than lists, and the lists might be of another matter.
+
+    Two of these must hold: the lists, or their column of labels, are called so; they name at least half of the
+    pictures; each class of theirs lies in one folder, or each folder in one class.
+    """
+    try:
+        folders = {entry.path: entry.labels for _, entry in _folders(files).entries if isinstance(entry, Item)}
+    except ValueError:
+        return  # the folders are no classes
+    items = [(entry.path, entry.labels) for _, entry in reading.entries if isinstance(entry, Item)]
+    said = {(folders.get(path), label if isinstance(label, Hashable) else tuple(label)) for path, label in items}
+    kinds = set(folders.values())
+    if len(kinds) < 2 or 2 * len(folders) <= len(files.pictures) or all(map(DATE.fullmatch, kinds)):
+        return
+    if len(items) < len(reading.entries) or all(kind == str(label) for kind, label in said):
+        return  # faults of its own, or the same labels
+    own = not TELLING_COLUMNS.isdisjoint(plain_name(name) for table in tables for name in table.header)
+    called = own or all(telling(table.name) for table in tables)
+    whole = 2 * len({path for path, _ in items}) >= len(folders)
+    same = len(said) in (len({kind for kind, _ in said}), len({label for _, label in said}))
+    if called + whole + same < 2:
+        path, label = items[0]
+        what = f"the folders say {labels.named(sorted(kinds))}, this list says {_label_names(label, reading.classes)}"
+        what += f" of {path}, and names {len(items):,} of {len(folders):,} pictures"
+        raise FaultError(
+            tables[0].name, f"{what}: if it tells the labels, pass its path or call it labels; else move it elsewhere"
+        )
 
 
 def _lists_classes(name: str, files: Files) -> bool:
@@ -221,28 +306,37 @@ def _together(files: Files, tables: Mapping[str, Listing]) -> dict[str, str]:
 
 
 def _read_folders(files: Files) -> Reading:
+    """Folders of classes, where no file looks as if it told labels; a FaultError names one that does."""
+    for name in files.names:
+        if suffix_of(name) in OTHER_DATA and TELLING & set(words(name)):
+            raise FaultError(name, "this format is not read: save its labels as .csv, or move it elsewhere")
+    return _folders(files)
+
+
+def _folders(files: Files) -> Reading:
     """Pictures in folders of classes, with or without folders of parts above them, as in the majority of paths.
 
     Raises:
         FaultError: the folders are no classes.
         ValueError: there is no picture in a folder.
     """
-    for name in files.names:
-        if suffix_of(name) in OTHER_DATA and TELLING & set(words(name)):
-            raise FaultError(name, "this format is not read: save its labels as .csv, or move it elsewhere")
     prefix = _shared_folders(files.pictures)
     depths = Counter(name.count("/") - len(prefix) for name in files.pictures)
     depth = max((1, 2), key=depths.__getitem__)
-    tops = {name.split("/")[len(prefix)] for name in files.pictures if name.count("/") - len(prefix) == depth}
+    paths = [name.split("/")[len(prefix) :] for name in files.pictures if name.count("/") - len(prefix) == depth]
+    tops, kinds = {steps[0] for steps in paths}, {steps[depth - 1] for steps in paths}
     source = str(files.tree.source)
     if not depths[depth]:
         unread = decoding.unread(iter(files.names))
         raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
     parts = {top for top in tops if part_of_folder(top)}
-    no_classes = parts | {top for top in tops if top.casefold() in labels.NO_CLASSES}
-    if depth == 1 and (no_classes == tops or {"train", "query"} & set(map(part_of_folder, parts))):
-        what = f"no file tells the labels of the pictures in {', '.join(sorted(no_classes)[:MOST_NAMED])}"
-        raise FaultError(source, f"{what}: expected {FORMS}")
+    if depth == 1 and (parts == tops or {"train", "query"} & set(map(part_of_folder, parts))):
+        no_classes = parts
+    else:
+        no_classes = _no_classes(kinds)
+    if no_classes and (depth == 1 or parts):
+        what = f"no file tells the labels of the pictures in {_first_names(sorted(no_classes))}"
+        raise FaultError(source, f"{what}: expected {FORMS}; if these are classes, rename the folders")
     if depth == 2 and not parts:
         what = f"folders lie in {', '.join(sorted(tops)[:MOST_NAMED])}, of which none is a part"
         raise FaultError(source, f"{what}: expected folders of classes, or train and test above folders of classes")
@@ -266,6 +360,29 @@ def _read_folders(files: Files) -> Reading:
         entries.append(("", Fault(names[0], what + more)))
     classes = sorted({entry.labels for _, entry in entries if isinstance(entry, Item)})
     return Reading(f"folders {'/'.join([*prefix, form])}: {labels.named(classes)}", entries)
+
+
+def _no_classes(folders: Set[str]) -> set[str]:
+    """Those of the folders that are no classes by their names, as ``images`` and ``masks``."""
+    no_classes = {
+        folder
+        for folder in folders
+        if folder.casefold() in labels.NO_CLASSES or _all_in(labels.NO_CLASSES, words_in(folder))
+    }
+    parts = {folder: {PARTS[word] for word in words_in(folder) if word in PARTS} for folder in folders}
+    of_parts = set().union(*parts.values())
+    if "train" in of_parts and of_parts & {"query", "validation"}:  # as cars_train and cars_test
+        no_classes |= {folder for folder in folders if parts[folder]}
+    stems = {re.sub(r"\d+$", "", folder) for folder in folders}
+    if len(stems) == 1 < len(folders) and VOLUMES.issuperset(words_in(stems.pop())[-1:] or [""]):
+        no_classes |= folders  # as images_part_01 and images_part_02
+    return no_classes
+
+
+def _all_in(known: Set[str], found: Sequence[str]) -> bool:
+    """Whether all words are known, but for parts and single letters beside them: ``train_images`` and ``imagesA``."""
+    own = [word for word in found if word not in PARTS and len(word) > 1]
+    return bool(own) and known.issuperset(own)
 
 
 def _shared_folders(names: Sequence[str]) -> list[str]:

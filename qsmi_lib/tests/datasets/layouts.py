@@ -51,7 +51,7 @@ def pictures(*names):
 
 # Six pictures in two folders which are not their classes
 
-SIX = ("x/0.jpg", "x/1.jpg", "x/2.jpg", "y/3.jpg", "y/4.jpg", "y/5.jpg")
+SIX = ("2019/0.jpg", "2019/1.jpg", "2019/2.jpg", "2020/3.jpg", "2020/4.jpg", "2020/5.jpg")
 KINDS = dict(zip(SIX, ("cat", "dog", "cat", "dog", "cat", "dog"), strict=True))
 NUMBERS = dict(zip(SIX, ("2", "9", "2", "9", "2", "9"), strict=True))
 FLAGS = dict(zip(SIX, ("1 0 0", "0 1 0", "1 1 0", "0 0 1", "1 0 1", "0 1 0"), strict=True))
@@ -164,8 +164,8 @@ WRITTEN = {
         {p: t[0] for p, t in FLAGS.items()},
     ),
     "indices that begin with 0 and 1": six(
-        {"train.txt": rows(NUMBERS, PARTS["train"]), "test.txt": "x/2.jpg 0\ny/5.jpg 1\n"},
-        {p: NUMBERS[p] for p in PARTS["train"]} | {"x/2.jpg": "0", "y/5.jpg": "1"},
+        {"train.txt": rows(NUMBERS, PARTS["train"]), "test.txt": "2019/2.jpg 0\n2020/5.jpg 1\n"},
+        {p: NUMBERS[p] for p in PARTS["train"]} | {"2019/2.jpg": "0", "2020/5.jpg": "1"},
         parts=PARTS,
     ),
     "a number first": six(
@@ -281,8 +281,33 @@ WRITTEN = {
     ),
     "paths alone": six(
         {"train.txt": "\n".join(PARTS["train"]), "test.txt": "\n".join(PARTS["query"])},
-        {p: p[0] for p in SIX},
+        {p: p[:4] for p in SIX},
         parts=PARTS,
+    ),
+    "paths alone and labels": six(
+        {
+            "train.txt": "\n".join(PARTS["train"]),
+            "test.txt": "\n".join(PARTS["query"]),
+            "labels.csv": rows(KINDS, mark=",", header="file,label"),
+        },
+        KINDS,
+        parts=PARTS,
+    ),
+    "paths alone and labels of some": six(
+        {
+            "train.txt": "\n".join(PARTS["train"]),
+            "test.txt": "\n".join(PARTS["query"]),
+            "labels.csv": rows(KINDS, SIX[:5], ",", "file,label"),
+        },
+        fault="test.txt:2|labels.csv|2020/5.jpg",
+    ),
+    "paths alone and labels that cannot be read": six(
+        {
+            "train.txt": "\n".join(PARTS["train"]),
+            "test.txt": "\n".join(PARTS["query"]),
+            "labels.csv": "a,cat\nb,dog\nc,cat\n",
+        },
+        fault="labels.csv|expected",
     ),
     "paths alone in one folder": Layout(
         pictures("1.jpg", "2.jpg", "3.jpg") | {"l.txt": "1.jpg\n2.jpg\n3.jpg\n"}, fault="l.txt:1|no labels"
@@ -292,6 +317,22 @@ WRITTEN = {
 FOLDERS = tuple(f"{part}/{kind}/{n}.jpg" for part in ("Train", "validation") for kind in ("cat", "dog") for n in (0, 1))
 PLAIN = ("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
 PLAIN_KINDS = {name: name[:3] for name in PLAIN}
+
+
+def in_folders(*folders):
+    """Two pictures in each."""
+    return pictures(*(f"{folder}/{'_'.join(folder.split('/'))}{n}.jpg" for folder in folders for n in (0, 1)))
+
+
+ANIMALS = pictures(*(f"{kind}/{n}.jpg" for kind in ("cat", "cow", "dog") for n in range(4)))
+
+
+def about(name, header, *values, mark=",", n=12, labels=False):
+    """A table that tells something of `n` pictures in folders of classes: its `labels`, or a fault that says both."""
+    told = {path: values[k % len(values)] for k, path in enumerate(list(ANIMALS)[:n])}
+    text = "".join(f"{path}{mark}{value}\n" for path, value in told.items())
+    files = ANIMALS | {name: f"{header}\n{text}" if header else text}
+    return Layout(files, told) if labels else Layout(files, fault=f"{name}|cat, cow, dog|{values[0]}|path|move")
 
 
 def beside(**texts):
@@ -335,12 +376,46 @@ DIRECTORIES = {
     "images/<class>": Layout(
         pictures(*(f"images/{name}" for name in PLAIN)), {f"images/{name}": kind for name, kind in PLAIN_KINDS.items()}
     ),
+    "a list of labels in folders of other names": about("labels.csv", "file,label", "red", "blue", labels=True),
+    "a list of some of the same classes": Layout(
+        ANIMALS | {"part.csv": "file,class\n" + "".join(f"{name},{name[:3]}\n" for name in list(ANIMALS)[::3])},
+        {name: name[:3] for name in list(ANIMALS)[::3]},
+    ),
+    "photographers": about("who.csv", "file,photographer", "Ann", "Bob"),
+    "years": about("when.csv", "file,year", "2019", "2020"),
+    "clusters": about("cluster.txt", "", "0", "1", "2", mark=" "),
+    "flags": about("blurry.csv", "file,target", "0", "1"),
+    "reasons": about("bad.csv", "file,reason", "dark", "dull", n=3),
+    "colours in one folder": about("cat/info.csv", "file,colour", "red", "blue", n=4),
+    "predictions": about("predictions.csv", "file,predicted", "cat", "dog", n=5),
     "one class": Layout(pictures("cat/1.jpg", "cat/2.jpg"), fault="same labels, cat|two classes"),
     "one class in a list": six({"l.txt": rows(dict.fromkeys(SIX, "cat"))}, fault="same labels, cat|two classes"),
     "one label set": six({"l.txt": rows(dict.fromkeys(SIX, "1 1 0"))}, fault="same labels, 0, 1|two classes"),
     "pictures in one folder": Layout(pictures("images/1.jpg", "images/2.jpg"), fault="images|expected"),
     "Breed_1.jpg": Layout(pictures("images/pug_1.jpg", "images/boxer_1.jpg"), fault="images|expected"),
     "no pictures": Layout({"a.md": "?"}, fault="no pictures"),
+    **{
+        f"{folders} are no classes": Layout(in_folders(*folders.split()), fault=f"{folders.split()[0]}|rename|expected")
+        for folders in (
+            "gt images",
+            "img mask",
+            "test_images train_images",
+            "cars_test cars_train",
+            "testA testB trainA trainB",
+            "images_001 images_002",
+            "HAM_part_1 HAM_part_2",
+        )
+    },
+    **{
+        f"{folders} are classes": Layout(
+            in_folders(*folders.split()), {name: name.split("/")[0] for name in in_folders(*folders.split())}
+        )
+        for folders in ("class1 class2", "0 1 2", "n01440764 n01443537", "bullet_train car", "person_01 person_02")
+    },
+    "data/image and data/label": Layout(in_folders("data/image", "data/label"), fault="image, label|rename"),
+    "images and masks in parts": Layout(
+        in_folders("test/images", "test/masks", "train/images", "train/masks"), fault="images, masks|rename"
+    ),
 }
 
 
@@ -606,6 +681,7 @@ PUBLIC = {
             "meta/train.txt": "pie/1\ntaco/1\n",
             "meta/test.txt": "pie/2\ntaco/2\n",
             "meta/classes.txt": "pie\ntaco\n",
+            "meta/labels.txt": "A pie\nA taco\n",
             "meta/train.json": '{"pie": ["pie/1"], "taco": ["taco/1"]}',
         },
         {f"images/{k}/{n}.jpg": k for k in ("pie", "taco") for n in (1, 2)},
