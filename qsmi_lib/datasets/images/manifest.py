@@ -169,9 +169,9 @@ def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | No
             if telling(name) or suffix_of(name) not in (".json", ".jsonl"):
                 unread[name] = error
             continue
-        if table is not None and not stem_of(name).startswith("sample_submission"):
+        if table is not None:
             tables[name] = table
-        elif table is None and telling(name) and not _lists_classes(name, files):
+        elif telling(name) and not _lists_classes(name, files):
             unread[name] = FaultError(name, f"it lists no picture that is here: expected {FORMS}")
     chosen = _together(files, tables)
     folders = {name.rpartition("/")[0] for name in chosen}

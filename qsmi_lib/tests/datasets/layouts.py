@@ -584,6 +584,21 @@ PUBLIC = {
         ILSVRC_LABELS,
         ILSVRC_PARTS,
     ),
+    "ILSVRC with dummy answers": Layout(
+        pictures("train/cat/1.jpg", "train/cat/2.jpg", "train/dog/3.jpg", "train/dog/4.jpg", "test/5.jpg", "test/6.jpg")
+        | {"sample_submission.csv": "file,species\n5.jpg,cat\n6.jpg,cat\n"},
+        fault="test/5.jpg|2 pictures|move",
+    ),
+    "names as in MIRFlickr": Layout(
+        pictures("cat/im1.jpg", "cat/im2.jpg", "dog/im3.jpg", "dog/im4.jpg")
+        | {"sel/good.txt": "1\n2\n", "sel/bad.txt": "3\n"},
+        {"cat/im1.jpg": "cat", "cat/im2.jpg": "cat", "dog/im3.jpg": "dog", "dog/im4.jpg": "dog"},
+        note="sel/bad.txt",
+    ),
+    "names as in Dogs vs. Cats": Layout(
+        pictures("pets/cat.0.jpg", "pets/dog.0.jpg", "pets/dog.1.jpg", "cars/0.jpg", "cars/1.jpg", "cars/2.jpg"),
+        {f"pets/{n}.jpg": "pets" for n in ("cat.0", "dog.0", "dog.1")} | {f"cars/{n}.jpg": "cars" for n in (0, 1, 2)},
+    ),
     "ILSVRC without a list": Layout(
         pictures(*ILSVRC, *ILSVRC_VAL), fault="val/ILSVRC2012_val_00000001.JPEG|2 pictures|val.txt"
     ),
