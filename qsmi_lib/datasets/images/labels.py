@@ -13,18 +13,21 @@ INDEX, MULTI_HOT = "index", "multi-hot"
 CHOICES = ("", INDEX, MULTI_HOT)  # how one column of 0 and 1 is read; empty: it is a fault
 # Names of a column of classes, in small letters without marks; names of classes are preferred to their numbers.
 CLASS_NAMES = ("classname", "labelname", "categoryname", "breed", "species", "label", "class", "category", "target")
-CLASS_NAMES += ("labelid", "classid", "categoryid", "classindex", "groundtruth", "gt", "y")
+CLASS_NAMES += ("labelid", "classid", "categoryid", "classindex", "groundtruth", "gt")
 SEVERAL_NAMES = ("labels", "tags", "classes", "categories", "targets")  # of a column of several names in each cell
 PART_NAMES = ("split", "set", "subset", "part", "partition", "phase", "dataset")  # of a column of parts
+PART_NAMES += ("istrain", "istest", "isval", "isvalid", "isvalidation")
+NO_LABELS = {"fold", "folds", "kfold", "cvfold", "width", "height", "w", "h", "area", "difficult", "truncated"}
+NO_LABELS |= {"occluded", "iscrowd", "xmin", "xmax", "ymin", "ymax", "xcenter", "ycenter", "bbox", "filesize"}
 ROW_NAMES = ("", "index", "unnamed0")  # of a column of row numbers
 NO_CLASSES = {"annotations", "flickr", "image", "images", "imgs", "img", "jpeg", "jpegimages", "jpg", "labels", "masks"}
 NO_CLASSES |= {"photos", "pictures", "png", "segmentationclass", "segmentationobject"}  # folders that are no classes
-NUMBERED_PARTS = ("train", "validation", "query")  # CelebA's 0, 1 and 2
 MOST_MISSING = 10  # faults of a list whose pictures are all missing; a longer one has one fault
 MOST_NAMED = 6  # labels in a message
 MOST_LABELS = 100_000  # columns, or names
 MOST_CELLS = 200_000_000  # items times labels
 ZERO_ONE, SIGNS = {"0", "1"}, {"-1", "1"}
+TRUTHS = {"0", "1", "0.0", "1.0"}
 WHOLE = re.compile(r"[-+]?\d{1,15}(\.0*)?")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 NUMBERS = re.compile(r"\d+([,; ] ?\d+)*")
@@ -120,10 +123,11 @@ def _columns(table: Listing) -> _Columns:
         raise FaultError(table.name, f"it has {len(table.header):,} columns: expected at most {MOST_LABELS:,} labels")
     plain_names = [plain_name(name) for name in table.header]
     columns = [k for k in range(len(plain_names)) if k != table.column]
-    part = next((k for k in columns if plain_names[k] in PART_NAMES and _is_part(table, k)), None)
-    labels = [k for k in columns if k != part]
+    part = _part_column(table, [k for k in columns if plain_names[k] in PART_NAMES])
+    labels = [k for k in columns if k != part and plain_names[k] not in NO_LABELS]
     by_name = [k for name in CLASS_NAMES + SEVERAL_NAMES for k in labels if plain_names[k] == name]
     if by_name:
+        _refuse_other_labels(table, by_name, labels)
         labels = by_name[:1]
     elif len(labels) > 1:
         labels = [k for k in labels if plain_names[k] not in ROW_NAMES]
@@ -143,16 +147,42 @@ def _counts_rows(table: Listing) -> bool:
     return len(set(cells)) == len(cells) and all(isinstance(cell, str) and WHOLE.fullmatch(cell) for cell in cells)
 
 
-def _is_part(table: Listing, column: int) -> bool:
-    """Whether all cells of a column name parts."""
-    values = {row.cells[column] for row in table.rows if len(row.cells) > column}
-    return bool(values) and all(map(_part_of, values)) and (not values <= set("012") or values == set("012"))
+def _cells(table: Listing, column: int) -> list[Cell]:
+    return [row.cells[column] if len(row.cells) > column else "" for row in table.rows]
+
+
+def _part_column(table: Listing, columns: Sequence[int]) -> int | None:
+    """The column of parts, of those with such a name; a FaultError if there are two, or other values than parts."""
+    if len(columns) > 1:
+        names = " and ".join(repr(table.header[k]) for k in columns)
+        raise FaultError(f"{table.name}:1", f"the columns {names} may both be of parts: remove or rename one")
+    for column in columns:
+        values = [str(cell) for cell in dict.fromkeys(_cells(table, column)) if not _part_of(cell)]
+        if values:
+            what = f"the column {table.header[column]!r} has values like {values[0]!r}: expected the parts train, test"
+            hint = "or database in each row; remove the column, or give it another name, if it has no parts"
+            raise FaultError(table.name, f"{what}, validation {hint}")
+    return columns[0] if columns else None
 
 
 def _part_of(value: Cell) -> str:
-    if isinstance(value, str) and value in ("0", "1", "2"):
-        return NUMBERED_PARTS[int(value)]
     return PARTS.get(value.casefold(), "") if isinstance(value, str) else ""
+
+
+def _refuse_other_labels(table: Listing, by_name: Sequence[int], columns: Sequence[int]) -> None:
+    """A FaultError if the first of the columns with names of classes may not be the only one of labels."""
+    first = _cells(table, by_name[0])
+    for other in by_name[1:]:
+        cells = _cells(table, other)
+        if not len(set(first)) == len(set(cells)) == len(set(zip(first, cells, strict=True))):
+            names = f"{table.header[by_name[0]]!r} and {table.header[other]!r}"
+            what = f"the columns {names} divide the pictures in other ways, and each may have the classes"
+            raise FaultError(f"{table.name}:1", f"{what}: remove or rename one")
+    flags = [k for k in columns if k not in by_name and TRUTHS.issuperset(_cells(table, k))]
+    if flags and TRUTHS.issuperset(first):
+        names = f"{table.header[by_name[0]]!r} and {table.header[flags[0]]!r}"
+        what = f"the columns {names} both have 0 and 1: the first may have the classes, or each is a label"
+        raise FaultError(f"{table.name}:1", f"{what}; remove the second, or rename the first")
 
 
 def _lines(part: str, table: Listing, chosen: _Columns) -> list[Line]:

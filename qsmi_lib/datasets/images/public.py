@@ -23,6 +23,7 @@ from qsmi_lib.datasets.images.lookup import (
 )
 
 Row = tuple[str, str, str, Any]  # part, where, path as it is listed, labels
+CELEBA_PARTS = ("train", "validation", "query")  # 0, 1 and 2
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 MOST_BYTES_OTHER_JSON = 100_000_000  # of a file of another name than COCO's
 # Files of the data sets below that also look like lists of their own.
@@ -329,7 +330,7 @@ def _celeba(files: Files) -> Reading | None:
             if number not in ("0", "1", "2"):
                 raise FaultError(row.where, "expected a picture and 0, 1 or 2 (train, validation, test)")
             for name in files.matches(plain(str(row.cells[0]))):
-                parts[name] = labels.NUMBERED_PARTS[int(number)]
+                parts[name] = CELEBA_PARTS[int(number)]
         for k, (_, entry) in enumerate(reading.entries):
             if isinstance(entry, Item):
                 if entry.path not in parts:

@@ -289,6 +289,53 @@ WRITTEN = {
     ),
 }
 
+
+def table(header, *columns, paths=SIX):
+    """A list of `paths` with further columns."""
+    lines = zip(paths, *columns, strict=True)
+    return six({"a.csv": "\n".join([header, *(",".join(map(str, line)) for line in lines)])}).files
+
+
+ONE, TWO = ("1", "0", "1", "0", "1", "0"), ("0", "0", "1", "1", "0", "1")
+ANIMALS = tuple(KINDS.values())
+ALL_PARTS = ["train" if p in PARTS["train"] else "test" for p in SIX]
+COLUMNS = {
+    "x and y": Layout(table("filename,x,y", range(6), (0, 10, 20, 0, 10, 20)), fault="a.csv|expected"),
+    "a fold": Layout(table("image,kind,fold,width", ANIMALS, ONE, TWO), KINDS, note="fold, width"),
+    "a fold beside flags": Layout(
+        table("image,cat,dog,fold", ("1", "1", "0", "0", "1", "0"), ("0", "1", "1", "1", "0", "1"), ONE),
+        dict(zip(SIX, ("cat", "cat, dog", "dog", "dog", "cat", "dog"), strict=True)),
+        note="fold",
+    ),
+    "an unknown part": Layout(
+        table("file,split", ("train", "test", "holdout") * 2), fault="a.csv|'split'|'holdout'|train|name"
+    ),
+    "short parts": Layout(table("file,split", ("tr", "te") * 3), fault="a.csv|'split'|'tr'|train|name"),
+    "a part left empty": Layout(
+        table("file,kind,split", ANIMALS, [*ALL_PARTS[:5], ""]), fault="a.csv|'split'|''|train"
+    ),
+    "numbers of parts": Layout(table("file,kind,set", ANIMALS, (1, 2, 3) * 2), fault="a.csv|'set'|'1'|train|remove"),
+    "CelebA's numbers elsewhere": Layout(table("file,kind,split", ANIMALS, (0, 1, 2) * 2), fault="a.csv|'split'|'0'"),
+    "is_valid": Layout(table("file,kind,is_valid", ANIMALS, (True, False) * 3), fault="a.csv|'is_valid'|'True'|train"),
+    "two columns of parts": Layout(table("file,kind,set,split", ANIMALS, ALL_PARTS, ALL_PARTS), fault="'set'|'split'"),
+    "a class beside flags": Layout(
+        table("file,person,target,tree", ONE, TWO, ONE), fault="a.csv:1|'target'|'person'|rename"
+    ),
+    "two classes": Layout(table("file,category,label", ANIMALS, TWO), fault="a.csv:1|'category'|'label'|remove"),
+    "a class and its number": Layout(table("file,class_id,class", (0, 1) * 3, ANIMALS), KINDS, note="class_id"),
+    "a mask": Layout(
+        pictures(*(f"{k}/{k[0]}{n}.png" for k in ("image", "mask") for n in range(3)))
+        | {"l.csv": "mask,image,label\n" + "".join(f"m{n}.png,i{n}.png,{'abb'[n]}\n" for n in range(3))},
+        {f"image/i{n}.png": "abb"[n] for n in range(3)},
+        note="mask",
+    ),
+    "two images": Layout(
+        pictures(*(f"{k}/{k}{n}.png" for k in "ab" for n in range(3)))
+        | {"l.csv": "image_a,image_b,label\n" + "".join(f"a{n}.png,b{n}.png,{'abb'[n]}\n" for n in range(3))},
+        fault="l.csv|1 and 2|remove",
+    ),
+}
+
 FOLDERS = tuple(f"{part}/{kind}/{n}.jpg" for part in ("Train", "validation") for kind in ("cat", "dog") for n in (0, 1))
 PLAIN = ("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
 PLAIN_KINDS = {name: name[:3] for name in PLAIN}
@@ -628,11 +675,15 @@ PUBLIC = {
     ),
 }
 
-LAYOUTS = {
-    f"{kind}: {name}": layout
-    for kind, group in {"name": NAMED, "form": WRITTEN, "text": TEXTS, "folders": DIRECTORIES, "public": PUBLIC}.items()
-    for name, layout in group.items()
+GROUPS = {
+    "name": NAMED,
+    "form": WRITTEN,
+    "column": COLUMNS,
+    "text": TEXTS,
+    "folders": DIRECTORIES,
+    "public": PUBLIC,
 }
+LAYOUTS = {f"{kind}: {name}": layout for kind, group in GROUPS.items() for name, layout in group.items()}
 
 
 def main():
