@@ -307,6 +307,9 @@ def _manifest(source: Path, files: Files, reading: Reading) -> Manifest:
     if not paths and not faults:
         faults.append(Fault(str(source), f"it lists no picture: expected {FORMS}"))
     array, names = _encode(carried, reading.classes)
+    if pair := labels.alike(names):
+        what = f"the classes {pair[0]!r} and {pair[1]!r} differ only in capital letters or zeros: write them alike"
+        faults.append(Fault(str(source), what))
     shown = [
         f"{where}: {f'{path}: ' * (path != where)}{_label_names(label, names)}"
         for where, path, label in _first_items(reading)

@@ -336,6 +336,62 @@ COLUMNS = {
     ),
 }
 
+
+def cells(*values, name="label"):
+    """A list of six pictures with one column of labels, each value in quotes."""
+    return table(f"image,{name}", [f'"{values[n % len(values)]}"' for n in range(6)])
+
+
+def told(*values):
+    return dict(zip(SIX, values * 6, strict=False))
+
+
+CELLS = {
+    "brackets of pandas": Layout(cells("['cat', 'dog']", "['dog']", name="labels"), told("cat, dog", "dog")),
+    "brackets without commas": Layout(cells("['cat' 'dog']", "['dog']"), fault="a.csv:2|['cat' 'dog']|cat|dog"),
+    "brackets of flags": Layout(cells("[0, 1, 1]", "[1, 0, 0]", name="kind"), told("1, 2", "0")),
+    "blanks in names": Layout(cells("golden retriever", "owl", name="labels"), told("golden retriever", "owl")),
+    "names or words": Layout(cells("red car", "red bus", name="labels"), fault="a.csv|'red |tags|'label'"),
+    "tags": Layout(cells("red car", "red bus", name="tags"), told("car, red", "bus, red")),
+    "names with commas": Layout(cells("cat", "dog", "cat,dog"), fault="a.csv|'cat,dog'|tags|'label'"),
+    "names with semicolons": Layout(cells("cat;dog", "dog;owl", "cat;owl"), fault="a.csv|'cat;dog'|tags|'label'"),
+    "one name with a comma": Layout(cells("cow, brown", "cat"), told("cow, brown", "cat")),
+    "a comma without quotes": six(
+        {"a.csv": "image,label\n" + "".join(f"{p},cat\n" for p in SIX[:4]) + "y/4.jpg,cow, brown\ny/5.jpg,dog\n"},
+        fault="a.csv:6|2 labels|quotes",
+    ),
+    "tags without quotes": six(
+        {"a.csv": "image,tags\n" + "".join(f"{p},cat dog\n" for p in SIX[:5]) + "y/5.jpg,dog,cat\n"},
+        fault="a.csv:7|2 cells|quotes",
+    ),
+    "remarks in some rows": six(
+        {"a.csv": "".join(f"{p},{k}{',blurred' * (n % 3 == 0)}\n" for n, (p, k) in enumerate(KINDS.items()))},
+        fault="a.csv|'blurred'|header",
+    ),
+    "zeros first": Layout(cells("0110", "01"), told("0110", "01")),
+    "zeros lost in some": Layout(cells("01", "1", "02"), fault="'01' and '1'|alike"),
+    "thousands": Layout(cells("1,234", "2,345"), fault="a.csv|'1,234'|1234|without marks"),
+    "thousands with points": Layout(cells("1.000", "2.000", "1.500"), fault="a.csv|'1.000'|1000|without marks"),
+    "-1 for none": Layout(cells("-1", "0", "1", "2"), fault="a.csv|-1|remove|--labels index"),
+    "-1 as a class": Layout(cells("-1", "0", "1"), told("-1", "0", "1"), choice="index"),
+    "NaN": Layout(cells("NaN", "cat", "dog"), fault="a.csv|'NaN'|remove"),
+    "a question mark": Layout(cells("cat|dog", "?", "dog", name="kinds"), fault="a.csv|'?'|remove"),
+    "capital letters": Layout(cells("Cat", "cat", "dog"), fault="'Cat' and 'cat'|alike"),
+    "blanks and letters of two kinds": Layout(
+        cells("red  K\u00e4fer", "red\u00a0Ka\u0308fer", "dog"), told("red K\u00e4fer", "red K\u00e4fer", "dog")
+    ),
+    "house numbers": Layout(cells("12", "12a", "13"), told("12", "12a", "13")),
+    "names here, numbers there": six(
+        {"train.csv": rows(KINDS, SIX[:4], ",", "file,label"), "test.csv": rows(NUMBERS, SIX[4:], ",", "file,label")},
+        fault="test.csv and train.csv|numbers|alike",
+    ),
+    "True and False": Layout(
+        table("file,cat,dog", (True, False) * 3, (True, True, False, True, False, True)),
+        told("cat, dog", "dog", "cat", "dog", "cat", "dog"),
+    ),
+    "yes and no": Layout(table("file,cat,dog", ("yes", "no") * 3, ("no", "yes") * 3), told("cat", "dog")),
+}
+
 FOLDERS = tuple(f"{part}/{kind}/{n}.jpg" for part in ("Train", "validation") for kind in ("cat", "dog") for n in (0, 1))
 PLAIN = ("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
 PLAIN_KINDS = {name: name[:3] for name in PLAIN}
@@ -385,6 +441,10 @@ DIRECTORIES = {
     "one class": Layout(pictures("cat/1.jpg", "cat/2.jpg"), fault="same labels, cat|two classes"),
     "one class in a list": six({"l.txt": rows(dict.fromkeys(SIX, "cat"))}, fault="same labels, cat|two classes"),
     "one label set": six({"l.txt": rows(dict.fromkeys(SIX, "1 1 0"))}, fault="same labels, 0, 1|two classes"),
+    "capital letters": Layout(
+        pictures("train/Cat/1.jpg", "train/dog/2.jpg", "test/cat/3.jpg", "test/dog/4.jpg"),
+        fault="'Cat' and 'cat'|alike",
+    ),
     "pictures in one folder": Layout(pictures("images/1.jpg", "images/2.jpg"), fault="images|expected"),
     "Breed_1.jpg": Layout(pictures("images/pug_1.jpg", "images/boxer_1.jpg"), fault="images|expected"),
     "no pictures": Layout({"a.md": "?"}, fault="no pictures"),
@@ -679,6 +739,7 @@ GROUPS = {
     "name": NAMED,
     "form": WRITTEN,
     "column": COLUMNS,
+    "cell": CELLS,
     "text": TEXTS,
     "folders": DIRECTORIES,
     "public": PUBLIC,
