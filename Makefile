@@ -74,14 +74,16 @@ test-wheel: .venv/ready
 		"$(CURDIR)/build/wheel/venv/bin/python" -P "$(CURDIR)/qsmi_lib/tests/project/use_of_wheel.py"
 	rm -rf build/wheel
 
-# The library's tests with the oldest versions that pyproject.toml allows, in a fresh environment (7 GB). There a warning
-# is no error: old versions warn of one another.
-OLDEST := build/oldest/bin
+# The library's tests with the oldest versions that pyproject.toml allows, in a fresh environment (7 GB) of Python 3.11:
+# later ones have no wheels of these versions. There a warning is no error: old versions warn of one another.
+OLDEST := build/oldest/venv/bin
 test-oldest: .venv/ready
 	rm -rf build/oldest
-	$(PYTHON) -m venv build/oldest
-	$(OLDEST)/python -m pip install --quiet --disable-pip-version-check uv
-	$(OLDEST)/uv pip install --quiet --python $(OLDEST)/python --resolution lowest-direct --editable ".[all]"
+	$(PYTHON) -m venv build/oldest/uv
+	build/oldest/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	build/oldest/uv/bin/uv venv --quiet --python 3.11 build/oldest/venv
+	build/oldest/uv/bin/uv pip install --quiet --python $(OLDEST)/python --resolution lowest-direct \
+		--editable ".[all]" "pip>=23.2"
 	$(subst $(BIN),$(OLDEST),$(PYTEST)) -W default -n $(JOBS) --dist worksteal \
 		--ignore qsmi_lib/tests/browser --ignore qsmi_lib/tests/site qsmi_lib
 	rm -rf build/oldest

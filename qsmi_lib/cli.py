@@ -25,7 +25,7 @@ class Status(enum.IntEnum):
 
 
 STATUS = {
-    Status.DONE: "done; what was checked is in order",
+    Status.DONE: "done; what was checked is in order; the app was asked to end",
     Status.FAILED: "an error, which the last line names; or a check found faults or could check nothing",
     Status.USAGE: "the command line is wrong: an unknown option, an argument missing, a number out of range",
     Status.HANGUP: "the terminal was closed; finished work is kept",

@@ -84,9 +84,9 @@ def _words(values: np.ndarray | Tensor) -> Tensor:
 
 
 def _device_words(ones: Tensor) -> Tensor:
-    """`codes.pack_bits` on the device of `ones`, bool (n, c). The order of bits differs, which changes no distance."""
+    """`codes.pack_bits` on the device of `ones`, bool (n, c), as int64 words (words, n)."""
     octets = torch.nn.functional.pad(ones.to(torch.uint8), (0, -ones.shape[1] % 64)).view(len(ones), -1, 8)
-    weights = 2 ** torch.arange(8, dtype=torch.uint8, device=ones.device)
+    weights = 2 ** torch.arange(7, -1, -1, dtype=torch.uint8, device=ones.device)  # the first bit is the highest
     return (octets * weights).sum(dim=-1, dtype=torch.uint8).view(torch.int64).T
 
 

@@ -164,7 +164,7 @@ def _checked(features: object, n: int, name: str) -> np.ndarray:
 
 
 def _agree(features: np.ndarray, others: np.ndarray, precision: str) -> bool:
-    """Whether features of the same pictures are equal but for rounding."""
+    """Whether features of the same pictures are equal but for rounding, all columns together."""
     difference = np.linalg.norm(features - others.astype(np.float64))
     return bool(difference <= TOLERANCE[precision] * np.linalg.norm(others.astype(np.float64)))
 

@@ -16,7 +16,7 @@ from qsmi_lib.datasets import Split
 from qsmi_lib.training import splits
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.io import write_arrays, write_text
-from qsmi_lib.utils.reading import damaged, read_arrays, read_json
+from qsmi_lib.utils.reading import Between, damaged, read_arrays, read_json
 from qsmi_lib.utils.validation import known
 
 FORMAT = 1  # of the records that `save_record` writes
@@ -24,11 +24,13 @@ FORMAT = 1  # of the records that `save_record` writes
 OPTIONS = {...: (float, str, None)}
 CONFIG = {f"{name}?": OPTIONS if name == "options" else kind for name, kind in get_type_hints(RunConfig).items()}
 SCORES = ("map_11pt", "map", "map_expected", "map_optimistic", "map_pessimistic", "precision_radius2", "empty_radius2")
+SHARE = Between(-1e-9, 1 + 1e-9)  # rounding may exceed 0 and 1
 METRICS = {
-    **{f"{name}?": float for name in (*SCORES, "n_without_relevant")},
-    **{f"{name}?": {...: float} for name in ("map_at_k", "map_at_k_hits", "precision_at_k", "recall_at_k")},
-    "precision_at_recall?": [float],
-    **{f"{name}?": [[float]] for name in ("precision_recall_by_radius", "share_by_distance")},
+    "n_without_relevant?": int,
+    **{f"{name}?": SHARE for name in SCORES},
+    **{f"{name}?": {...: SHARE} for name in ("map_at_k", "map_at_k_hits", "precision_at_k", "recall_at_k")},
+    "precision_at_recall?": [SHARE],
+    **{f"{name}?": [[SHARE]] for name in ("precision_recall_by_radius", "share_by_distance")},
 }
 MACHINE = {"precision": str, "features?": str, "seconds_evaluate?": float, "threads?": int}
 RECORD = {
@@ -36,7 +38,7 @@ RECORD = {
     "metrics": METRICS,
     "provenance": MACHINE | {"seconds_train": float, "commit?": (str, None), "dirty?": (bool, None)},
     "metrics_share_one?": METRICS,
-    "ap_by_label?": [(float, None)],
+    "ap_by_label?": [(SHARE, None)],
     "n_by_label?": [int],
     "codes?": {"bit_mean?": [float], "bit_entropy?": float, "code_entropy?": float, "n_distinct?": int},
     "data?": str,

@@ -28,7 +28,7 @@ def check_tensor(name: str, values: Tensor) -> None:
     if values.dtype not in REAL:
         remedy = "dequantize()" if values.is_quantized else "float()" if not values.is_complex() else "real or abs()"
         raise ValueError(
-            f"{name} must be real numbers of 16 to 64 bits, integers or bool, got {values.dtype}: convert by {remedy}"
+            f"{name} must be float16 to float64, bfloat16, integers or bool, got {values.dtype}: convert by {remedy}"
         )
 
 

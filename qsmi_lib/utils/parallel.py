@@ -31,6 +31,7 @@ def workers(jobs: int, **options) -> Iterator[Parallel]:
     with warnings.catch_warnings():
         # joblib mistakes the data set in a worker for a memory leak and replaces the worker; no result is lost.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        before = os.environ.get("PYTHONSAFEPATH", "")
         os.environ["PYTHONSAFEPATH"] = "1"  # the processes import nothing from the current folder
         try:
             yield Parallel(n_jobs=jobs, **options)
@@ -38,6 +39,8 @@ def workers(jobs: int, **options) -> Iterator[Parallel]:
             raise ChildProcessError(
                 "a process was killed, out of memory? Finished runs are recorded; use fewer --jobs"
             ) from error
+        finally:
+            os.environ["PYTHONSAFEPATH"] = before  # empty is the same as not set
 
 
 def _end_with(lock: Path) -> None:

@@ -10,6 +10,7 @@ import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -36,10 +37,19 @@ TYPES = {float: "number", int: "integer", str: "string", bool: "boolean", None: 
 AGAIN = "delete it and run again"  # the remedy for what a run wrote
 CLONE = "clone the repository again"  # the remedy for what comes with it
 
+
+@dataclass(frozen=True)
+class Between:
+    """The form of a number from `least` to `most`, which are included."""
+
+    least: float
+    most: float
+
+
 # What JSON must look like: `float` is any number, `int` a whole one, `object` anything; `str`, `bool` and None are
 # themselves. A list has the form of its items, an object the forms of its values; of a tuple, one form must fit. A key
 # that ends with "?" may be missing. The key `...` is for all keys that are not named; without it they may be anything.
-Form = type | None | list | tuple | dict[str | EllipsisType, Any]
+Form = type | Between | None | list | tuple | dict[str | EllipsisType, Any]
 Axes = Mapping[str, tuple[str, Sequence[int]]]  # name of an array -> kinds of dtype, possible numbers of axes
 
 
@@ -101,6 +111,9 @@ def differs(value: object, form: Form) -> str:
         _validator(json.dumps(_schema(form)))(value)
     except fastjsonschema.JsonSchemaValueException as error:
         place = f"it{error.name.removeprefix('data')}".removeprefix("it.")
+        if error.rule == "anyOf":
+            kinds = " or ".join(one["type"] for one in error.rule_definition)
+            return f"{place} must be {kinds}, got {_short(error.value)}"
         what = f"{place}{error.message.removeprefix(error.name)}"
         return what if error.rule == "required" else f"{what}, got {_short(error.value)}"
     return ""
@@ -122,6 +135,8 @@ def _schema(form: Form) -> dict:
             "properties": {name.removesuffix("?"): _schema(form[name]) for name in names},
             "additionalProperties": _schema(form.get(..., object)),
         }
+    if isinstance(form, Between):
+        return {"type": "number", "minimum": form.least, "maximum": form.most}
     return {} if form is object else {"type": TYPES[form]}
 
 
@@ -252,8 +267,9 @@ def read_tensors(
 def _opened(path: Path, remedy: str) -> io.BufferedReader:
     """`path` open for reading bytes; a ValueError if it is no file, but a pipe or a device, which may never end."""
     mode = path.stat().st_mode  # an OSError, as of `open`, names the file
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise damaged(path, "it is a pipe or a device, expected a file", remedy)
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
+        raise damaged(path, f"it is {what}, expected a file", remedy)
     return path.open("rb")
 
 
@@ -291,7 +307,10 @@ def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"version {version} of the format of arrays, expected 1.0 or 2.0")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(file)
+    try:
+        shape, columns_first, dtype = read(file)
+    except Exception as error:  # it is text in Python's syntax, whose parser raises whatever the text makes it do
+        raise ValueError("its header is not that of an array") from error
     if dtype.kind not in "biufU" or dtype.itemsize == 0 or not all(0 <= n < WHOLE for n in shape):
         raise ValueError(f"an array of shape {shape} and {dtype}, expected numbers or text")
     return shape, columns_first, dtype

@@ -1,8 +1,9 @@
 """The labels in the columns of lists: multi-hot, one class, or several names; what may mean two things is a fault."""
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
@@ -13,23 +14,32 @@ INDEX, MULTI_HOT = "index", "multi-hot"
 CHOICES = ("", INDEX, MULTI_HOT)  # how one column of 0 and 1 is read; empty: it is a fault
 # Names of a column of classes, in small letters without marks; names of classes are preferred to their numbers.
 CLASS_NAMES = ("classname", "labelname", "categoryname", "breed", "species", "label", "class", "category", "target")
-CLASS_NAMES += ("labelid", "classid", "categoryid", "classindex", "groundtruth", "gt", "y")
+CLASS_NAMES += ("labelid", "classid", "categoryid", "classindex", "groundtruth", "gt")
 SEVERAL_NAMES = ("labels", "tags", "classes", "categories", "targets")  # of a column of several names in each cell
 PART_NAMES = ("split", "set", "subset", "part", "partition", "phase", "dataset")  # of a column of parts
+PART_NAMES += ("istrain", "istest", "isval", "isvalid", "isvalidation")
+NO_LABELS = {"fold", "folds", "kfold", "cvfold", "width", "height", "w", "h", "area", "difficult", "truncated"}
+NO_LABELS |= {"occluded", "iscrowd", "xmin", "xmax", "ymin", "ymax", "xcenter", "ycenter", "bbox", "filesize"}
 ROW_NAMES = ("", "index", "unnamed0")  # of a column of row numbers
 NO_CLASSES = {"annotations", "flickr", "image", "images", "imgs", "img", "jpeg", "jpegimages", "jpg", "labels", "masks"}
 NO_CLASSES |= {"photos", "pictures", "png", "segmentationclass", "segmentationobject"}  # folders that are no classes
 NO_CLASSES |= {"annotation", "gt", "groundtruth", "input", "inputs", "label", "mask", "target", "targets"}
-NUMBERED_PARTS = ("train", "validation", "query")  # CelebA's 0, 1 and 2
 MOST_MISSING = 10  # faults of a list whose pictures are all missing; a longer one has one fault
 MOST_NAMED = 6  # labels in a message
 MOST_LABELS = 100_000  # columns, or names
 MOST_CELLS = 200_000_000  # items times labels
 ZERO_ONE, SIGNS = {"0", "1"}, {"-1", "1"}
-WHOLE = re.compile(r"[-+]?\d{1,15}(\.0*)?")
+WORDS = {"false": "0", "no": "0", "true": "1", "yes": "1"}  # for 0 and 1
+TRUTHS = {"0", "1", "0.0", "1.0", *WORDS}
+MISSING = {"nan", "<na>", "na", "n/a", "none", "null", "?", "-"}  # how programs write that there is no label
+WHOLE = re.compile(r"[-+]?(0|[1-9]\d{0,14})(\.0*)?")
+ZEROS = re.compile(r"0\d+")  # a name, as its zeros would be lost in a number
+THOUSANDS = re.compile(r"[1-9]\d{0,2}([.,]\d{3})+")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE)
 NUMBERS = re.compile(r"\d+([,; ] ?\d+)*")
-FLAG_CELL = re.compile(r"[01]( [01])+")
+FLAG_CELL = re.compile(r"[01]( [01])+|\[ ?[01](\.0?)?(,? +[01](\.0?)?)+ ?\]")
+FLAG = re.compile(r"([01])(?:\.0?)?")
+PIECE = re.compile(r"'([^']*)'|\"([^\"]*)\"|([^'\"\[\]{}]*)")  # of a cell such as ['cat', 'dog']
 EXPECTED = "expected 0 and 1 for each label, one class name, or one class number"
 
 
@@ -121,16 +131,17 @@ def _columns(table: Listing) -> _Columns:
         raise FaultError(table.name, f"it has {len(table.header):,} columns: expected at most {MOST_LABELS:,} labels")
     plain_names = [plain_name(name) for name in table.header]
     columns = [k for k in range(len(plain_names)) if k != table.column]
-    part = next((k for k in columns if plain_names[k] in PART_NAMES and _is_part(table, k)), None)
-    labels = [k for k in columns if k != part]
+    part = _part_column(table, [k for k in columns if plain_names[k] in PART_NAMES])
+    labels = [k for k in columns if k != part and plain_names[k] not in NO_LABELS]
     by_name = [k for name in CLASS_NAMES + SEVERAL_NAMES for k in labels if plain_names[k] == name]
     if by_name:
+        _refuse_other_labels(table, by_name, labels)
         labels = by_name[:1]
     elif len(labels) > 1:
         labels = [k for k in labels if plain_names[k] not in ROW_NAMES]
     ignored = sorted({*columns} - {*labels, part})
     everything = not ignored and part is None
-    names = [table.header[k] for k in labels]
+    names = [_tidy(table.header[k]) for k in labels]
     if len(set(names)) < len(names):
         raise FaultError(f"{table.name}:1", f"a label is named twice: {', '.join(_few(names))}")
     return _Columns(
@@ -144,16 +155,46 @@ def _counts_rows(table: Listing) -> bool:
     return len(set(cells)) == len(cells) and all(isinstance(cell, str) and WHOLE.fullmatch(cell) for cell in cells)
 
 
-def _is_part(table: Listing, column: int) -> bool:
-    """Whether all cells of a column name parts."""
-    values = {row.cells[column] for row in table.rows if len(row.cells) > column}
-    return bool(values) and all(map(_part_of, values)) and (not values <= set("012") or values == set("012"))
+def _cells(table: Listing, column: int) -> list[Cell]:
+    return [row.cells[column] if len(row.cells) > column else "" for row in table.rows]
+
+
+def _part_column(table: Listing, columns: Sequence[int]) -> int | None:
+    """The column of parts, of those with such a name; a FaultError if there are two, or other values than parts."""
+    if len(columns) > 1:
+        names = " and ".join(repr(table.header[k]) for k in columns)
+        raise FaultError(f"{table.name}:1", f"the columns {names} may both be of parts: remove or rename one")
+    for column in columns:
+        values = [str(cell) for cell in dict.fromkeys(_cells(table, column)) if not _part_of(cell)]
+        if values:
+            what = f"the column {table.header[column]!r} has values like {values[0]!r}: expected the parts train, test"
+            hint = "or database in each row; remove the column, or give it another name, if it has no parts"
+            raise FaultError(table.name, f"{what}, validation {hint}")
+    return columns[0] if columns else None
+
+
+def _are_truths(cells: Sequence[Cell]) -> bool:
+    return all(isinstance(cell, str) and cell.casefold() in TRUTHS for cell in cells)
 
 
 def _part_of(value: Cell) -> str:
-    if isinstance(value, str) and value in ("0", "1", "2"):
-        return NUMBERED_PARTS[int(value)]
     return PARTS.get(value.casefold(), "") if isinstance(value, str) else ""
+
+
+def _refuse_other_labels(table: Listing, by_name: Sequence[int], columns: Sequence[int]) -> None:
+    """A FaultError if the first of the columns with names of classes may not be the only one of labels."""
+    first = _cells(table, by_name[0])
+    for other in by_name[1:]:
+        cells = _cells(table, other)
+        if not len(set(first)) == len(set(cells)) == len(set(zip(first, cells, strict=True))):
+            names = f"{table.header[by_name[0]]!r} and {table.header[other]!r}"
+            what = f"the columns {names} divide the pictures in other ways, and each may have the classes"
+            raise FaultError(f"{table.name}:1", f"{what}: remove or rename one")
+    flags = [k for k in columns if k not in by_name and _are_truths(_cells(table, k))]
+    if flags and _are_truths(first):
+        names = f"{table.header[by_name[0]]!r} and {table.header[flags[0]]!r}"
+        what = f"the columns {names} both have 0 and 1: the first may have the classes, or each is a label"
+        raise FaultError(f"{table.name}:1", f"{what}; remove the second, or rename the first")
 
 
 def _lines(part: str, table: Listing, chosen: _Columns) -> list[Line]:
@@ -164,6 +205,7 @@ def _lines(part: str, table: Listing, chosen: _Columns) -> list[Line]:
             values = [*cells[: table.column], *cells[table.column + 1 :]]
         else:
             values = [cells[k] for k in chosen.labels if k < len(cells)]
+            values += filter(None, cells[len(table.header) :] if table.header else ())  # too many are a fault
         own = _part_of(cells[chosen.part]) if chosen.part is not None and chosen.part < len(cells) else part
         lines.append(Line(own, where, path if isinstance(path, str) else "", values, table))
     return lines
@@ -207,6 +249,8 @@ def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[s
     """How the values are read; the labels, or what is wrong with them, of each line; and names of multi-hot columns."""
     file = lines[0].listing.name
     rows = _flags([line.values for line in lines])
+    if len(names) == len(lines[0].values) < len(rows[0]):
+        names = ()  # a cell holds 0 and 1 for several labels
     widths = Counter(len(values) for values in rows if values)
     width = len(names) or max(widths, key=widths.get)
     if width > MOST_LABELS or width * len(rows) > MOST_CELLS:
@@ -214,6 +258,10 @@ def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[s
         raise FaultError(file, f"it has {len(rows)} rows of {width} columns of labels: {most}")
     ragged = 10 * max(widths.values()) <= 9 * sum(widths.values())
     if ragged and not names and lines[0].listing.form != BLANKS and _are_names(rows):
+        further = {cell for values in rows for cell in values[1:]} - {""}
+        if further.isdisjoint(values[0] for values in rows if values):
+            what = f"some lines have further cells, such as {min(further, key=str)!r}, which may be labels or remarks"
+            raise FaultError(file, f"{what}: give the columns names in a header such as `file,label,remark`")
         return (*_several_names(file, [frozenset(filter(None, values)) for values in rows]), ())
     if width == 1:
         return _one_column(lines, rows, names, choice)
@@ -223,10 +271,25 @@ def _labels(lines: Sequence[Line], names: Sequence[str], choice: str) -> tuple[s
 
 
 def _flags(rows: list[Sequence[Cell]]) -> list[Sequence[Cell]]:
-    """`rows` with 1.0 as 1, and with cells of their own for all 0 and 1 of a single cell, as in ``path<tab>0 1 0``."""
+    """`rows` with tidy cells and with 0 and 1 for `WORDS` in several columns.
+
+    All 0 and 1 of a single cell become cells of their own, as in ``path<tab>0 1 0`` or ``path<tab>[0, 1, 0]``.
+    """
     if all(len(values) == 1 and isinstance(values[0], str) and FLAG_CELL.fullmatch(values[0]) for values in rows):
-        return [values[0].split() for values in rows]
-    return [values if ZERO_ONE.issuperset(values) else [_whole(cell) for cell in values] for values in rows]
+        return [FLAG.findall(values[0]) for values in rows]
+    first = next((values for values in rows if len(values) > 1), ())
+    if first and all(isinstance(cell, str) and cell.casefold() in WORDS for cell in first):
+        return [[WORDS.get(str(cell).casefold(), cell) for cell in values] for values in rows]
+    return [values if ZERO_ONE.issuperset(values) else [_whole(_tidy(cell)) for cell in values] for values in rows]
+
+
+def _tidy(cell: Cell) -> Cell:
+    """A cell with composed letters and single blanks, so that equal names are equal."""
+    if isinstance(cell, frozenset):
+        return frozenset(map(_tidy, cell))
+    if cell.isascii() and "  " not in cell:
+        return cell
+    return " ".join(unicodedata.normalize("NFC", cell).split())
 
 
 def _whole(cell: Cell) -> Cell:
@@ -276,6 +339,8 @@ def _one_column(
 ) -> tuple[str, list, tuple[str, ...]]:
     """One column: of names, of numbers, of several names in each cell, or, as `choice` says, of 0 and 1."""
     file, name = lines[0].listing.name, plain_name(names[0]) if names else ""
+    _refuse_thousands(lines)
+    rows = [[_bracketed(line.where, cell) for cell in values] for line, values in zip(lines, rows, strict=True)]
     cells = [values[0] for values in rows if len(values) == 1 and values[0]]
     if any(isinstance(cell, frozenset) for cell in cells):
         return (*_several_names(file, [_names_in(values) for values in rows]), ())
@@ -293,49 +358,121 @@ def _one_column(
             f"one column of {' and '.join(sorted(kinds))} may be two classes, or one label that a picture "
             f"carries or not: choose --labels {INDEX} for two classes, or --labels {MULTI_HOT} for one label",
         )
-    split = next((mark for mark in "|,; " if any(mark in cell for cell in kinds)), None)
-    numbers = sum(bool(NUMBERS.fullmatch(cell)) for cell in kinds)
-    if split and choice != INDEX and (name in SEVERAL_NAMES or split == "|" or 2 * numbers > len(kinds)):
-        names_of = [_names_in([cell.strip() for cell in values[0].split(split)] if values else ()) for values in rows]
+    if choice != INDEX and (mark := _mark(file, name, kinds)):
+        names_of = [
+            _names_in(cell.strip() for value in values for cell in value.split(mark))
+            if len(values) < 2
+            else _Wrong(f"{len(values)} cells of labels, expected 1: a cell that contains the delimiter needs quotes")
+            for values in rows
+        ]
         return (*_several_names(file, names_of), ())
-    return (*_one_class(file, rows, cells), ())
+    return (*_one_class(lines, rows, cells, choice), ())
 
 
-def _names_in(values: Sequence[Cell]) -> frozenset[str]:
+def _mark(file: str, name: str, kinds: set[str]) -> str:
+    """What separates several names in the cells of a column `name` with the values `kinds`; empty: they are one name.
+
+    Raises:
+        FaultError: both may be meant.
+    """
+    mark = next((mark for mark in "|,; " if any(mark in cell for cell in kinds)), "")
+    numbers = sum(bool(NUMBERS.fullmatch(cell)) for cell in kinds)
+    if mark == "|" or name == "tags" or (mark and 2 * numbers > len(kinds)):
+        return mark
+    if mark in ("", " ") and name not in SEVERAL_NAMES:
+        return ""
+    if mark != " " and name in SEVERAL_NAMES:
+        return mark
+    counts = Counter(piece.strip() for cell in kinds for piece in set(cell.split(mark)))
+    for cell in sorted(kinds):
+        if mark in cell and any(counts[piece.strip()] > 1 for piece in cell.split(mark)):
+            what = f"{cell!r} may be one name, or several that occur elsewhere too"
+            hint = "call the column 'tags' for several, or 'label' and write the names without"
+            raise FaultError(file, f"{what}: {hint} {'blanks' if mark == ' ' else repr(mark)} for one")
+    return ""
+
+
+def _refuse_thousands(lines: Sequence[Line]) -> None:
+    """A FaultError if the marks in a column of numbers may be those of thousands."""
+    cells = [cell for line in lines for cell in line.values[:1] if isinstance(cell, str)]
+    marked = [cell for cell in cells if "," in cell or "." in cell]
+    if marked and all(map(THOUSANDS.fullmatch, marked)):
+        what = f"{marked[0]!r} may be {re.sub('[.,]', '', marked[0])}, or numbers with a mark between them"
+        raise FaultError(lines[0].listing.name, f"{what}: write class numbers without marks")
+
+
+def _bracketed(where: str, cell: Cell) -> Cell:
+    """The set of names in a cell such as ['cat', 'dog'], as pandas writes it; any other cell as it is."""
+    if not isinstance(cell, str) or (cell[:1], cell[-1:]) not in (("[", "]"), ("{", "}")):
+        return cell
+    pieces = [PIECE.fullmatch(piece.strip()) for piece in cell[1:-1].split(",")]
+    if not all(pieces):
+        raise FaultError(where, f"{cell[:80]!r} cannot be read: expected names in one cell as cat|dog")
+    return frozenset(piece[piece.lastindex].strip() for piece in pieces)
+
+
+def _names_in(values: Iterable[Cell]) -> frozenset[str]:
     return frozenset().union(*(value if isinstance(value, frozenset) else {value} for value in values)) - {""}
 
 
-def _several_names(file: str, labels: list[frozenset[str]]) -> tuple[str, list]:
-    names = sorted(frozenset().union(*labels))
+def _several_names(file: str, labels: list) -> tuple[str, list]:
+    names = sorted(frozenset().union(*(label for label in labels if isinstance(label, frozenset))))
+    _refuse_missing(file, names)
     if len(names) > MOST_LABELS or len(names) * len(labels) > MOST_CELLS:
         raise FaultError(file, f"it has {len(names)} names of labels: expected at most {MOST_LABELS}")
     return f"several names for a picture, multi-hot: {named(names)}", labels
 
 
-def _one_class(file: str, rows: Sequence[Sequence[Cell]], cells: Sequence[str]) -> tuple[str, list]:
-    """One class for each line: its number where most cells are whole numbers, else its name."""
-    counts = Counter(cells)
-    n_whole = sum(n for cell, n in counts.items() if WHOLE.fullmatch(cell))
-    n_numbers = sum(n for cell, n in counts.items() if NUMBER.fullmatch(cell))
-    if 2 * n_numbers > len(cells) and 2 * n_whole <= len(cells):
-        raise FaultError(file, f"numbers like {cells[0]} are no classes: {EXPECTED}")
+def _refuse_missing(file: str, names: Iterable[str]) -> None:
+    if missing := next((name for name in names if name.casefold() in MISSING), None):
+        what = f"{missing!r} may be a name, or mean that there is no label"
+        raise FaultError(file, f"{what}: remove these lines, or write another name")
+
+
+def _one_class(
+    lines: Sequence[Line], rows: Sequence[Sequence[Cell]], cells: Sequence[str], choice: str
+) -> tuple[str, list]:
+    """One class for each line: its number where all cells are whole numbers, else its name."""
+    file, counts = lines[0].listing.name, Counter(cells)
+    _refuse_missing(file, counts)
+    points = [cell for cell in counts if NUMBER.fullmatch(cell) and not WHOLE.fullmatch(cell) and not ZEROS.match(cell)]
+    if points and 2 * sum(n for cell, n in counts.items() if NUMBER.fullmatch(cell)) > len(cells):
+        raise FaultError(file, f"numbers like {points[0]} are no classes: {EXPECTED}")
     if len(cells) > 2 and 2 * sum(n == 1 for n in counts.values()) > len(cells):
         own = " and ".join(list(counts)[:2])
         raise FaultError(file, f"most pictures have a class of their own, such as {own}: {EXPECTED}")
-    of_numbers, labels = 2 * n_whole > len(cells), []
+    numbers: dict[str, bool] = {}  # list -> whether its cells are whole numbers
+    for line, values in zip(lines, rows, strict=True):
+        if values and values[0]:
+            numbers[line.listing.name] = numbers.get(line.listing.name, True) and bool(WHOLE.fullmatch(values[0]))
+    if len({*numbers.values()}) > 1:
+        raise FaultError(file, f"of {' and '.join(numbers)} one has names, one numbers: {EXPECTED}, in all lists alike")
+    of_numbers, labels = all(numbers.values()), []
+    if of_numbers and choice != INDEX and "-1" in counts and len(counts) > 2:
+        what = "-1 beside other numbers may be a class, or mean that there is no label"
+        raise FaultError(file, f"{what}: remove these lines, or choose --labels {INDEX} if it is a class")
     for values in rows:
         cell = values[0] if values else ""
         if len(values) > 1:
-            labels.append(_Wrong(f"{len(values)} labels, expected 1 as in the other lines"))
+            what = f"{len(values)} labels, expected 1 as in the other lines"
+            labels.append(_Wrong(f"{what}; a cell that contains the delimiter needs quotes"))
         elif not cell:
             labels.append(_Wrong("it has no label: expected one class"))
-        elif of_numbers and not WHOLE.fullmatch(cell):
-            labels.append(_Wrong(f"a label must be a whole number as in most other lines, got {cell!r}"))
         else:
             labels.append(int(float(cell)) if of_numbers else cell)
     kinds = sorted({label for label in labels if not isinstance(label, _Wrong)})
     kind = "number" if of_numbers else "name"
     return f"one column, the {kind} of a class: {named([str(kind) for kind in kinds])}", labels
+
+
+def alike(names: Sequence[str]) -> tuple[str, str] | None:
+    """The first two names of classes that differ only in capital letters or leading zeros; None if there are none."""
+    known: dict[str, str] = {}
+    for name in names:
+        key = name.lstrip("0") if name.isdecimal() else name.casefold()
+        if known.setdefault(key, name) != name:
+            return known[key], name
+    return None
 
 
 def _few(names: Sequence[str]) -> list[str]:

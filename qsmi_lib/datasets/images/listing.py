@@ -26,6 +26,7 @@ FLAGS = {"0", "1", "-1"}
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 PATH_NAMES = {"", "file", "filename", "filenames", "filepath", "files", "id", "image", "imageid", "imagename"}
 PATH_NAMES |= {"imagepath", "images", "img", "imgname", "imgpath", "name", "names", "path", "picture", "pictures"}
+PATH_WORDS = ("image", "img", "file", "path", "picture", "photo")  # which say most in the name of a column of paths
 MOST_OF_PATH = 4096  # characters, as on Linux
 NESTED = 4  # levels of a JSON file that are searched for a table
 
@@ -78,8 +79,11 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
         FaultError: it is in an unknown encoding, or no JSON.
     """
 
+    def found(cell: Cell) -> Sequence[str]:
+        return matches(plain(cell.strip())) if isinstance(cell, str) and len(cell) <= MOST_OF_PATH else ()
+
     def exists(cell: Cell) -> bool:
-        return isinstance(cell, str) and len(cell) <= MOST_OF_PATH and bool(matches(plain(cell.strip())))
+        return bool(found(cell))
 
     matches = partial(files.matches, folder=name.rpartition("/")[0], part=part_of_list(name))
     if suffix_of(name) in (".json", ".jsonl"):
@@ -101,7 +105,11 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
     if form and UNKNOWN in text:
         line = text[: text.index(UNKNOWN)].count("\n") + 1
         raise FaultError(f"{name}:{line}", "it is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8")
-    return _table(name, form, column, _rows(name, text, form, exists), exists) if form else None
+    if not form:
+        return None
+    table = _table(name, form, column, _rows(name, text, form, exists), exists)
+    table.column = _column_of_pictures(table, found)
+    return table
 
 
 def text_of(raw: bytes) -> str:
@@ -211,6 +219,30 @@ def _table(name: str, form: str, column: int, rows: Iterable[Row | Fault], exist
     return table
 
 
+def _column_of_pictures(table: Listing, found: Callable[[Cell], Sequence[str]]) -> int:
+    """The column of the paths: of several that name other pictures in most rows, that with the name of one.
+
+    Raises:
+        FaultError: several columns may be meant.
+    """
+    rows = table.rows[:: -(-len(table.rows) // N_SAMPLED) or 1]
+    pictures = {}
+    for column in range(min(FIRST_COLUMNS, max((len(row.cells) for row in rows), default=0))):
+        cells = [row.cells[column] if len(row.cells) > column else "" for row in rows]
+        named = [tuple(found(cell)) if table.header or not _is_number(cell) else () for cell in cells]
+        if 2 * sum(map(bool, named)) > len(rows):
+            pictures[column] = named
+    if len({*map(tuple, pictures.values())}) < 2:
+        return table.column
+    names = {column: plain_name(table.header[column]) if table.header else "" for column in pictures}
+    ranks = {c: 2 * any(word in name for word in PATH_WORDS) or name in PATH_NAMES - {""} for c, name in names.items()}
+    best = [column for column, rank in ranks.items() if rank == max(ranks.values())]
+    if len({tuple(pictures[column]) for column in best}) > 1:
+        what = f"the columns {' and '.join(str(column + 1) for column in best)} both name pictures"
+        raise FaultError(table.name, f"{what}: remove one, or call that of the pictures 'image'")
+    return best[0]
+
+
 def _header(table: Listing, exists: Callable[[Cell], bool]) -> tuple[str, ...]:
     """The names of the columns if the first row is a header, else empty.
 
@@ -234,6 +266,10 @@ def _header(table: Listing, exists: Callable[[Cell], bool]) -> tuple[str, ...]:
 def plain_name(name: str) -> str:
     """The name of a column in small letters without marks and blanks."""
     return re.sub(r"[\W_]", "", name.casefold())
+
+
+def _is_number(cell: Cell) -> bool:
+    return isinstance(cell, str) and NUMBER.fullmatch(cell) is not None
 
 
 def _ends_as_picture(cell: Cell) -> bool:

@@ -22,6 +22,7 @@ PARTS = {
     **dict.fromkeys(("database", "gallery", "retrieval"), "database"),
 }
 TELLING = {"annotation", "annotations", "groundtruth", "label", "labels", "metadata"}  # words of the names of lists
+NO_ANSWERS = "sample_submission"  # how names of Kaggle's files begin in which all answers are dummies
 MOST_LISTS = 300  # in a folder; where more texts lie, there is one for each picture
 MOST_LISTS_IN_ALL = 2000  # those in the uppermost folders are read, the others named in a note
 MOST_MEGABYTES = 200  # of a list; 270,000 lines with 81 labels have 50
@@ -48,7 +49,7 @@ class Files:
     @cached_property
     def lists(self) -> list[str]:
         """Paths of the files that may be lists, those in upper folders first, but not one for each picture."""
-        texts = [name for name in self.names if suffix_of(name) in LISTS]
+        texts = [name for name in self.names if suffix_of(name) in LISTS and not stem_of(name).startswith(NO_ANSWERS)]
         counts = Counter(name.rpartition("/")[0] for name in texts)
         few = (name for name in texts if counts[name.rpartition("/")[0]] <= MOST_LISTS)
         return sorted(few, key=lambda name: (name.count("/"), name))[:MOST_LISTS_IN_ALL]

@@ -214,9 +214,9 @@ def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | No
             if telling(name) or suffix_of(name) not in (".json", ".jsonl"):
                 unread[name] = error
             continue
-        if table is not None and not stem_of(name).startswith("sample_submission"):
+        if table is not None:
             tables[name] = table
-        elif table is None and telling(name) and not _lists_classes(name, files):
+        elif telling(name) and not _lists_classes(name, files):
             unread[name] = FaultError(name, f"it lists no picture that is here: expected {FORMS}")
     chosen = _together(files, tables)
     folders = {name.rpartition("/")[0] for name in chosen}
@@ -506,6 +506,9 @@ def _manifest(source: Path, files: Files, reading: Reading) -> Manifest:
     if not paths and not faults:
         faults.append(Fault(str(source), f"it lists no picture: expected {FORMS}"))
     array, names = _encode(carried, reading.classes)
+    if pair := labels.alike(names):
+        what = f"the classes {pair[0]!r} and {pair[1]!r} differ only in capital letters or zeros: write them alike"
+        faults.append(Fault(str(source), what))
     shown = [
         f"{where}: {f'{path}: ' * (path != where)}{_label_names(label, names)}"
         for where, path, label in _first_items(reading)

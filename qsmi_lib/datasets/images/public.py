@@ -11,9 +11,19 @@ import numpy as np
 from qsmi_lib.datasets.images import labels, matlab
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
 from qsmi_lib.datasets.images.listing import Listing, listing, text_of
-from qsmi_lib.datasets.images.lookup import Files, outside, part_of_folder, part_of_list, plain, stem_of, suffix_of
+from qsmi_lib.datasets.images.lookup import (
+    PARTS,
+    Files,
+    outside,
+    part_of_folder,
+    part_of_list,
+    plain,
+    stem_of,
+    suffix_of,
+)
 
 Row = tuple[str, str, str, Any]  # part, where, path as it is listed, labels
+CELEBA_PARTS = ("train", "validation", "query")  # 0, 1 and 2
 COCO_KEYS = (b'"images"', b'"annotations"', b'"categories"')
 MOST_BYTES_OTHER_JSON = 100_000_000  # of a file of another name than COCO's
 # Files of the data sets below that also look like lists of their own.
@@ -271,6 +281,8 @@ def _flags(files: Files, name: str, n: int) -> np.ndarray:
 def _mirflickr(files: Files) -> Reading | None:
     """MIRFlickr: pictures ``im<number>.jpg``, and for each concept a file with the numbers of its pictures."""
     numbers = {}
+    if len(set(map(_folder, files.pictures))) > 1:
+        return None  # the folders may be classes
     for name in files.pictures:
         if match := re.fullmatch(r"im(\d{1,9})\.jpg", name.rpartition("/")[2], re.IGNORECASE):
             numbers[int(match[1])] = name
@@ -318,7 +330,7 @@ def _celeba(files: Files) -> Reading | None:
             if number not in ("0", "1", "2"):
                 raise FaultError(row.where, "expected a picture and 0, 1 or 2 (train, validation, test)")
             for name in files.matches(plain(str(row.cells[0]))):
-                parts[name] = labels.NUMBERED_PARTS[int(number)]
+                parts[name] = CELEBA_PARTS[int(number)]
         for k, (_, entry) in enumerate(reading.entries):
             if isinstance(entry, Item):
                 if entry.path not in parts:
@@ -410,7 +422,8 @@ def _dogs_vs_cats(files: Files) -> Reading | None:
         if match := re.fullmatch(r"(cat|dog)\.\d+\.jpg", name.rpartition("/")[2], re.IGNORECASE):
             rows.append(("", name, name, match[1].lower()))
     folders = {_folder(path) for _, path, _, _ in rows}
-    if len(folders) != 1 or any(_folder(name) in folders for name in set(files.pictures) - {row[1] for row in rows}):
+    others = set(map(_folder, {*files.pictures} - {path for _, path, _, _ in rows}))
+    if len(folders) != 1 or any(part_of_folder(f"/{folder}".split("/")[-2]) != "query" for folder in others):
         return None
     return _reading(files, f"{folders.pop()}cat.<number>.jpg (Dogs vs. Cats): 2 classes, cat and dog", rows, [])
 
@@ -436,8 +449,9 @@ def _tiny_imagenet(files: Files) -> Reading | None:
 def read_ilsvrc(files: Files) -> Reading | None:
     """ILSVRC: ``train/<class>``, and ``val`` without folders of classes: its classes are in a list.
 
-    That list is ``LOC_val_solution.csv`` of Kaggle, or any list of the pictures of ``val`` with the names of folders in
-    ``train``. Other data sets may look so too. None if the training set has a list as well.
+    That list is ``LOC_val_solution.csv`` of Kaggle, or a list named as a part, such as ``val.txt``, of the pictures of
+    ``val`` with the names of folders in ``train``. Other data sets may look so too. None if the training set has a
+    list as well.
 
     Raises:
         FaultError: there is no such list.
@@ -452,7 +466,8 @@ def read_ilsvrc(files: Files) -> Reading | None:
     if not trained or not flat or any(stem_of(name) in ("train", "labels", "metadata") for name in files.lists):
         return None
     classes = {kind for _, kind in trained}
-    for read in [*_called(files, "loc_val_solution.csv"), *files.lists]:
+    own = [name for name in files.lists if PARTS.get(stem_of(name)) in ("validation", "query")]
+    for read in [*_called(files, "loc_val_solution.csv"), *own]:
         kinds = _classes_in(files, read, classes)
         listed = [name for name in flat if _folder(name) in set(map(_folder, kinds))]
         if kinds and 2 * len(kinds) > len(listed):
@@ -460,7 +475,9 @@ def read_ilsvrc(files: Files) -> Reading | None:
     else:
         folders = " and ".join(sorted({_folder(name) for name in flat}))
         what = f"{len(flat):,} pictures in {folders} have no class: expected folders of classes, or a list such as"
-        raise FaultError(flat[0], f"{what} val.txt with lines `<name> <class>`, the classes named as in train")
+        raise FaultError(
+            flat[0], f"{what} val.txt with lines `<name> <class>`, the classes named as in train; or move them"
+        )
     if missing := [name for name in listed if name not in kinds]:
         raise FaultError(read, f"it lacks the class of {missing[0]} and of {len(missing) - 1} more")
     rows = [("train", name, name, kind) for name, kind in trained]

@@ -315,6 +315,109 @@ WRITTEN = {
     ),
 }
 
+
+def table(header, *columns, paths=SIX):
+    """A list of `paths` with further columns."""
+    lines = zip(paths, *columns, strict=True)
+    return six({"a.csv": "\n".join([header, *(",".join(map(str, line)) for line in lines)])}).files
+
+
+ONE, TWO = ("1", "0", "1", "0", "1", "0"), ("0", "0", "1", "1", "0", "1")
+ANIMALS = tuple(KINDS.values())
+ALL_PARTS = ["train" if p in PARTS["train"] else "test" for p in SIX]
+COLUMNS = {
+    "x and y": Layout(table("filename,x,y", range(6), (0, 10, 20, 0, 10, 20)), fault="a.csv|expected"),
+    "a fold": Layout(table("image,kind,fold,width", ANIMALS, ONE, TWO), KINDS, note="fold, width"),
+    "a fold beside flags": Layout(
+        table("image,cat,dog,fold", ("1", "1", "0", "0", "1", "0"), ("0", "1", "1", "1", "0", "1"), ONE),
+        dict(zip(SIX, ("cat", "cat, dog", "dog", "dog", "cat", "dog"), strict=True)),
+        note="fold",
+    ),
+    "an unknown part": Layout(
+        table("file,split", ("train", "test", "holdout") * 2), fault="a.csv|'split'|'holdout'|train|name"
+    ),
+    "short parts": Layout(table("file,split", ("tr", "te") * 3), fault="a.csv|'split'|'tr'|train|name"),
+    "a part left empty": Layout(
+        table("file,kind,split", ANIMALS, [*ALL_PARTS[:5], ""]), fault="a.csv|'split'|''|train"
+    ),
+    "numbers of parts": Layout(table("file,kind,set", ANIMALS, (1, 2, 3) * 2), fault="a.csv|'set'|'1'|train|remove"),
+    "CelebA's numbers elsewhere": Layout(table("file,kind,split", ANIMALS, (0, 1, 2) * 2), fault="a.csv|'split'|'0'"),
+    "is_valid": Layout(table("file,kind,is_valid", ANIMALS, (True, False) * 3), fault="a.csv|'is_valid'|'True'|train"),
+    "two columns of parts": Layout(table("file,kind,set,split", ANIMALS, ALL_PARTS, ALL_PARTS), fault="'set'|'split'"),
+    "a class beside flags": Layout(
+        table("file,person,target,tree", ONE, TWO, ONE), fault="a.csv:1|'target'|'person'|rename"
+    ),
+    "two classes": Layout(table("file,category,label", ANIMALS, TWO), fault="a.csv:1|'category'|'label'|remove"),
+    "a class and its number": Layout(table("file,class_id,class", (0, 1) * 3, ANIMALS), KINDS, note="class_id"),
+    "a mask": Layout(
+        pictures(*(f"{k}/{k[0]}{n}.png" for k in ("image", "mask") for n in range(3)))
+        | {"l.csv": "mask,image,label\n" + "".join(f"m{n}.png,i{n}.png,{'abb'[n]}\n" for n in range(3))},
+        {f"image/i{n}.png": "abb"[n] for n in range(3)},
+        note="mask",
+    ),
+    "two images": Layout(
+        pictures(*(f"{k}/{k}{n}.png" for k in "ab" for n in range(3)))
+        | {"l.csv": "image_a,image_b,label\n" + "".join(f"a{n}.png,b{n}.png,{'abb'[n]}\n" for n in range(3))},
+        fault="l.csv|1 and 2|remove",
+    ),
+}
+
+
+def cells(*values, name="label"):
+    """A list of six pictures with one column of labels, each value in quotes."""
+    return table(f"image,{name}", [f'"{values[n % len(values)]}"' for n in range(6)])
+
+
+def told(*values):
+    return dict(zip(SIX, values * 6, strict=False))
+
+
+CELLS = {
+    "brackets of pandas": Layout(cells("['cat', 'dog']", "['dog']", name="labels"), told("cat, dog", "dog")),
+    "brackets without commas": Layout(cells("['cat' 'dog']", "['dog']"), fault="a.csv:2|['cat' 'dog']|cat|dog"),
+    "brackets of flags": Layout(cells("[0, 1, 1]", "[1, 0, 0]", name="kind"), told("1, 2", "0")),
+    "blanks in names": Layout(cells("golden retriever", "owl", name="labels"), told("golden retriever", "owl")),
+    "names or words": Layout(cells("red car", "red bus", name="labels"), fault="a.csv|'red |tags|'label'"),
+    "tags": Layout(cells("red car", "red bus", name="tags"), told("car, red", "bus, red")),
+    "names with commas": Layout(cells("cat", "dog", "cat,dog"), fault="a.csv|'cat,dog'|tags|'label'"),
+    "names with semicolons": Layout(cells("cat;dog", "dog;owl", "cat;owl"), fault="a.csv|'cat;dog'|tags|'label'"),
+    "one name with a comma": Layout(cells("cow, brown", "cat"), told("cow, brown", "cat")),
+    "a comma without quotes": six(
+        {"a.csv": "image,label\n" + "".join(f"{p},cat\n" for p in SIX[:4]) + "y/4.jpg,cow, brown\ny/5.jpg,dog\n"},
+        fault="a.csv:6|2 labels|quotes",
+    ),
+    "tags without quotes": six(
+        {"a.csv": "image,tags\n" + "".join(f"{p},cat dog\n" for p in SIX[:5]) + "y/5.jpg,dog,cat\n"},
+        fault="a.csv:7|2 cells|quotes",
+    ),
+    "remarks in some rows": six(
+        {"a.csv": "".join(f"{p},{k}{',blurred' * (n % 3 == 0)}\n" for n, (p, k) in enumerate(KINDS.items()))},
+        fault="a.csv|'blurred'|header",
+    ),
+    "zeros first": Layout(cells("0110", "01"), told("0110", "01")),
+    "zeros lost in some": Layout(cells("01", "1", "02"), fault="'01' and '1'|alike"),
+    "thousands": Layout(cells("1,234", "2,345"), fault="a.csv|'1,234'|1234|without marks"),
+    "thousands with points": Layout(cells("1.000", "2.000", "1.500"), fault="a.csv|'1.000'|1000|without marks"),
+    "-1 for none": Layout(cells("-1", "0", "1", "2"), fault="a.csv|-1|remove|--labels index"),
+    "-1 as a class": Layout(cells("-1", "0", "1"), told("-1", "0", "1"), choice="index"),
+    "NaN": Layout(cells("NaN", "cat", "dog"), fault="a.csv|'NaN'|remove"),
+    "a question mark": Layout(cells("cat|dog", "?", "dog", name="kinds"), fault="a.csv|'?'|remove"),
+    "capital letters": Layout(cells("Cat", "cat", "dog"), fault="'Cat' and 'cat'|alike"),
+    "blanks and letters of two kinds": Layout(
+        cells("red  K\u00e4fer", "red\u00a0Ka\u0308fer", "dog"), told("red K\u00e4fer", "red K\u00e4fer", "dog")
+    ),
+    "house numbers": Layout(cells("12", "12a", "13"), told("12", "12a", "13")),
+    "names here, numbers there": six(
+        {"train.csv": rows(KINDS, SIX[:4], ",", "file,label"), "test.csv": rows(NUMBERS, SIX[4:], ",", "file,label")},
+        fault="test.csv and train.csv|numbers|alike",
+    ),
+    "True and False": Layout(
+        table("file,cat,dog", (True, False) * 3, (True, True, False, True, False, True)),
+        told("cat, dog", "dog", "cat", "dog", "cat", "dog"),
+    ),
+    "yes and no": Layout(table("file,cat,dog", ("yes", "no") * 3, ("no", "yes") * 3), told("cat", "dog")),
+}
+
 FOLDERS = tuple(f"{part}/{kind}/{n}.jpg" for part in ("Train", "validation") for kind in ("cat", "dog") for n in (0, 1))
 PLAIN = ("cat/0.jpg", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
 PLAIN_KINDS = {name: name[:3] for name in PLAIN}
@@ -436,6 +539,10 @@ DIRECTORIES = {
     "one class": Layout(pictures("cat/1.jpg", "cat/2.jpg"), fault="same labels, cat|two classes"),
     "one class in a list": six({"l.txt": rows(dict.fromkeys(SIX, "cat"))}, fault="same labels, cat|two classes"),
     "one label set": six({"l.txt": rows(dict.fromkeys(SIX, "1 1 0"))}, fault="same labels, 0, 1|two classes"),
+    "capital letters": Layout(
+        pictures("train/Cat/1.jpg", "train/dog/2.jpg", "test/cat/3.jpg", "test/dog/4.jpg"),
+        fault="'Cat' and 'cat'|alike",
+    ),
     "pictures in one folder": Layout(pictures("images/1.jpg", "images/2.jpg"), fault="images|expected"),
     "Breed_1.jpg": Layout(pictures("images/pug_1.jpg", "images/boxer_1.jpg"), fault="images|expected"),
     "no pictures": Layout({"a.md": "?"}, fault="no pictures"),
@@ -704,6 +811,21 @@ PUBLIC = {
         ILSVRC_LABELS,
         ILSVRC_PARTS,
     ),
+    "ILSVRC with dummy answers": Layout(
+        pictures("train/cat/1.jpg", "train/cat/2.jpg", "train/dog/3.jpg", "train/dog/4.jpg", "test/5.jpg", "test/6.jpg")
+        | {"sample_submission.csv": "file,species\n5.jpg,cat\n6.jpg,cat\n"},
+        fault="test/5.jpg|2 pictures|move",
+    ),
+    "names as in MIRFlickr": Layout(
+        pictures("cat/im1.jpg", "cat/im2.jpg", "dog/im3.jpg", "dog/im4.jpg")
+        | {"sel/good.txt": "1\n2\n", "sel/bad.txt": "3\n"},
+        {"cat/im1.jpg": "cat", "cat/im2.jpg": "cat", "dog/im3.jpg": "dog", "dog/im4.jpg": "dog"},
+        note="sel/bad.txt",
+    ),
+    "names as in Dogs vs. Cats": Layout(
+        pictures("pets/cat.0.jpg", "pets/dog.0.jpg", "pets/dog.1.jpg", "cars/0.jpg", "cars/1.jpg", "cars/2.jpg"),
+        {f"pets/{n}.jpg": "pets" for n in ("cat.0", "dog.0", "dog.1")} | {f"cars/{n}.jpg": "cars" for n in (0, 1, 2)},
+    ),
     "ILSVRC without a list": Layout(
         pictures(*ILSVRC, *ILSVRC_VAL), fault="val/ILSVRC2012_val_00000001.JPEG|2 pictures|val.txt"
     ),
@@ -734,11 +856,16 @@ PUBLIC = {
     ),
 }
 
-LAYOUTS = {
-    f"{kind}: {name}": layout
-    for kind, group in {"name": NAMED, "form": WRITTEN, "text": TEXTS, "folders": DIRECTORIES, "public": PUBLIC}.items()
-    for name, layout in group.items()
+GROUPS = {
+    "name": NAMED,
+    "form": WRITTEN,
+    "column": COLUMNS,
+    "cell": CELLS,
+    "text": TEXTS,
+    "folders": DIRECTORIES,
+    "public": PUBLIC,
 }
+LAYOUTS = {f"{kind}: {name}": layout for kind, group in GROUPS.items() for name, layout in group.items()}
 
 
 def main():

@@ -140,12 +140,12 @@ CELLS = st.lists(
 @given(CELLS, st.sampled_from([",", ";", "\t", " "]), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]), st.booleans())
 @settings(max_examples=40)
 def test_one_column_means_the_same_in_every_form(rows, mark, encoding, header):
-    """Values are whole numbers where most are, and names otherwise; 0 and 1 alone are refused."""
+    """Values are numbers where all are, and names otherwise; 0 and 1 alone, and -1 beside others, are refused."""
     rows = list(dict(rows).items())
     text = "".join(f"{path}{mark}{value}\n" for path, value in ([("file", "class")] if header else []) + rows)
     read = partial(labels_of, text.encode(encoding))
     values = [value for _, value in rows]
-    whole = [value for value in values if value.lstrip("-").isdecimal()]
+    whole = all(value.lstrip("-").isdecimal() for value in values)
     if (not header and set(values) <= {"0", "1"}) or (not header and set(values) <= {"1", "-1"}):
         with pytest.raises(ValueError, match="--labels index"):
             read()
@@ -153,8 +153,10 @@ def test_one_column_means_the_same_in_every_form(rows, mark, encoding, header):
     elif len(rows) > 2 and 2 * sum(values.count(value) == 1 for value in values) > len(rows):
         with pytest.raises(ValueError, match="class of their own"):
             read()
-    elif 2 * len(whole) > len(values):
-        assert read() == {path: value for path, value in rows if value in whole}
+    elif whole and "-1" in values and len(set(values)) > 2:
+        with pytest.raises(ValueError, match="--labels index"):
+            read()
+        assert read("index") == dict(rows)
     else:
         assert read() == dict(rows)
 

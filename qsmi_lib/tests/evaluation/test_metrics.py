@@ -1,5 +1,6 @@
 """`evaluate` against the slow definitions, its conventions, its edge cases and its input checks."""
 
+import itertools
 import json
 import math
 from fractions import Fraction
@@ -356,6 +357,20 @@ def test_record_is_json_without_ap():
 def test_bfloat16_codes_are_codes():
     codes = torch.tensor([[1.0, -1.0], [1.0, 1.0]]).bfloat16()
     assert evaluate(codes, codes, [0, 1], [0, 1]).map == 1.0
+
+
+@pytest.mark.parametrize("bits", [1, 7, 16, 64, 100])
+def test_queries_and_database_may_be_of_different_types(bits):
+    """Some types are packed by NumPy, others by PyTorch."""
+    random = np.random.default_rng(bits)
+    query, database = (np.sign(random.normal(size=(n, bits))).astype(np.int8) for n in (9, 40))
+    labels, of_database = (random.integers(0, 2, (n, 70)) for n in (9, 40))  # of more than one word
+    forms = (np.asarray, torch.from_numpy, lambda array: torch.from_numpy(array).bfloat16())
+    scores = {
+        evaluate(form(query), other(database), of_query(labels), of_item(of_database)).map
+        for form, other, of_query, of_item in itertools.product(forms, repeat=4)
+    }
+    assert len(scores) == 1
 
 
 LABELS = np.zeros((8, 2), int)

@@ -151,7 +151,8 @@ def test_layers_writes_a_table_and_a_csv(monkeypatch, results):
     monkeypatch.setattr(layers, "measure", lambda methods, device: measure(methods[:4], device, 1))
     result = call("layers")
     assert result.exit_code == 0, result.output
-    assert (results / "benchmarks" / "layers.md").read_text(encoding="utf-8") == result.output
+    table = (results / "benchmarks" / "layers.md").read_text(encoding="utf-8")
+    assert table and result.output.endswith(table)  # PyTorch 2.6 may tell stderr before it that it finds no CUDA
     place, times = layers.recorded(results / "benchmarks")
     assert "torch" in place and list(times["method"])[:3] == ["dsh", "dpsh", "qsmi"]
     assert all(METHODS[method].title in result.output for method in times["method"])
