@@ -14,7 +14,7 @@ import numpy as np
 from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.listing import MARKS, Listing, listing, plain_name, text_of
+from qsmi_lib.datasets.images.listing import Listing, listing, plain_name, text_of
 from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
@@ -358,10 +358,7 @@ def _names_pictures(name: str, files: Files) -> bool:
 
     Words that name folders, and numbers, do not count as names without suffix.
     """
-    raw = files.content(name)
-    if not raw.startswith(tuple(MARKS)):
-        raw = raw.replace(b"\0", b"")  # UTF-16 without its mark
-    text = text_of(raw)[:MOST_SEARCHED]
+    text = text_of(files.content(name)).replace("\0", "")[:MOST_SEARCHED]  # UTF-16 without its mark has zeros
     stems = {stem_of(picture) for picture in files.pictures}
     stems = {stem for stem in stems if not stem.isdecimal()}
     stems -= {step.casefold() for picture in files.pictures for step in picture.split("/")[:-1]}
