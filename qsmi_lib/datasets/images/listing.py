@@ -163,15 +163,16 @@ def _form_of_paths(samples: dict[str, list[list[str]]], exists: Callable[[Cell],
 
 
 def _form_of_stems(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
-    """As `_form_of_paths` for pictures named without suffix: most names must differ, as any words might be meant.
+    """As `_form_of_paths` for pictures named without suffix, where any words might be meant.
 
-    Where they are numbers, a header must say that they name pictures.
+    Where they are numbers, or more than a tenth is repeated, a header must say that they name pictures.
     """
     form, column = _form_of_paths(samples, exists)
     cells = [row[column] for row in samples[form] if len(row) > column] if form else []
     named = [cell for cell in cells if exists(cell)]
     numbers = 2 * sum(cell.isdecimal() for cell in named) > len(named)
-    unclear = 10 * len(set(named)) < 9 * len(named) or (numbers and plain_name(cells[0]) not in PATH_NAMES - {""})
+    repeated = 10 * len(set(named)) < 9 * len(named)
+    unclear = (numbers or repeated) and plain_name(cells[0]) not in PATH_NAMES - {""}
     return ("", 0) if not named or unclear else (form, column)
 
 
@@ -302,7 +303,7 @@ def _values(name: str, raw: bytes) -> Any:
 
 
 def _of_json(name: str, content: Any, exists: Callable[[Cell], bool]) -> Listing | None:
-    """The largest table in JSON whose rows name pictures; those are preferred in which all do.
+    """The largest table in JSON whose rows name pictures.
 
     Raises:
         AmbiguousError: another table names further pictures.
@@ -317,10 +318,10 @@ def _of_json(name: str, content: Any, exists: Callable[[Cell], bool]) -> Listing
         by_number = 2 * numbers > len(sample) and not (header and plain_name(header[column]) in PATH_NAMES)
         if 2 * n_named > len(sample) and not by_number:
             rows = [Row(f"{name}:{row.where}", row.cells) for row in rows]
-            tables.append((n_named == len(sample), len(rows), Listing(name, "JSON", column, rows, header)))
-    *_, largest = max(tables, key=lambda ranked: ranked[:2], default=(None,))
-    named = {row.cells[largest.column] for row in largest.rows if row.cells} if largest else set()
-    for *_, table in tables:
+            tables.append(Listing(name, "JSON", column, [row for row in rows if len(row.cells) > column], header))
+    largest = max(tables, key=lambda table: len(table.rows), default=None)
+    named = {row.cells[largest.column] for row in largest.rows} if largest else set()
+    for table in tables:
         if not named.issuperset(row.cells[table.column] for row in table.rows if exists(row.cells[table.column])):
             what = "it has several tables that name pictures: expected one, or one under each of the keys train, test"
             raise AmbiguousError(name, f"{what} and so on; save the others in files of their own")
@@ -360,7 +361,7 @@ def _by_key(content: dict[str, list]) -> Iterator[tuple[tuple[str, ...], list[Ro
         header = ("", *(("label",) if width == 2 else map(str, range(1, width))), "split")
         rows = [[*map(_cell, entry), *[""] * (width - len(entry)), key] for key, entry in entries]
         yield header, [Row(str(n), cells) for n, cells in enumerate(rows, 1)]
-    elif all(isinstance(entry, str) for _, entry in entries):
+    elif all(isinstance(entry, str) for _, entry in entries) and PATH_NAMES.isdisjoint(map(plain_name, content)):
         keys: dict[str, list[str]] = {}
         for key, entry in entries:
             keys.setdefault(entry, []).append(key)

@@ -169,6 +169,11 @@ WRITTEN = {
         pictures("a.JPG", "A.jpg", "b.jpg", "c.jpg") | {"l.csv": "a.jpg,cat\nb.jpg,dog\nc.jpg,dog\n"},
         fault="l.csv:1|a.JPG|A.jpg|longer",
     ),
+    "stems of boxes": Layout(
+        pictures("x/i0.jpg", "x/i1.jpg", "y/i2.jpg", "y/i3.jpg")
+        | {"boxes.csv": "image_id,xmin,class\ni0,1,cat\ni0,2,dog\ni1,3,cat\ni2,4,dog\ni3,5,cat\n"},
+        fault="boxes.csv:3|x/i0.jpg|twice",
+    ),
     "stems, one twice": Layout(
         pictures(*(f"x/i{n}.jpg" for n in range(5)), *(f"y/i{n}.jpg" for n in range(5, 10)))
         | {"t.csv": "image_id,label\ni0,cat\n" + "".join(f"i{n},{('cat', 'dog')[n % 2]}\n" for n in range(10))},
