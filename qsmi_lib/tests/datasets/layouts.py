@@ -390,6 +390,9 @@ COLUMNS = {
     "a class beside flags": Layout(
         table("file,person,target,tree", ONE, TWO, ONE), fault="a.csv:1|'target'|'person'|rename"
     ),
+    "a named class beside flags": Layout(
+        table("file,class,wild,tame", ANIMALS, ONE, TWO), fault="a.csv:1|'class'|'wild'|remove"
+    ),
     "two classes": Layout(table("file,category,label", ANIMALS, TWO), fault="a.csv:1|'category'|'label'|remove"),
     "a class and its number": Layout(table("file,class_id,class", (0, 1) * 3, ANIMALS), KINDS, note="class_id"),
     "a mask": Layout(
