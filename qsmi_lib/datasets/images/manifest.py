@@ -14,7 +14,7 @@ import numpy as np
 from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.listing import MARKS, Listing, listing, plain_name, text_of
+from qsmi_lib.datasets.images.listing import MARKS, AmbiguousError, Listing, listing, plain_name, text_of
 from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
@@ -211,13 +211,16 @@ def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | No
         try:
             table = listing(name, files.content(name), files)
         except (FaultError, OSError) as error:
-            if telling(name) or suffix_of(name) not in (".json", ".jsonl"):
+            sure = telling(name) or isinstance(error, AmbiguousError)
+            if sure or suffix_of(name) not in (".json", ".jsonl"):
                 unread[name] = error
             continue
         if table is not None:
             tables[name] = table
         elif telling(name) and not _lists_classes(name, files):
             unread[name] = FaultError(name, f"it lists no picture that is here: expected {FORMS}")
+    for name in [name for name in tables if suffix_of(name) == ".json" and f"{name[:-5]}.txt" in tables]:
+        del tables[name]  # Food-101 has each list twice
     chosen = _together(files, tables)
     folders = {name.rpartition("/")[0] for name in chosen}
     for name, error in unread.items():  # a list that cannot be read is not passed over
