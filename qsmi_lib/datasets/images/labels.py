@@ -191,10 +191,10 @@ def _refuse_other_labels(table: Listing, by_name: Sequence[int], columns: Sequen
             what = f"the columns {names} divide the pictures in other ways, and each may have the classes"
             raise FaultError(f"{table.name}:1", f"{what}: remove or rename one")
     flags = [k for k in columns if k not in by_name and _are_truths(_cells(table, k))]
-    if flags and _are_truths(first):
-        names = f"{table.header[by_name[0]]!r} and {table.header[flags[0]]!r}"
-        what = f"the columns {names} both have 0 and 1: the first may have the classes, or each is a label"
-        raise FaultError(f"{table.name}:1", f"{what}; remove the second, or rename the first")
+    if flags and (_are_truths(first) or len(flags) > 1):
+        what = f"the column {table.header[by_name[0]]!r} may have the classes, or be one label beside"
+        hint = "remove the columns that are no labels, or rename the first"
+        raise FaultError(f"{table.name}:1", f"{what} {table.header[flags[0]]!r}, which has 0 and 1: {hint}")
 
 
 def _lines(part: str, table: Listing, chosen: _Columns) -> list[Line]:

@@ -12,16 +12,17 @@ from typing import Any, NamedTuple
 
 from qsmi_lib.datasets.images.decoding import SUFFIXES
 from qsmi_lib.datasets.images.entries import Fault, FaultError
-from qsmi_lib.datasets.images.lookup import Files, part_of_list, plain, suffix_of
+from qsmi_lib.datasets.images.lookup import PARTS, Files, part_of_list, plain, suffix_of
 
 Cell = str | frozenset[str]  # a set: several names in one cell, as JSON may have them
 BLANKS = "blanks"
-DELIMITERS = {"tabs": "\t", "semicolons": ";", "commas": ",", BLANKS: " "}
+DELIMITERS = {"tabs": "\t", "semicolons": ";", "commas": ",", "bars": "|", BLANKS: " "}
 UNKNOWN = "\ufffd"  # what a byte becomes that does not belong to the encoding
 N_SAMPLED = 200  # lines by which a list is recognised
 FIRST_COLUMNS = 16  # among which the paths are searched
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 END_OF_PATH = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(SUFFIXES)))})(?!\S)", re.IGNORECASE)
+EXCEL = re.compile(r"\Asep=.\n", re.IGNORECASE)  # a first line that tells Excel the delimiter
 FLAGS = {"0", "1", "-1"}
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?")
 PATH_NAMES = {"", "file", "filename", "filenames", "filepath", "files", "id", "image", "imageid", "imagename"}
@@ -29,6 +30,10 @@ PATH_NAMES |= {"imagepath", "images", "img", "imgname", "imgpath", "name", "name
 PATH_WORDS = ("image", "img", "file", "path", "picture", "photo")  # which say most in the name of a column of paths
 MOST_OF_PATH = 4096  # characters, as on Linux
 NESTED = 4  # levels of a JSON file that are searched for a table
+
+
+class AmbiguousError(FaultError):
+    """A file is a list, but may be read in two ways."""
 
 
 class Row(NamedTuple):
@@ -90,7 +95,7 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
         return _of_json(name, _values(name, raw), exists)
     if b"\0" in raw[:N_SAMPLED] and not raw.startswith(tuple(MARKS)):
         return None  # no text
-    text = text_of(raw)
+    text = EXCEL.sub("\n", text_of(raw), count=1)
     lines = [line for line in text.split("\n") if line.strip()]
     lines = [line for line in lines[:: -(-len(lines) // N_SAMPLED) or 1] if not _comment(line, exists)]
     if not lines:
@@ -158,15 +163,16 @@ def _form_of_paths(samples: dict[str, list[list[str]]], exists: Callable[[Cell],
 
 
 def _form_of_stems(samples: dict[str, list[list[str]]], exists: Callable[[Cell], bool]) -> tuple[str, int]:
-    """As `_form_of_paths` for pictures named without suffix: these names must differ, as any words might be meant.
+    """As `_form_of_paths` for pictures named without suffix, where any words might be meant.
 
-    Where they are numbers, a header must say that they name pictures.
+    Where they are numbers, or more than a tenth is repeated, a header must say that they name pictures.
     """
     form, column = _form_of_paths(samples, exists)
     cells = [row[column] for row in samples[form] if len(row) > column] if form else []
     named = [cell for cell in cells if exists(cell)]
     numbers = 2 * sum(cell.isdecimal() for cell in named) > len(named)
-    unclear = len(set(named)) < len(named) or (numbers and plain_name(cells[0]) not in PATH_NAMES - {""})
+    repeated = 10 * len(set(named)) < 9 * len(named)
+    unclear = (numbers or repeated) and plain_name(cells[0]) not in PATH_NAMES - {""}
     return ("", 0) if not named or unclear else (form, column)
 
 
@@ -239,7 +245,7 @@ def _column_of_pictures(table: Listing, found: Callable[[Cell], Sequence[str]]) 
     best = [column for column, rank in ranks.items() if rank == max(ranks.values())]
     if len({tuple(pictures[column]) for column in best}) > 1:
         what = f"the columns {' and '.join(str(column + 1) for column in best)} both name pictures"
-        raise FaultError(table.name, f"{what}: remove one, or call that of the pictures 'image'")
+        raise AmbiguousError(table.name, f"{what}: remove one, or call that of the pictures 'image'")
     return best[0]
 
 
@@ -297,7 +303,11 @@ def _values(name: str, raw: bytes) -> Any:
 
 
 def _of_json(name: str, content: Any, exists: Callable[[Cell], bool]) -> Listing | None:
-    """The largest table in JSON whose rows name pictures."""
+    """The largest table in JSON whose rows name pictures.
+
+    Raises:
+        AmbiguousError: another table names further pictures.
+    """
     tables = []
     for header, rows in _tables(content):
         sample = [row.cells for row in rows[:: -(-len(rows) // N_SAMPLED) or 1]]
@@ -308,13 +318,24 @@ def _of_json(name: str, content: Any, exists: Callable[[Cell], bool]) -> Listing
         by_number = 2 * numbers > len(sample) and not (header and plain_name(header[column]) in PATH_NAMES)
         if 2 * n_named > len(sample) and not by_number:
             rows = [Row(f"{name}:{row.where}", row.cells) for row in rows]
-            tables.append(Listing(name, "JSON", column, rows, header))
-    return max(tables, key=lambda table: len(table.rows), default=None)
+            tables.append(Listing(name, "JSON", column, [row for row in rows if len(row.cells) > column], header))
+    largest = max(tables, key=lambda table: len(table.rows), default=None)
+    named = {row.cells[largest.column] for row in largest.rows} if largest else set()
+    for table in tables:
+        if not named.issuperset(row.cells[table.column] for row in table.rows if exists(row.cells[table.column])):
+            what = "it has several tables that name pictures: expected one, or one under each of the keys train, test"
+            raise AmbiguousError(name, f"{what} and so on; save the others in files of their own")
+    return largest
 
 
 def _tables(content: Any, level: int = 0) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
     """Every object or list in JSON as a table: its header, and its rows by their numbers, which are lines in JSONL."""
     children = []
+    if isinstance(content, dict) and content and all(isinstance(value, list) for value in content.values()):
+        yield from _by_key(content)
+        yield _columnwise(content)
+    if isinstance(content, dict) and content and all(isinstance(value, dict) for value in content.values()):
+        yield _columnwise({key: list(value.values()) for key, value in content.items()})
     if isinstance(content, dict):
         if all(isinstance(value, dict) for value in content.values()):
             yield _objects(list(enumerate(({"": key} | value for key, value in content.items()), 1)))
@@ -327,6 +348,33 @@ def _tables(content: Any, level: int = 0) -> Iterator[tuple[tuple[str, ...], lis
         yield (), [Row(str(n), [_cell(cell) for cell in entry]) for n, entry in numbered if isinstance(entry, list)]
     for child in children if level < NESTED else ():
         yield from _tables(child, level + 1)
+
+
+def _by_key(content: dict[str, list]) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
+    """The tables under keys that are parts, or the paths under keys that are classes, as one table."""
+    parts = all(key.casefold() in PARTS for key in content)
+    entries = [(key, entry) for key, entries in content.items() for entry in entries]
+    if parts and all(isinstance(entry, dict) for _, entry in entries):
+        yield _objects([(n, entry | {"split": key}) for n, (key, entry) in enumerate(entries, 1)])
+    elif parts and all(isinstance(entry, list) for _, entry in entries):
+        width = max((len(entry) for _, entry in entries), default=0)
+        header = ("", *(("label",) if width == 2 else map(str, range(1, width))), "split")
+        rows = [[*map(_cell, entry), *[""] * (width - len(entry)), key] for key, entry in entries]
+        yield header, [Row(str(n), cells) for n, cells in enumerate(rows, 1)]
+    elif all(isinstance(entry, str) for _, entry in entries) and PATH_NAMES.isdisjoint(map(plain_name, content)):
+        keys: dict[str, list[str]] = {}
+        for key, entry in entries:
+            keys.setdefault(entry, []).append(key)
+        rows = [[path, own[0] if len(own) == 1 else frozenset(own)] for path, own in keys.items()]
+        yield ("", "split" if parts else "label"), [Row(str(n), cells) for n, cells in enumerate(rows, 1)]
+
+
+def _columnwise(content: dict[str, list]) -> tuple[tuple[str, ...], list[Row]]:
+    """The table of an object with a list for each column; without rows if their lengths differ."""
+    if len({len(column) for column in content.values()}) > 1:
+        return (), []
+    rows = zip(*content.values(), strict=True)
+    return tuple(content), [Row(str(n), [_cell(cell) for cell in row]) for n, row in enumerate(rows, 1)]
 
 
 def _objects(numbered: list[tuple[int, dict]]) -> tuple[tuple[str, ...], list[Row]]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -70,7 +70,7 @@ class Files:
         """The files that a list means by `path`: one if it is unambiguous.
 
         Looked up are in turn: the path below the list's folder, and below ``images`` there; the same below the root;
-        then the pictures whose paths end with it, with or without their suffixes.
+        then the pictures whose paths end with it, with or without their suffixes; and these without regard to case.
 
         Args:
             path: as `plain` gives it.
@@ -82,11 +82,26 @@ class Files:
                 name = f"{below}/{candidate}" if below else candidate
                 if name in self._names:
                     return (name,)
-        ends = self._by_end.get(path.rpartition("/")[2], ())
-        found = [name for name in ends if f"/{name}".endswith(f"/{path}") or f"/{_stem(name)}".endswith(f"/{path}")]
+        found = self._ending(path, self._by_end, str) or self._ending(
+            path.casefold(), self._by_end_folded, str.casefold
+        )
         if len(found) > 1 and part:
             found = [name for name in found if part in map(part_of_folder, name.split("/")[:-1])] or found
         return found
+
+    def _ending(self, path: str, ends: Mapping[str, list[str]], form: Callable[[str], str]) -> list[str]:
+        """The pictures whose paths in the form `form` end with `path`."""
+        names = ends.get(path.rpartition("/")[2], ())
+        paths = ((name, f"/{form(name)}") for name in names)
+        return [name for name, whole in paths if whole.endswith(f"/{path}") or _stem(whole).endswith(f"/{path}")]
+
+    @cached_property
+    def _by_end_folded(self) -> dict[str, list[str]]:
+        """As `_by_end`, in small letters."""
+        ends = defaultdict(dict)  # a dict keeps each path once
+        for end, names in self._by_end.items():
+            ends[end.casefold()] |= dict.fromkeys(names)
+        return {end: list(names) for end, names in ends.items()}
 
     @cached_property
     def _by_end(self) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ import numpy as np
 from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.listing import Listing, listing, plain_name, text_of
+from qsmi_lib.datasets.images.listing import AmbiguousError, Listing, listing, plain_name, text_of
 from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
@@ -211,13 +211,16 @@ def _read_lists(files: Files, names: Sequence[str], choice: str) -> Reading | No
         try:
             table = listing(name, files.content(name), files)
         except (FaultError, OSError) as error:
-            if telling(name) or suffix_of(name) not in (".json", ".jsonl"):
+            sure = telling(name) or isinstance(error, AmbiguousError)
+            if sure or suffix_of(name) not in (".json", ".jsonl"):
                 unread[name] = error
             continue
         if table is not None:
             tables[name] = table
         elif telling(name) and not _lists_classes(name, files):
             unread[name] = FaultError(name, f"it lists no picture that is here: expected {FORMS}")
+    for name in [name for name in tables if suffix_of(name) == ".json" and f"{name[:-5]}.txt" in tables]:
+        del tables[name]  # Food-101 has each list twice
     chosen = _together(files, tables)
     folders = {name.rpartition("/")[0] for name in chosen}
     for name, error in unread.items():  # a list that cannot be read is not passed over
@@ -341,7 +344,7 @@ def _read_folders(files: Files) -> Reading:
     if name := next(told, ""):
         raise FaultError(name, "this format is not read: save its labels as .csv, or move it elsewhere")
     for name in files.lists:
-        if not stem_of(name).startswith("sample_submission") and _names_pictures(name, files):
+        if _names_pictures(name, files):
             what = f"it names pictures, but cannot be read as a list, or most of them are not here: expected {FORMS}"
             raise FaultError(name, f"{what}; mend its paths, or move it elsewhere")
     reading = _folders(files)

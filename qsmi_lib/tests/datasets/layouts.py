@@ -122,6 +122,33 @@ NAMED = {
         {f"{part}/{n}.jpg": ("cat", "cat, dog")[n] for part in ("train", "valid") for n in (0, 1)},
         {"train": ("train/0.jpg", "train/1.jpg"), "query": ("valid/0.jpg", "valid/1.jpg")},
     ),
+    ".json, paths by class": six(
+        {"l.json": json.dumps({k: [p for p in SIX if KINDS[p] == k] for k in ("cat", "dog")})}, KINDS
+    ),
+    ".json, paths by label": six({"l.json": json.dumps({k: [p for p in SIX if k in MULTI[p]] for k in NAMES})}, MULTI),
+    ".json, columns": six({"l.json": json.dumps({"filename": SIX, "label": [*KINDS.values()]})}, KINDS),
+    ".json, columns of pandas": six(
+        {"l.json": json.dumps({"filename": dict(enumerate(SIX)), "label": dict(enumerate(KINDS.values()))})}, KINDS
+    ),
+    ".json, parts of objects": six(
+        {
+            "l.json": json.dumps(
+                {part: [{"image": p, "label": KINDS[p]} for p in paths] for part, paths in PARTS.items()}
+            )
+        },
+        KINDS,
+        parts=PARTS,
+    ),
+    ".json, parts of pairs": six(
+        {"l.json": json.dumps({part: [[p, KINDS[p]] for p in paths] for part, paths in PARTS.items()})},
+        KINDS,
+        parts=PARTS,
+    ),
+    ".json, parts of paths": six({"l.json": json.dumps(PARTS)}, {p: p[:4] for p in SIX}, parts=PARTS),
+    ".json, several tables": six(
+        {"l.json": json.dumps({k: [{"image": p, "label": KINDS[p]} for p in SIX[k : k + 2]] for k in (0, 2, 4)})},
+        fault="l.json|several tables|train, test",
+    ),
     "two lists": six({"a.csv": TABLE, "b.csv": TABLE}, fault="several lists|a.csv, b.csv"),
     "by path, .csv": six({"a.csv": TABLE, "b.csv": "?"}, MULTI, path="a.csv"),
     "by path, .TXT": six({"a.TXT": rows(FLAGS)}, MULTI_NUMBERS, path="a.TXT"),
@@ -136,6 +163,23 @@ WRITTEN = {
     "semicolons": six({"labels.csv": rows(FLAGS, mark=";", header=HEADER.replace(",", ";"))}, MULTI),
     "tabs": six({"labels.txt": rows(FLAGS, mark="\t")}, MULTI_NUMBERS),
     "a tab and blanks": six({"labels.txt": rows(FLAGS).replace("jpg ", "jpg\t")}, MULTI_NUMBERS),
+    "bars": six({"labels.txt": rows(KINDS, mark="|")}, KINDS),
+    "the delimiter for Excel": six({"a.csv": "sep=;\r\n" + rows(KINDS, mark=";", header="Bild;Klasse")}, KINDS),
+    "capital letters in paths": six({"a.csv": rows(KINDS, mark=",").replace("jpg", "JPG")}, KINDS),
+    "capital letters that differ": Layout(
+        pictures("a.JPG", "A.jpg", "b.jpg", "c.jpg") | {"l.csv": "a.jpg,cat\nb.jpg,dog\nc.jpg,dog\n"},
+        fault="l.csv:1|a.JPG|A.jpg|longer",
+    ),
+    "stems of boxes": Layout(
+        pictures("x/i0.jpg", "x/i1.jpg", "y/i2.jpg", "y/i3.jpg")
+        | {"boxes.csv": "image_id,xmin,class\ni0,1,cat\ni0,2,dog\ni1,3,cat\ni2,4,dog\ni3,5,cat\n"},
+        fault="boxes.csv:3|x/i0.jpg|twice",
+    ),
+    "stems, one twice": Layout(
+        pictures(*(f"x/i{n}.jpg" for n in range(5)), *(f"y/i{n}.jpg" for n in range(5, 10)))
+        | {"t.csv": "image_id,label\ni0,cat\n" + "".join(f"i{n},{('cat', 'dog')[n % 2]}\n" for n in range(10))},
+        fault="t.csv:3|x/i0.jpg|twice",
+    ),
     "CRLF": six({"labels.csv": TABLE.replace("\n", "\r\n")}, MULTI),
     "CR": six({"labels.csv": TABLE.replace("\n", "\r")}, MULTI),
     "UTF-8 with its mark": six({"labels.csv": TABLE.encode("utf-8-sig")}, MULTI),
@@ -346,6 +390,9 @@ COLUMNS = {
     "two columns of parts": Layout(table("file,kind,set,split", ANIMALS, ALL_PARTS, ALL_PARTS), fault="'set'|'split'"),
     "a class beside flags": Layout(
         table("file,person,target,tree", ONE, TWO, ONE), fault="a.csv:1|'target'|'person'|rename"
+    ),
+    "a named class beside flags": Layout(
+        table("file,class,wild,tame", ANIMALS, ONE, TWO), fault="a.csv:1|'class'|'wild'|remove"
     ),
     "two classes": Layout(table("file,category,label", ANIMALS, TWO), fault="a.csv:1|'category'|'label'|remove"),
     "a class and its number": Layout(table("file,class_id,class", (0, 1) * 3, ANIMALS), KINDS, note="class_id"),

@@ -60,8 +60,11 @@ def test_unknown_and_missing_backbones_list_the_known(tmp_path):
     with pytest.raises(ValueError, match="unknown head 'large'; known: csq, narrow, wide"):
         factory.build("digits", BITS, backbone=NAME, head="large")
     for dataset in ("cifar10", str(tmp_path)):
-        with pytest.raises(ValueError, match=f"{dataset} needs the features of a backbone: name one of resnet56"):
+        with pytest.raises(
+            ValueError, match=f"{dataset} needs the features of a backbone: name one of resnet56"
+        ) as raised:
             factory.build(dataset, BITS)
+        assert "digits" not in str(raised.value).removeprefix(dataset)
 
 
 # Learning rates
