@@ -401,6 +401,12 @@ COLUMNS = {
         {f"image/i{n}.png": "abb"[n] for n in range(3)},
         note="mask",
     ),
+    "a mask in JSON": Layout(
+        pictures(*(f"{k}/{k[0]}{n}.png" for k in ("image", "mask") for n in range(3)))
+        | {"l.json": json.dumps([{"mask": f"m{n}.png", "image": f"i{n}.png", "label": "abb"[n]} for n in range(3)])},
+        {f"image/i{n}.png": "abb"[n] for n in range(3)},
+        note="mask",
+    ),
     "two images": Layout(
         pictures(*(f"{k}/{k}{n}.png" for k in "ab" for n in range(3)))
         | {"l.csv": "image_a,image_b,label\n" + "".join(f"a{n}.png,b{n}.png,{'abb'[n]}\n" for n in range(3))},
