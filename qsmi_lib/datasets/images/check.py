@@ -38,7 +38,8 @@ def inspect(source: Path, choice: str = "") -> Report:
     Faults are a line of another length, a label other than 0 or 1, a path outside the root, a missing or unreadable
     picture, an item twice in a part, and a query that is also in the training set or the database, under the same name
     or another; and the same labels for all items. If there are none of these, a division that cannot be made is a
-    fault. Notes are items without a label, files that are not read, pictures in no list, and other pictures that occur
+    fault. So are labels of most queries that no item of the database has. Notes are such labels of some queries, items
+    without a label, files that are not read, pictures in no list, and other pictures that occur
     under two names.
 
     Args:
@@ -55,11 +56,15 @@ def inspect(source: Path, choice: str = "") -> Report:
         n_query = len(np.intersect1d(unlabelled, queries))
         what = f"{len(unlabelled)} of {len(items)} items carry no label, this one first; {n_query} of them are queries"
         notes.append(Fault(items.where[unlabelled[0]], what))
+    without, most = items.without_answers
+    if without and not most:
+        notes.append(without)
     with Tree(items.root) as tree:
         if unread := decoding.unread(tree.names()):
             notes.append(Fault(str(source), unread))
         if left_out := sorted(tree.left_out.keys() - {fault.where for fault in faults}):
-            what = f"{len(left_out)} others are left out, {left_out[0]} first ({tree.left_out[left_out[0]]})"
+            several = "others are" if len(left_out) > 1 else "other is"
+            what = f"{len(left_out)} {several} left out, {left_out[0]} first ({tree.left_out[left_out[0]]})"
             notes.append(Fault(str(source), what))
     is_query = np.isin(np.arange(len(items)), queries)
     first_row = {}

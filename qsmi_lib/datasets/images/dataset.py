@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from qsmi_lib.datasets.base import Dataset, Part, Split
-from qsmi_lib.datasets.images import manifest
+from qsmi_lib.datasets.images import files, manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.lazy import Pictures
+from qsmi_lib.datasets.images.lookup import part_of_folder
 from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.datasets.protocols import check_leaks
 from qsmi_lib.datasets.sampling import AtRandom, PerLabel
@@ -19,7 +20,7 @@ from qsmi_lib.utils import paths
 
 TENTH = PerLabel()
 MOST_READ = 4  # manifests in memory
-_READ: dict[tuple[Path, str], tuple[list[tuple[str, int]], Manifest]] = {}
+_READ: dict[tuple[Path, str], tuple[list[Path], list[tuple[str, int]], Manifest]] = {}  # folders, state, manifest
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,13 @@ class PictureSet(Dataset):
                 hint = ""
                 if part == "query" and len(items.lists) == 1:
                     hint = f"; to have queries chosen by a rule, rename {items.lists[0]} to labels"
+                elif not items.lists and items.paths:  # folders of one part
+                    steps = items.paths[0].split("/")
+                    own = next((k for k, step in enumerate(steps) if part_of_folder(step)), 0)
+                    folder, missing = "/".join(steps[: own + 1]), "test" if part == "query" else "train"
+                    hint = (
+                        f"; add a folder {missing} beside {folder}, or pass the path of {folder} for queries by a rule"
+                    )
                 raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}{hint}")
         check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(items))
         return parts
@@ -187,21 +195,22 @@ class PictureSet(Dataset):
 
 
 def _read(place: Path, choice: str) -> Manifest:
-    """The manifest of `place`, read again if a list, or a file beside it, has changed."""
-    state, items = _READ.get((place, choice), (None, None))
-    if state is None or state != _state(place, items.lists):
+    """The manifest of `place`, read again if a list, a file beside it, or the files of any folder have changed."""
+    folders, state, items = _READ.get((place, choice), ([], None, None))
+    if state is None or state != _state(place, folders, items.lists):
         items = manifest.read(place, choice)
+        folders = files.folders(items.root) if items.root.is_dir() else []
         while len(_READ) >= MOST_READ:
             _READ.pop(next(iter(_READ)))
-        _READ[place, choice] = _state(place, items.lists), items
+        _READ[place, choice] = folders, _state(place, folders, items.lists), items
     return items
 
 
-def _state(place: Path, lists: Sequence[str]) -> list[tuple[str, int]]:
-    """The names and times of the source, of the files at its top, and of its lists."""
-    files = [place, *(place.iterdir() if place.is_dir() else ())]
-    files += [place / name for name in lists if place.is_dir()]
-    return sorted((str(file), file.stat().st_mtime_ns) for file in files if file.exists())  # not links to nothing
+def _state(place: Path, folders: Sequence[Path], lists: Sequence[str]) -> list[tuple[str, int]]:
+    """The names and times of the source, of the files at its top, of its folders, and of its lists."""
+    of = [place, *folders, *(place.iterdir() if place.is_dir() else ())]
+    of += [place / name for name in lists if place.is_dir()]
+    return sorted((str(file), file.stat().st_mtime_ns) for file in of if file.exists())  # not links to nothing
 
 
 PICTURE_SETS = {

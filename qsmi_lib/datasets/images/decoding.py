@@ -66,7 +66,8 @@ def unread(names: Iterable[str]) -> str:
         return ""
     counts = Counter(PurePosixPath(name).suffix.lower() for name in names)
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
-    return f"{names[0]} and others of its kind are left out ({kinds}): convert them to JPEG or PNG"
+    which = f"{names[0]} and others of its kind are" if len(names) > 1 else f"{names[0]} is"
+    return f"{which} left out ({kinds}): convert {'them' if len(names) > 1 else 'it'} to JPEG or PNG"
 
 
 @cache

@@ -76,6 +76,15 @@ def find(folder: Path, *, links: bool = True) -> tuple[dict[str, str], dict[str,
     return dict(sorted(found.items())), left_out
 
 
+def folders(folder: Path) -> list[Path]:
+    """A folder and all visible ones below it, also empty ones; `find`, which has limits, is to be called first.
+
+    Raises:
+        OSError: the folder itself cannot be listed.
+    """
+    return [folder, *(folder / name for name, kind in _walk(folder, True) if kind == FOLDER)]
+
+
 def _walk(folder: Path, links: bool) -> Iterator[tuple[str, str]]:
     """Path below the folder and kind of all that is in it: `FILE`, `FOLDER`, `HIDDEN`, or why it is none of these."""
     above = frozenset(_identity(place) for place in (folder.resolve(), *folder.resolve().parents))

@@ -12,8 +12,9 @@ from qsmi_lib.datasets.images.entries import FaultError
 from qsmi_lib.datasets.images.files import composed
 
 LISTS = {".txt", ".csv", ".tsv", ".lst", ".list", ".text", ".json", ".jsonl", ""}
-OTHER_DATA = {".dat", ".db", ".h5", ".hdf5", ".mat", ".npy", ".npz", ".ods", ".parquet", ".pickle", ".pkl"}
-OTHER_DATA |= {".sqlite", ".xls", ".xlsx", ".xml", ".yaml", ".yml"}  # which are read in some public data sets at most
+# Data that are read in some public data sets at most.
+OTHER_DATA = {".dat", ".db", ".feather", ".h5", ".hdf5", ".mat", ".npy", ".npz", ".numbers", ".ods", ".parquet"}
+OTHER_DATA |= {".pickle", ".pkl", ".sqlite", ".sqlite3", ".tfrecord", ".xls", ".xlsx", ".xml", ".yaml", ".yml"}
 PARTS = {
     **dict.fromkeys(("train", "training", "trainval"), "train"),
     **dict.fromkeys(("test", "testing", "query", "queries"), "query"),

@@ -4,8 +4,9 @@ import hashlib
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from qsmi_lib.datasets.images import decoding, labels, public
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.entries import Fault, FaultError, Item, Reading
-from qsmi_lib.datasets.images.listing import AmbiguousError, Listing, listing, plain_name, text_of
+from qsmi_lib.datasets.images.listing import MARKS, AmbiguousError, Listing, listing, plain_name, text_of
 from qsmi_lib.datasets.images.lookup import (
     LISTS,
     OTHER_DATA,
@@ -40,6 +41,10 @@ MOST_NAMED = 6  # files in a note
 UNUSED = "(unused)"  # the second label of a data set of one label, which no item carries
 VOLUMES = {"batch", "chunk", "disk", "fold", "folder", "part", "set", "shard", "split", "volume"}  # of one collection
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d?){0,2}")  # the name of a folder that is rather no class
+ARCHIVES = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"}
+PROGRAMS = {".bat", ".ipynb", ".jl", ".m", ".ps1", ".py", ".r", ".sh"}  # which read or write labels
+JSON_STRING = re.compile(r'"([^"\n]+)"')
+MOST_SEARCHED = 200_000  # characters of a text that is no list
 TELLING_COLUMNS = {
     "breed",
     "category",
@@ -112,9 +117,33 @@ class Manifest:
         what = f"all {len(self)} pictures carry the same labels, {which}, so every answer would be right"
         return Fault(str(self.source), f"{what}: expected at least two classes, as {FORMS}")
 
+    @cached_property
+    def without_answers(self) -> tuple[Fault | None, bool]:
+        """The fault that labelled queries have no right answer in the database, and whether it is most of them."""
+        database = self.parts.get("database", self.parts.get("train", ()))
+        queries = np.setdiff1d(self.parts.get("query", ()), self.unlabelled()).astype(np.int64)
+        if not len(database) or not len(queries):
+            return None, False
+        if self.labels.ndim == 1:
+            answered = np.isin(self.labels[queries], self.labels[database])
+        else:
+            answered = self.labels[queries] @ self.labels[database].any(axis=0) > 0
+        if answered.all():
+            return None, False
+        without = queries[~answered]
+        carried = self.labels[without[0]]
+        which = self.classes[carried] if self.labels.ndim == 1 else _label_names(carried, self.classes)
+        what = (
+            f"{len(without):,} of {len(queries):,} queries have labels that no item of the database has, {which} first"
+        )
+        what += ": write the same labels alike in all parts, or give the database items with these labels"
+        return Fault(self.where[without[0]], what), 2 * len(without) > len(queries)
+
     def all_faults(self) -> list[Fault]:
-        """The faults, or if there are none, that of the same labels."""
-        return list(self.faults) or [fault for fault in [self.same_labels()] if fault]
+        """The faults; if there are none, that of the same labels, or of queries without right answers."""
+        without, most = self.without_answers
+        more = [self.same_labels(), without if most else None]
+        return list(self.faults) or [fault for fault in more if fault]
 
     def checked(self) -> "Manifest":
         """The manifest itself; if it has faults, a ValueError with the first one and the command that lists all."""
@@ -310,10 +339,48 @@ def _together(files: Files, tables: Mapping[str, Listing]) -> dict[str, str]:
 
 def _read_folders(files: Files) -> Reading:
     """Folders of classes, where no file looks as if it told labels; a FaultError names one that does."""
-    for name in files.names:
-        if suffix_of(name) in OTHER_DATA and TELLING & set(words(name)):
-            raise FaultError(name, "this format is not read: save its labels as .csv, or move it elsewhere")
-    return _folders(files)
+    unread = [name for name in files.names if suffix_of(name) not in LISTS | PROGRAMS | decoding.SUFFIXES]
+    told = (name for name in unread if TELLING & set(words(name)))
+    if name := next(told, ""):
+        raise FaultError(name, "this format is not read: save its labels as .csv, or move it elsewhere")
+    for name in files.lists:
+        if not stem_of(name).startswith("sample_submission") and _names_pictures(name, files):
+            what = f"it names pictures, but cannot be read as a list, or most of them are not here: expected {FORMS}"
+            raise FaultError(name, f"{what}; mend its paths, or move it elsewhere")
+    reading = _folders(files)
+    kinds = {entry.labels for _, entry in reading.entries if isinstance(entry, Item)}
+    data = [name for name in unread if suffix_of(name) in OTHER_DATA]
+    if data and all(map(DATE.fullmatch, kinds)):
+        what = "this format is not read, and the folders are dates: save its labels as .csv, or move it elsewhere"
+        raise FaultError(data[0], what)
+    return reading
+
+
+def _names_pictures(name: str, files: Files) -> bool:
+    """Whether most lines of a text, or many strings of JSON, look like names of pictures, with their suffixes or not.
+
+    Words that name folders, and numbers, do not count as names without suffix.
+    """
+    raw = files.content(name)
+    if not raw.startswith(tuple(MARKS)):
+        raw = raw.replace(b"\0", b"")  # UTF-16 without its mark
+    text = text_of(raw)[:MOST_SEARCHED]
+    stems = {stem_of(picture) for picture in files.pictures}
+    stems = {stem for stem in stems if not stem.isdecimal()}
+    stems -= {step.casefold() for picture in files.pictures for step in picture.split("/")[:-1]}
+    as_json = suffix_of(name) in (".json", ".jsonl")
+    found = JSON_STRING.findall(text) if as_json else text.split("\n")
+    lines = [line for line in found if re.search(r"\w", line)]
+    named = [cell for line in lines if (cell := _picture_in(line, stems))]
+    if as_json:  # whose strings are also keys and labels
+        return bool(named) and (3 * len(named) >= len(lines) or 2 * len(set(named)) > len(files.pictures))
+    return 2 * len(named) > len(lines)
+
+
+def _picture_in(line: str, stems: Set[str]) -> str:
+    """The first cell of a line that looks like the name of a picture; empty if there is none."""
+    cells = (cell.strip("\"': ") for cell in re.split(r"[\s,;|]+", line) if "://" not in cell)
+    return next((cell for cell in cells if suffix_of(cell) in decoding.SUFFIXES or stem_of(plain(cell)) in stems), "")
 
 
 def _folders(files: Files) -> Reading:
@@ -330,8 +397,8 @@ def _folders(files: Files) -> Reading:
     tops, kinds = {steps[0] for steps in paths}, {steps[depth - 1] for steps in paths}
     source = str(files.tree.source)
     if not depths[depth]:
-        unread = decoding.unread(iter(files.names))
-        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{unread and '; ' + unread}")
+        more = "".join(f"; {what}" for what in _elsewhere(files))
+        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{more}")
     parts = {top for top in tops if part_of_folder(top)}
     if depth == 1 and (parts == tops or {"train", "query"} & set(map(part_of_folder, parts))):
         no_classes = parts
@@ -359,10 +426,25 @@ def _folders(files: Files) -> Reading:
         else:
             entries.append((part_of_folder(part) if part else "", Item(name, name, kind)))
     for (what, *_), names in faulty.items():
-        more = f"; so do {len(names) - 1} more" if len(names) > 1 else ""
-        entries.append(("", Fault(names[0], what + more)))
+        more = f"; so do {len(names) - 1} more" if len(names) > 2 else "; so does 1 more" if len(names) == 2 else ""
+        remedy = f"; move {'it' if len(names) == 1 else 'them'} to such a folder, or elsewhere"
+        entries.append(("", Fault(names[0], what + more + remedy)))
     classes = sorted({entry.labels for _, entry in entries if isinstance(entry, Item)})
     return Reading(f"folders {'/'.join([*prefix, form])}: {labels.named(classes)}", entries)
+
+
+def _elsewhere(files: Files) -> Iterator[str]:
+    """Where pictures lie that are not in folders of classes: at other depths, in other formats, in archives."""
+    depths = defaultdict(list)
+    for name in files.pictures:
+        depths[name.count("/")].append(name)
+    for depth, names in sorted(depths.items()):
+        folders = {0: "in no folder", 1: "in 1 folder"}.get(depth, f"in {depth} folders, one below the other")
+        yield f"{_count(names, 'picture lies', 'pictures lie')} {folders}, {names[0]} first"
+    if unread := decoding.unread(iter(files.names)):
+        yield unread
+    if archives := [name for name in files.names if suffix_of(name) in ARCHIVES]:
+        yield f"{_first_names(archives)}: unpack {'it' if len(archives) == 1 else 'them'}"
 
 
 def _no_classes(folders: Set[str]) -> set[str]:
@@ -469,13 +551,17 @@ def _validation(source: Path, parts: dict[str, dict[int, str]]) -> list[Fault]:
 
 
 def _unread(source: Path, files: Files, reading: Reading, paths: set[str]) -> list[Fault]:
-    """A note on the texts that were not read, and one on the pictures without labels."""
-    notes, read = [], {*reading.files}
-    other = [name for name in files.names if suffix_of(name) in LISTS | OTHER_DATA and name not in read]
+    """A note on the files that were not read, and one on the pictures without labels."""
+    notes, read, named = [], {*reading.files}, decoding.SUFFIXES | decoding.UNREAD_SUFFIXES
+    other = [name for name in files.names if suffix_of(name) not in named and name not in read]
     if len(reading.files) == 1 and source.name == reading.files[0]:
         other = []  # the list itself was passed
     if other:
-        notes.append(Fault(str(source), f"{_count(other, 'file is', 'files are')} not read: {_first_names(other)}"))
+        kinds = defaultdict(list)
+        for name in other:
+            kinds[suffix_of(name) or "without suffix"].append(name)
+        each = "; ".join(f"{len(names):,} {kind} ({_first_names(names)})" for kind, names in kinds.items())
+        notes.append(Fault(str(source), f"{_count(other, 'file is', 'files are')} not read: {each}"))
     left = [name for name in files.pictures if name not in paths]
     if left:
         what = f"{_count(left, 'picture is', 'pictures are')} in no list and left out: {_first_names(left)}"

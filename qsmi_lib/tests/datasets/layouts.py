@@ -54,6 +54,7 @@ def pictures(*names):
 SIX = ("2019/0.jpg", "2019/1.jpg", "2019/2.jpg", "2020/3.jpg", "2020/4.jpg", "2020/5.jpg")
 KINDS = dict(zip(SIX, ("cat", "dog", "cat", "dog", "cat", "dog"), strict=True))
 NUMBERS = dict(zip(SIX, ("2", "9", "2", "9", "2", "9"), strict=True))
+FEW = dict(zip(SIX, ("0", "9", "0", "1", "9", "1"), strict=True))
 FLAGS = dict(zip(SIX, ("1 0 0", "0 1 0", "1 1 0", "0 0 1", "1 0 1", "0 1 0"), strict=True))
 NAMES = ("cat", "dog", "owl")
 MULTI = dict(zip(SIX, ("cat", "dog", "cat, dog", "owl", "cat, owl", "dog"), strict=True))
@@ -208,8 +209,8 @@ WRITTEN = {
         {p: t[0] for p, t in FLAGS.items()},
     ),
     "indices that begin with 0 and 1": six(
-        {"train.txt": rows(NUMBERS, PARTS["train"]), "test.txt": "2019/2.jpg 0\n2020/5.jpg 1\n"},
-        {p: NUMBERS[p] for p in PARTS["train"]} | {"2019/2.jpg": "0", "2020/5.jpg": "1"},
+        lists("train.txt", "test.txt", FEW),
+        FEW,
         parts=PARTS,
     ),
     "a number first": six(
@@ -537,6 +538,46 @@ DIRECTORIES = {
         ANIMALS | {"part.csv": "file,class\n" + "".join(f"{name},{name[:3]}\n" for name in list(ANIMALS)[::3])},
         {name: name[:3] for name in list(ANIMALS)[::3]},
     ),
+    **{
+        f"a list with {name}": six({file: text}, fault=f"{file}|expected|move it")
+        for name, file, text in (
+            ("paths of Windows", "photos.csv", rows(KINDS, mark=",").replace("20", "C:\\me\\20").replace("/", "\\")),
+            ("paths of another machine", "photos.csv", rows(KINDS, mark=",").replace("20", "/home/me/20")),
+            ("another suffix", "photos.csv", rows(KINDS, mark=",").replace("jpg", "png")),
+            ("UTF-16 without its mark", "photos.csv", rows(KINDS, mark=",").encode("utf-16-le")),
+            ("most pictures missing", "photos.csv", rows(KINDS, mark=",").replace("20/", "20/_")),
+        )
+    },
+    **{
+        f"labels in {name}": six({name: "PK"}, fault=f"{name}|.csv|move it")
+        for name in ("photos.xlsx", "labels.csv.gz", "labels.csv.bak", "labels.numbers", "train.tfrecord", "labels.md")
+    },
+    "other files": Layout(
+        pictures(*PLAIN) | {"more.zip": "PK", "test.tar.gz": "?", "README.md": "Cats", "make_labels.py": "pass"},
+        PLAIN_KINDS,
+        note="4 files|more.zip|test.tar.gz|README.md|make_labels.py",
+    ),
+    "other names in another part": Layout(
+        in_folders("test/cats", "test/dogs", "train/cat", "train/dog"), fault="test/|4 of 4|alike"
+    ),
+    "other names in the list of another part": six(
+        {
+            "train.csv": rows(KINDS, PARTS["train"], ",", "file,label"),
+            "test.csv": rows({p: f"{k}s" for p, k in KINDS.items()}, PARTS["query"], ",", "file,label"),
+        },
+        fault="test.csv|2 of 2|alike",
+    ),
+    "a class of the test set alone": Layout(
+        (some := in_folders("test/bird", "test/cat", "test/dog", "train/cat", "train/dog")),
+        {name: name.split("/")[1] for name in some},
+        {"query": list(some)[:6], "train": list(some)[6:]},
+        note="2 of 6|bird",
+    ),
+    "three folders": Layout(
+        in_folders("a/b/c", "a/b/d", "e/f/g"), fault="no pictures|6 pictures|3 folders|a/b/c/a_b_c0.jpg"
+    ),
+    "train alone": Layout(in_folders("train/cat", "train/dog"), fault="'query'|folder test beside train|path of train"),
+    "test alone": Layout(in_folders("test/cat", "test/dog"), fault="'train'|folder train beside test|path of test"),
     "photographers": about("who.csv", "file,photographer", "Ann", "Bob"),
     "years": about("when.csv", "file,year", "2019", "2020"),
     "clusters": about("cluster.txt", "", "0", "1", "2", mark=" "),

@@ -128,6 +128,16 @@ def test_what_is_no_data_set_is_one_line(tmp_path):
         assert result.exit_code == 1 and result.output.startswith(f"Error: {message}")
 
 
+def test_pictures_and_archives_that_are_not_read_are_counted(tmp_path):
+    for files, named in {
+        ("train.zip", "test.tar.gz"): ["test.tar.gz, train.zip", "unpack them"],
+        ("1.jpg", "2.jpg"): ["2 pictures", "no folder", "1.jpg first"],
+        ("1.heic",): ["1 .heic", "convert"],
+    }.items():
+        result = call(write_folder(tmp_path / files[0], dict.fromkeys(files, b"")))
+        assert result.exit_code == 1 and all(words in result.output for words in named), result.output
+
+
 def test_a_division_that_cannot_be_made_is_a_fault_if_there_is_no_other(tmp_path):
     source = write_folder(tmp_path / "own", pictures("a.png", "b.png") | {"train.txt": "a.png 1 0\nb.png 0 1\n"})
     (fault,) = texts(inspect(source).faults)

@@ -115,6 +115,23 @@ def test_a_changed_list_in_a_folder_below_is_read_again(tmp_path):
     assert PictureSet(str(source), at=source).manifest().fingerprint != first.fingerprint
 
 
+@pytest.mark.parametrize("path", ["", "labels.csv"])
+@pytest.mark.parametrize("folder", ["cat", "train/cat", "train/dog/empty", "train/new"])
+def test_a_picture_that_is_added_in_any_folder_is_seen(tmp_path, folder, path):
+    names = [f"{'train/' * ('/' in folder)}{kind}/{number}.jpg" for kind in ("cat", "dog") for number in (1, 2)]
+    listed = dict(zip([*names, f"{folder}/new.jpg"], ["cat", "cat", "dog", "dog", "cat"], strict=True))
+    table = "file,label\n" + "".join(f"{name},{kind}\n" for name, kind in listed.items())
+    source = write_folder(tmp_path / "own", dict.fromkeys(names, b"") | {"labels.csv": table})
+    (source / "train/dog/empty").mkdir(parents=True)
+    for place in [source, *source.rglob("*")]:
+        os.utime(place, ns=(1, 1))
+    data = PictureSet(str(source), at=source / path)
+    with pytest.raises(ValueError, match=r"new\.jpg is not there"):
+        data.manifest()
+    write_folder(source, {f"{folder}/new.jpg": b""})
+    assert len(data.manifest()) == 5
+
+
 CELLS = st.lists(
     st.tuples(st.sampled_from(NAMES), st.sampled_from(["0", "1", "-1", "cat", "dog", "7", "2"])), min_size=3
 )
