@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -92,7 +92,8 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
 
     matches = partial(files.matches, folder=name.rpartition("/")[0], part=part_of_list(name))
     if suffix_of(name) in (".json", ".jsonl"):
-        return _of_json(name, _values(name, raw), exists)
+        table = _of_json(name, _values(name, raw), exists)
+        return table and _with_paths(table, found)
     if b"\0" in raw[:N_SAMPLED] and not raw.startswith(tuple(MARKS)):
         return None  # no text
     text = EXCEL.sub("\n", text_of(raw), count=1)
@@ -112,9 +113,7 @@ def listing(name: str, raw: bytes, files: Files) -> Listing | None:
         raise FaultError(f"{name}:{line}", "it is neither UTF-8 nor UTF-16 with its mark: save it as UTF-8")
     if not form:
         return None
-    table = _table(name, form, column, _rows(name, text, form, exists), exists)
-    table.column = _column_of_pictures(table, found)
-    return table
+    return _with_paths(_table(name, form, column, _rows(name, text, form, exists), exists), found)
 
 
 def text_of(raw: bytes) -> str:
@@ -225,8 +224,8 @@ def _table(name: str, form: str, column: int, rows: Iterable[Row | Fault], exist
     return table
 
 
-def _column_of_pictures(table: Listing, found: Callable[[Cell], Sequence[str]]) -> int:
-    """The column of the paths: of several that name other pictures in most rows, that with the name of one.
+def _with_paths(table: Listing, found: Callable[[Cell], Sequence[str]]) -> Listing:
+    """The table with its column of paths: of several that name other pictures in most rows, that called so.
 
     Raises:
         FaultError: several columns may be meant.
@@ -239,14 +238,14 @@ def _column_of_pictures(table: Listing, found: Callable[[Cell], Sequence[str]]) 
         if 2 * sum(map(bool, named)) > len(rows):
             pictures[column] = named
     if len({*map(tuple, pictures.values())}) < 2:
-        return table.column
+        return table
     names = {column: plain_name(table.header[column]) if table.header else "" for column in pictures}
     ranks = {c: 2 * any(word in name for word in PATH_WORDS) or name in PATH_NAMES - {""} for c, name in names.items()}
     best = [column for column, rank in ranks.items() if rank == max(ranks.values())]
     if len({tuple(pictures[column]) for column in best}) > 1:
         what = f"the columns {' and '.join(str(column + 1) for column in best)} both name pictures"
         raise AmbiguousError(table.name, f"{what}: remove one, or call that of the pictures 'image'")
-    return best[0]
+    return replace(table, column=best[0])
 
 
 def _header(table: Listing, exists: Callable[[Cell], bool]) -> tuple[str, ...]:

@@ -402,6 +402,12 @@ COLUMNS = {
         {f"image/i{n}.png": "abb"[n] for n in range(3)},
         note="mask",
     ),
+    "a mask in JSON": Layout(
+        pictures(*(f"{k}/{k[0]}{n}.png" for k in ("image", "mask") for n in range(3)))
+        | {"l.json": json.dumps([{"mask": f"m{n}.png", "image": f"i{n}.png", "label": "abb"[n]} for n in range(3)])},
+        {f"image/i{n}.png": "abb"[n] for n in range(3)},
+        note="mask",
+    ),
     "two images": Layout(
         pictures(*(f"{k}/{k}{n}.png" for k in "ab" for n in range(3)))
         | {"l.csv": "image_a,image_b,label\n" + "".join(f"a{n}.png,b{n}.png,{'abb'[n]}\n" for n in range(3))},
@@ -559,10 +565,13 @@ DIRECTORIES = {
     "other letters in another part": Layout(
         in_folders("test/cat", "test/dog", "train/Cat", "train/Dog"), fault="Cat|alike"
     ),
-    "names and numbers in two parts": six(
+    "other names in another part": Layout(
+        in_folders("test/cats", "test/dogs", "train/cat", "train/dog"), fault="test/|4 of 4|alike"
+    ),
+    "other names in the list of another part": six(
         {
             "train.csv": rows(KINDS, PARTS["train"], ",", "file,label"),
-            "test.csv": rows(NUMBERS, PARTS["query"], ",", "file,label"),
+            "test.csv": rows({p: f"{k}s" for p, k in KINDS.items()}, PARTS["query"], ",", "file,label"),
         },
         fault="test.csv|alike",
     ),
