@@ -136,7 +136,7 @@ def read(path: Path) -> nbformat.NotebookNode:
     text = read_text(path, CLONE)
     try:
         return nbformat.reads(text, 4)
-    except Exception as error:  # nbformat raises whatever the text makes it do
+    except Exception as error:  # nbformat's errors have no common class
         raise damaged(path, f"it is not a notebook: {error}", CLONE) from error
 
 

@@ -57,7 +57,7 @@ def damaged(path: Path, what: object, remedy: str = AGAIN) -> ValueError:
     """The error of a file that cannot be used: which file, what is wrong, what to do."""
     if paths.is_committed(path):
         remedy = f"restore it with `git checkout -- {path.relative_to(paths.ROOT).as_posix()}`, or {remedy}"
-    return ValueError(f"{path} cannot be used: {shorten(str(what), 300)}; {remedy}")  # one line, whatever was found
+    return ValueError(f"{path} cannot be used: {shorten(str(what), 300)}; {remedy}")  # shorten also joins the lines
 
 
 def later_format(path: Path, found: object, expected: object) -> ValueError:

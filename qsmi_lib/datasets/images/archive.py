@@ -172,7 +172,7 @@ class _Zip:
         return self.index.get(files.composed(name))
 
     def read(self, info: zipfile.ZipInfo, limit: int) -> bytes:
-        """At most as many bytes as the directory of the zip says, whatever the member unpacks to."""
+        """The member's content, cut at the size that the zip's directory states: a bomb unpacks to more."""
         with _damage_named(self.source, files.composed(_name(info))), self.zip.open(info) as file:
             return file.read(min(info.file_size, limit))
 

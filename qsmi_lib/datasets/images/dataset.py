@@ -11,6 +11,7 @@ import torch
 from qsmi_lib.datasets.base import Dataset, Part, Split
 from qsmi_lib.datasets.images import files, manifest
 from qsmi_lib.datasets.images.archive import Tree
+from qsmi_lib.datasets.images.entries import FORMS
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.images.lookup import part_of_folder
 from qsmi_lib.datasets.images.manifest import Manifest
@@ -143,7 +144,7 @@ class PictureSet(Dataset):
                     hint = (
                         f"; add a folder {missing} beside {folder}, or pass the path of {folder} for queries by a rule"
                     )
-                raise ValueError(f"{items.source} has no part {part!r}: expected {manifest.FORMS}{hint}")
+                raise ValueError(f"{items.source} has no part {part!r}: expected {FORMS}{hint}")
         check_leaks({part: rows.tolist() for part, rows in parts.items()}, len(items))
         return parts
 

@@ -4,6 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+FORMS = (
+    "lists of lines `path 0 1 0 ...` (one list, or train.txt, test.txt and database.txt), a table such as labels.csv "
+    "with a column a label or a column of classes, or folders <class>/<name> or <part>/<class>/<name>"
+)
+MOST_NAMED = 6  # files in a note
+
 
 class Fault(NamedTuple):
     """An error in a data set, or a note on it: where, and what."""
@@ -54,3 +60,22 @@ class Reading:
     classes: tuple[str, ...] = ()
     notes: list[Fault] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+
+
+def count(names: Sequence[str], one: str, several: str) -> str:
+    """How many names there are, with the words for one or for several."""
+    return f"{len(names):,} {one if len(names) == 1 else several}"
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first names, for a message."""
+    return ", ".join([*names[:MOST_NAMED], *(["..."] if len(names) > MOST_NAMED else [])])
+
+
+def label_names(label: Sequence[int] | str | int | frozenset[str], classes: Sequence[str]) -> str:
+    """The labels of an item in words."""
+    if isinstance(label, str | int):
+        return str(label)
+    if not isinstance(label, frozenset):
+        label = [name for name, flag in zip(classes, label, strict=False) if flag]
+    return ", ".join(sorted(label)) or "no label"

@@ -29,7 +29,7 @@ class Failure(Exception):
 
 @contextlib.contextmanager
 def bounded_memory() -> Iterator[None]:
-    """On Linux, whatever asks for more than `MEMORY` gets a MemoryError, and so fails."""
+    """On Linux, a reader that asks for more than `MEMORY` gets a MemoryError, and fails."""
     if sys.platform != "linux":
         yield
         return

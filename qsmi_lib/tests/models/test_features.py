@@ -110,7 +110,7 @@ def test_whatever_changes_features_changes_the_file(results, make, options):
 
 
 class Plain(nn.Module):
-    """Ten features of (n, 3, 2, 2) pictures, by whatever `scale`, the buffer `shift` and `function` are."""
+    """Ten features of (n, 3, 2, 2) pictures, which `scale`, the buffer `shift` and `function` decide."""
 
     def __init__(self, scale=1.0, shift=0.0, function=torch.tanh):
         super().__init__()

@@ -120,7 +120,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("source", PLANTED)
-def test_whatever_executes_is_found(source):
+def test_planted_code_that_executes_files_is_found(source):
     assert faults(source)
 
 

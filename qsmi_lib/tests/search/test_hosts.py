@@ -66,6 +66,6 @@ def test_an_address_of_another_form_is_an_error(host):
 
 @settings(max_examples=40)
 @given(st.one_of(st.text(), st.from_regex(AUTHORITY)), st.one_of(st.none(), st.text()))
-def test_whatever_is_sent_is_refused_unless_it_is_a_known_name(host, origin):
+def test_only_known_names_are_accepted(host, origin):
     if Hosts("127.0.0.1", 8866).refused(host, origin, REACHED) is None:
         assert host.lower() in {f"{name}:8866" for name in ("localhost", "127.0.0.1", "[::1]")} and origin is None
