@@ -1,7 +1,6 @@
 """The hasher of an index: from features to codes, learned with QSMI where labels are known, else by ITQ."""
 
-from collections.abc import Sequence, Set
-from pathlib import Path
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 import torch
@@ -14,8 +13,6 @@ from qsmi_lib.models.networks import HashHead
 from qsmi_lib.models.projections import principal_components
 from qsmi_lib.models.rotation import itq
 from qsmi_lib.training import loop
-from qsmi_lib.utils import io
-from qsmi_lib.utils.reading import damaged, read_tensors
 
 QSMI, ITQ = "qsmi", "itq"  # as in the registry of methods
 EPOCHS = 50  # as the paper has
@@ -66,21 +63,19 @@ class FeatureHasher(nn.Module):
             return np.empty((0, self.bits), np.int8)
         return loop.encode(self, torch.from_numpy(np.ascontiguousarray(features)), batch_size=ROWS).numpy()
 
-    def save(self, path: Path) -> None:
-        """Write the hasher to a safetensors file."""
-        header = {"method": self.method, "bits": str(self.bits), "n_features": str(self.n_features)}
-        io.write_tensors(path, {name: value.contiguous() for name, value in self.state_dict().items()}, header)
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The weights by name, to be stored."""
+        return {name: np.ascontiguousarray(value.numpy()) for name, value in self.state_dict().items()}
 
     @classmethod
-    def load(cls, path: Path, n_features: int, bits: int, method: str, remedy: str) -> "FeatureHasher":
-        """The hasher that `save` wrote, of known sizes; a ValueError names a file that is another one, or damaged."""
-        tensors, header = read_tensors(path, remedy)
+    def of(cls, arrays: Mapping[str, np.ndarray], n_features: int, bits: int, method: str) -> "FeatureHasher":
+        """The hasher with the weights `arrays`; a ValueError if they are those of another one."""
         with torch.device("meta"):
             hasher = cls(n_features, bits, method)
-        expected = {name: value.shape for name, value in hasher.state_dict().items()}
-        if {name: value.shape for name, value in tensors.items()} != expected:
-            raise damaged(path, f"it is no hasher of {n_features} features to {bits} bits by {method}: {header}", remedy)
-        hasher.load_state_dict(tensors, assign=True)
+        expected = {name: tuple(value.shape) for name, value in hasher.state_dict().items()}
+        if (got := {name: value.shape for name, value in arrays.items()}) != expected:
+            raise ValueError(f"a hasher of {n_features} features to {bits} bits has {expected}, got {got}")
+        hasher.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()}, assign=True)
         return hasher.eval()
 
 
