@@ -85,17 +85,20 @@ def build(source: Source, folder: Path, *, bits: int | None = None, seed: int = 
     if len(kept):
         features[kept] = old.features(stored)
     items = [items[row] for row in rows]
-    if old is None or retrain:
+    if trained := old is None or retrain:
         items, about, hasher, notes = _trained(source, items, features, bits, seed)
     else:
         items = [item._replace(held_out=item.name in before and before[item.name][1].held_out) for item in items]
         about = {name: old.about[name] for name in ("bits", "method", "seed", "scores", "classes")}
         hasher, notes = old.hasher, _unseen(items, old.about["classes"])
-    codes = np.packbits(hasher.codes(features) > 0, axis=1)
     values, scale = storage.rounded(features)
-    if len(kept):  # rounded once, so that they stay the same to the last bit
+    codes = np.empty((len(rows), -(-hasher.bits // 8)), np.uint8)
+    if len(kept):  # the same to the last bit
         values[kept], scale[kept] = (part[stored] for part in old.rounded)
-        codes[kept] = old.codes[stored] if hasher is old.hasher else codes[kept]
+    if len(kept) and not trained:
+        codes[kept] = old.codes[stored]
+    encoded = np.arange(len(rows)) if trained else fresh
+    codes[encoded] = np.packbits(hasher.codes(features[encoded]) > 0, axis=1)
     where = {"kind": source.kind, "source": _relative(source.place, folder), "labelled": source.labels is not None}
     about |= where | {"backbone": backbone}
     storage.write(folder, Contents(about, items, codes, values, scale, hasher))
@@ -106,7 +109,7 @@ def build(source: Source, folder: Path, *, bits: int | None = None, seed: int = 
         added=len(names - before.keys()),
         changed=len(changed),
         removed=len(before.keys() - names),
-        trained=old is None or retrain,
+        trained=trained,
         faults=faults,
         notes=[*map(str, source.notes), *notes],
     )

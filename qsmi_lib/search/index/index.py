@@ -157,15 +157,20 @@ class Index:
         """
         if self.kind != PICTURES:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
-        items = list(self.stored.items)
+        items, about = list(self.stored.items), self.stored.about
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
+        own = about["scores"]["rows"][1]["score"]
         return Collection(
             self.source.name,
             self.pictures,
             codes,
             [item.name for item in items],
             lambda row: sources.picture(self.source, items[row].name),
-            labels=[item.labels for item in items] if self.stored.about["labelled"] else (),
+            labels=[item.labels for item in items] if about["labelled"] else (),
+            method=about["method"],
+            examples=[row for row, item in enumerate(items) if item.held_out],
+            scores={"mAP of the held-out tenth": own} if about["labelled"] else {f"recall of {k}": v for k, v in own.items()},
+            notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 
     def _answer(self, row: int, distance: int) -> Answer:
