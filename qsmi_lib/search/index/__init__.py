@@ -1,1 +1,1 @@
-"""An index that lasts: pictures or vectors of one's own, their codes, and search among them."""
+"""Indexes on disk: the codes of a folder of pictures, or of vectors, with the hasher that made them."""
