@@ -40,7 +40,7 @@ def opened(path: Path) -> "Iterator[ParquetFile]":
             yield file
     except MemoryError as error:
         raise damaged(path, "it does not fit into the memory", REMEDY) from error
-    except library().ArrowException as error:
+    except (library().ArrowException, UnicodeError) as error:
         raise damaged(path, f"it is no Parquet file: {error}", REMEDY) from error
     except OSError as error:  # of pyarrow, without the file
         raise damaged(path, f"it cannot be read: {error}", REMEDY) from error
