@@ -10,6 +10,7 @@ import click
 
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
+from qsmi_lib.search.example_pictures import example_pictures
 from qsmi_lib.utils import interrupts
 
 
@@ -331,6 +332,7 @@ def check(path: Path, labels: str) -> None:
 
 main.add_command(app)
 main.add_command(bench)
+main.add_command(example_pictures)
 
 
 def end(*, failed: bool) -> None:

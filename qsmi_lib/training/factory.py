@@ -51,7 +51,7 @@ def build(
     of_pictures = [name for name, entry in BACKBONES.items() if entry.side]
     if not backbone and dataset not in NETWORKS:
         raise ValueError(f"{dataset} needs the features of a backbone: name one of {', '.join(of_pictures)}")
-    n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
+    n_features = backbones.named(backbone).n_features if backbone else None
     if entry.network is not None:
         return entry.network(dataset, bits, n_features)
     hashing = known("head", HEADS, head)

@@ -9,7 +9,7 @@ from qsmi_lib.config.presets import COUNTS, configure
 from qsmi_lib.config.run import RunConfig, short
 from qsmi_lib.datasets import BACKBONE_OF
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.models.backbones import named
 from qsmi_lib.training import runs
 from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import COMMITTED, OPTIONS, Store, run_id
@@ -118,7 +118,7 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
         return 10, "held_out"
     if dataset in SUBSTITUTE_EPOCHS:
         return SUBSTITUTE_EPOCHS[dataset], "held_out"
-    return (5, "held_out") if known("backbone", BACKBONES, backbone).labels_of == dataset else (50, "reduced_held_out")
+    return (5, "held_out") if named(backbone).labels_of == dataset else (50, "reduced_held_out")
 
 
 def load_search(path: Path) -> dict:
