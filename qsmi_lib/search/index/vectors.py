@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from qsmi_lib.datasets.images.listing import PATH_NAMES, plain_name
 from qsmi_lib.search.index import parquet
@@ -55,6 +56,22 @@ def read_query(path: Path, d: int) -> np.ndarray:
         what = f"its vector has {vector.shape[1]} numbers, and those of the index have {d}"
         raise damaged(path, what, "make it with the same network as the index")
     return _float32(path, vector, 0)[0]
+
+
+def checked(values: ArrayLike) -> np.ndarray:
+    """Vectors in memory as `read` gives those of a file: float32 (n, d); a ValueError as of `read`."""
+    array = arrays.on_host("vectors", values)
+    if array.ndim != 2:
+        raise ValueError(f"vectors must be (n, d), a row for each, got shape {array.shape}")
+    return _filled(Path("the array"), array.shape, arrays.blocks(array))
+
+
+def checked_query(values: ArrayLike, d: int) -> np.ndarray:
+    """A vector in memory as `read_query` gives that of a file: float32 (d,); a ValueError as of `read_query`."""
+    array = arrays.on_host("the query", values)
+    if array.shape not in ((d,), (1, d)):
+        raise ValueError(f"the query must be one vector of length {d}, as those of the index, got shape {array.shape}")
+    return _float32(Path("the query"), array.reshape(1, d), 0)[0]
 
 
 def read_names(path: Path) -> list[str] | None:
