@@ -138,7 +138,7 @@ class Index:
             return self.pictures.features([_opened(query)])[0]
         d = self.stored.about["n_features"]
         in_file = isinstance(query, Path | str)
-        return vectors.read_query(paths.expanded(query), d) if in_file else vectors.checked_query(query, d)
+        return vectors.read_query(paths.expanded(query), d) if in_file else vectors.query(query, d)
 
     def distances(self, feature: np.ndarray) -> np.ndarray:
         """The Hamming distance of each item to features (d,): uint16 (n,)."""
