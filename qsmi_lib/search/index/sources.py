@@ -81,7 +81,9 @@ class Folder(Source):
             self.root, self.where, self.labels = place, self.names, None
             if not self.names:
                 more = f"; {self.notes[0]}" if self.notes else ""
-                raise ValueError(f"{place} holds no picture: expected files ending in {', '.join(sorted(SUFFIXES))}{more}")
+                raise ValueError(
+                    f"{place} holds no picture: expected files ending in {', '.join(sorted(SUFFIXES))}{more}"
+                )
         else:
             self.names, self.root, self.where, self.notes = items.paths, items.root, items.where, items.notes
             self.labels = named_labels(items.labels, items.classes)

@@ -210,7 +210,9 @@ def read(folder: Path) -> Stored:
 def _read(folder: Path, about: dict[str, Any]) -> Stored:
     n, files = about["n_items"], about["files"]
     if not (0 < n <= MOST_ITEMS and 0 < about["bits"] and 0 < about["n_features"]):
-        raise damaged(folder / MAIN, f"it claims {n} items, {about['bits']} bits, {about['n_features']} features", AGAIN)
+        raise damaged(
+            folder / MAIN, f"it claims {n} items, {about['bits']} bits, {about['n_features']} features", AGAIN
+        )
     codes = _tensors(folder, files["codes"], {"codes": (np.uint8, (n, -(-about["bits"] // 8)))})["codes"]
     lines = _content(folder, files["items"]).split(b"\n")
     if len(lines) != n + 1 or lines.pop():
@@ -255,5 +257,10 @@ def _line(item: Item) -> bytes:
 
 def _written(folder: Path) -> Iterator[Path]:
     """The files of versions of the index."""
-    for part, suffix in {"items": "jsonl", "codes": "safetensors", "features": "safetensors", "hasher": "safetensors"}.items():
+    for part, suffix in {
+        "items": "jsonl",
+        "codes": "safetensors",
+        "features": "safetensors",
+        "hasher": "safetensors",
+    }.items():
         yield from folder.glob(f"{part}-{'[0-9a-f]' * 12}.{suffix}")
