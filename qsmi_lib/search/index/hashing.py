@@ -39,7 +39,7 @@ class FeatureHasher(nn.Module):
         super().__init__()
         self.n_features, self.bits, self.method = n_features, bits, method
         self.register_buffer("mean", torch.zeros(n_features))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("scale", torch.ones(1))
         if method == QSMI:
             self.head = HashHead(n_features, bits, N_HIDDEN)
         else:

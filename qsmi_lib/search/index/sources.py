@@ -2,12 +2,14 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
+from torch import Tensor
 
 from qsmi_lib.datasets.images import decoding, manifest
 from qsmi_lib.datasets.images.archive import Tree
@@ -18,11 +20,13 @@ from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.images.lookup import LISTS, suffix_of
 from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.models import backbones, features
-from qsmi_lib.search.index import vectors
+from qsmi_lib.search.index import storage, vectors
+from qsmi_lib.search.index.label_tables import read_labels
+from qsmi_lib.utils import arrays
 from qsmi_lib.utils.progress import bar
 
 Labels = list[frozenset[str]] | None  # of each item; None: unknown
-LEAST = 4  # items of an index: some are searched, one asks
+BACKBONE = "efficientnet_lite0"  # of folders of pictures
 
 
 class Source(ABC):
@@ -33,9 +37,11 @@ class Source(ABC):
         names: of the items, each once: paths below the folder, or numbers of rows.
         labels: of the items, or None where they are unknown.
         notes: on what is left out.
+        backbone: name of the backbone that computes the features; None: the items are their features.
     """
 
     kind: str
+    backbone: str | None
     place: Path
     names: Sequence[str]
     labels: Labels
@@ -61,17 +67,18 @@ class Folder(Source):
         place: the folder, archive or list.
         backbone: name of the backbone.
         labelled: whether folders of classes and lists are looked for; else all pictures are taken, without labels.
+        choice: how one column of 0 and 1 in a list is read, as of `manifest.read`.
         precision: in which the backbone computes, as of `features.extract`.
 
     Raises:
         FileNotFoundError, ValueError: as of `manifest.read` and `Manifest.checked`.
     """
 
-    kind = "pictures"
+    kind = storage.PICTURES
 
-    def __init__(self, place: Path, backbone: str, *, labelled: bool = True, precision: str = "auto"):
+    def __init__(self, place: Path, backbone: str, *, labelled: bool = True, choice: str = "", precision: str = "auto"):
         self.place, self.backbone, self.precision = place, backbone, precision
-        items = _manifest(place) if labelled else None
+        items = _manifest(place, choice) if labelled else None
         if items is None:
             with Tree(place) as tree:
                 self.names = [name for name in tree.names() if suffix_of(name) in SUFFIXES]
@@ -135,7 +142,7 @@ class Vectors(Source):
         labels: of each row; None: unknown.
     """
 
-    kind = "vectors"
+    kind, backbone = storage.VECTORS, None
 
     def __init__(self, place: Path, values: np.ndarray, labels: Labels = None):
         self.place, self.values, self.labels = place, values, labels
@@ -143,9 +150,31 @@ class Vectors(Source):
 
     @classmethod
     def read(cls, place: Path, labels: Path | None = None) -> "Vectors":
-        """The vectors of a file, and the labels of a table; errors as of `vectors.read` and `vectors.read_labels`."""
+        """The vectors of a file, and the labels of a table; errors as of `vectors.read` and `read_labels`."""
         values = vectors.read(place)
-        return cls(place, values, None if labels is None else vectors.read_labels(labels, len(values)))
+        return cls(place, values, None if labels is None else read_labels(labels, len(values)))
+
+    @classmethod
+    def of(cls, place: Path, values: ArrayLike, labels: ArrayLike | Sequence[Set[str]] | None = None) -> "Vectors":
+        """Vectors in memory, under the name `place`.
+
+        Args:
+            values: (n, d), finite, no row of zeros.
+            labels: (n,) of any kind, multi-hot (n, c), or a set of names for each row; None: unknown.
+
+        Raises:
+            ValueError: other values, or another number of labels.
+        """
+        rows = vectors.checked(values)
+        named = None if labels is None else _sets_of(labels)
+        if named is not None and len(named) != len(rows):
+            raise ValueError(f"labels must be one for each of the {len(rows)} vectors, got {len(named)}")
+        return cls(place, rows, named)
+
+    @property
+    def n_features(self) -> int:
+        """Length of the vectors."""
+        return self.values.shape[1]
 
     def state(self, row: int) -> str:
         """The digest of the row."""
@@ -180,10 +209,22 @@ def named_labels(labels: np.ndarray, classes: Sequence[str]) -> list[frozenset[s
     return [frozenset(classes[label] for label in np.flatnonzero(row)) for row in labels]
 
 
-def _manifest(place: Path) -> Manifest | None:
+def _sets_of(labels: ArrayLike | Sequence[Set[str]]) -> list[frozenset[str]]:
+    """Labels in memory as sets of names."""
+    if isinstance(labels, list | tuple) and all(isinstance(own, Set) for own in labels):
+        return [frozenset(map(str, own)) for own in labels]
+    array = arrays.on_host("labels", labels) if isinstance(labels, Tensor) else np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] > 1:
+        if not np.isin(array, (0, 1)).all():
+            raise ValueError("labels of shape (n, c) must be 0 and 1, a column for each label")
+        return named_labels(array, list(map(str, range(array.shape[1]))))
+    return [frozenset([str(label)]) for label in array.ravel().tolist()]
+
+
+def _manifest(place: Path, choice: str) -> Manifest | None:
     """The manifest of `place`, or None where its pictures lie in no folder of classes and no file lists them."""
     try:
-        return manifest.read(place).checked()
+        return manifest.read(place, choice).checked()
     except UnlabelledError:
         return None
     except ValueError as error:

@@ -16,15 +16,17 @@ import numpy as np
 from filelock import FileLock
 from safetensors.numpy import load, save
 
-from qsmi_lib.search.index.hashing import FeatureHasher
+from qsmi_lib.search.index.hashing import ITQ, QSMI, FeatureHasher
 from qsmi_lib.utils import io
+from qsmi_lib.utils.limits import BITS
 from qsmi_lib.utils.reading import damaged, differs, parse_json, read_json
 
 FORMAT = 1
 MAIN = "index.json"
 LOCK = ".lock"
 AGAIN = "delete the folder and index again"
-MOST_ITEMS = 100_000_000
+MOST_ITEMS, MOST_FEATURES = 100_000_000, 1_000_000
+KINDS = PICTURES, VECTORS = "pictures", "vectors"
 FILE = {"name": str, "sha256": str}
 FORM = {
     "format": int,
@@ -36,9 +38,9 @@ FORM = {
     "bits": int,
     "method": str,
     "seed": int,
-    "backbone": ({"name": str, "checksum": str, "precision": str}, None),
-    "scores": object,
-    "notes": [str],
+    "classes": [str],
+    "backbone": ({"name": str, "checksum": str, "precision": str, "preprocessing": {...: object}}, None),
+    "scores": {"metric": str, "n_query": int, "n_database": int, "rows": [{"title": str, "bytes": int}]},
     "files": {"items": FILE, "codes": FILE, "features": FILE, "hasher": FILE},
 }
 ITEM = {"name": str, "labels": ([str], None), "state": str, "sha256": str, "held_out": bool}
@@ -209,10 +211,13 @@ def read(folder: Path) -> Stored:
 
 def _read(folder: Path, about: dict[str, Any]) -> Stored:
     n, files = about["n_items"], about["files"]
-    if not (0 < n <= MOST_ITEMS and 0 < about["bits"] and 0 < about["n_features"]):
-        raise damaged(
-            folder / MAIN, f"it claims {n} items, {about['bits']} bits, {about['n_features']} features", AGAIN
-        )
+    sizes = {"n_items": MOST_ITEMS, "n_features": MOST_FEATURES, "bits": BITS}
+    for name, most in sizes.items():
+        if not 0 < about[name] <= most:
+            raise damaged(folder / MAIN, f"{name} must be from 1 to {most:,}, got {about[name]:,}", AGAIN)
+    for name, words in {"kind": KINDS, "method": (QSMI, ITQ)}.items():
+        if about[name] not in words:
+            raise damaged(folder / MAIN, f"{name} must be {' or '.join(words)}, got {about[name]!r}", AGAIN)
     codes = _tensors(folder, files["codes"], {"codes": (np.uint8, (n, -(-about["bits"] // 8)))})["codes"]
     lines = _content(folder, files["items"]).split(b"\n")
     if len(lines) != n + 1 or lines.pop():
@@ -257,10 +262,5 @@ def _line(item: Item) -> bytes:
 
 def _written(folder: Path) -> Iterator[Path]:
     """The files of versions of the index."""
-    for part, suffix in {
-        "items": "jsonl",
-        "codes": "safetensors",
-        "features": "safetensors",
-        "hasher": "safetensors",
-    }.items():
-        yield from folder.glob(f"{part}-{'[0-9a-f]' * 12}.{suffix}")
+    for part in FORM["files"]:
+        yield from folder.glob(f"{part}-{'[0-9a-f]' * 12}.*")
