@@ -21,7 +21,7 @@ from qsmi_lib.utils.validation import whole_number
 
 BITS_USUAL = 48
 LEAST = 4  # items: some are learned from, one asks
-ANEW = "`--retrain` makes the index anew"
+ANEW = "`--retrain` makes it anew, `--output` names another index"
 
 
 class Built(NamedTuple):
@@ -142,17 +142,18 @@ def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | 
     asked |= {} if bits is None else {"bits": bits}
     for name, value in asked.items():
         if about[name] != value:
-            raise ValueError(f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}, or name another --output")
+            raise ValueError(
+                f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}, or name another --output"
+            )
     for name, value in (backbone or {}).items():
         if name != "precision" and about["backbone"][name] != value:
             raise ValueError(
                 f"{old.folder} was made by the backbone {about['backbone']['name']} with {name} "
-                f"{about['backbone'][name]!r}, now it is {value!r}: {ANEW}, or name another --output"
+                f"{about['backbone'][name]!r}, now it is {value!r}: {ANEW}"
             )
     if source.kind == "vectors" and source.n_features != about["n_features"]:
-        raise ValueError(
-            f"{old.folder} holds vectors of length {about['n_features']}, {source.place} has {source.n_features}: {ANEW}"
-        )
+        n, d = source.n_features, about["n_features"]
+        raise ValueError(f"{old.folder} holds vectors of length {d}, and those of {source.place} have {n}: {ANEW}")
 
 
 def _compared(source: Source, before: dict[str, tuple[int, Item]]) -> tuple[list[Item], list[int]]:
@@ -174,9 +175,8 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
     """A ValueError if the items are too few, or their labels all the same."""
     first = f"; {faults[0]}" if faults else ""
     if len(rows) < LEAST:
-        raise ValueError(
-            f"{source.place} holds {len(rows)} {source.kind} that can be used, expected at least {LEAST}: add some{first}"
-        )
+        usable = f"{len(rows)} {source.kind} that can be used"
+        raise ValueError(f"{source.place} holds {usable}, expected at least {LEAST}: add some{first}")
     if source.labels is not None and len(carried := {source.labels[row] for row in rows}) == 1:
         which = ", ".join(sorted(carried.pop())) or "none"
         raise ValueError(
@@ -190,8 +190,12 @@ def _trained(source: Source, items: list[Item], features: np.ndarray, bits: int,
     labels = None if source.labels is None else [item.labels for item in items]
     asks = held_out(features, labels, [item.sha256 for item in items], seed)
     if not asks.any():
-        raise ValueError(f"all {len(items)} {source.kind} of {source.place} are equal, or each is alone in its class: add some")
-    hasher = hashing.fit(features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed)
+        raise ValueError(
+            f"all {len(items)} {source.kind} of {source.place} are equal, or each is alone in its class: add some"
+        )
+    hasher = hashing.fit(
+        features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
+    )
     measured = scores.measure(features, labels, asks, hasher, seed)
     items = [item._replace(held_out=bool(ask)) for item, ask in zip(items, asks, strict=True)]
     classes = Counter(label for item in items for label in item.labels or ())

@@ -62,8 +62,9 @@ def index(
     made = indexes.Index(built.index)
     if built.trained:
         measured = made.stored.about["scores"]
-        click.echo(f"{measured['n_query']:,} held-out items asked, {measured['n_database']:,} others trained the hasher "
-                   "and were searched:")  # fmt: skip
+        click.echo(
+            f"queries: {measured['n_query']:,} held-out {made.kind}; searched: the {measured['n_database']:,} others"
+        )
         for line in scores.lines(measured):
             click.echo(line)
     click.echo(f"added {built.added}, changed {built.changed}, removed {built.removed}")

@@ -137,7 +137,8 @@ class Index:
         if self.kind == PICTURES:
             return self.pictures.features([_opened(query)])[0]
         d = self.stored.about["n_features"]
-        return vectors.read_query(paths.expanded(query), d) if isinstance(query, Path | str) else vectors.query(query, d)
+        in_file = isinstance(query, Path | str)
+        return vectors.read_query(paths.expanded(query), d) if in_file else vectors.query(query, d)
 
     def distances(self, feature: np.ndarray) -> np.ndarray:
         """The Hamming distance of each item to features (d,): uint16 (n,)."""
@@ -160,6 +161,7 @@ class Index:
         items, about = list(self.stored.items), self.stored.about
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
         own = about["scores"]["rows"][1]["score"]
+        own = {"mAP": own} if about["labelled"] else {f"recall of the {k} nearest by cosine": own[k] for k in own}
         return Collection(
             self.source.name,
             self.pictures,
@@ -169,7 +171,9 @@ class Index:
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores={"mAP of the held-out tenth": own} if about["labelled"] else {f"recall of {k}": v for k, v in own.items()},
+            scores={"mAP of the held-out tenth": own}
+            if about["labelled"]
+            else {f"recall of {k}": v for k, v in own.items()},
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 

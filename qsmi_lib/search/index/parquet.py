@@ -1,6 +1,6 @@
-"""Parquet files that are read: columns of numbers as vectors, other columns as text."""
+"""Parquet files: vectors and text that are read, and the codes of an index that are written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +9,7 @@ import numpy as np
 
 from qsmi_lib.datasets.images.labels import CLASS_NAMES, ROW_NAMES, SEVERAL_NAMES
 from qsmi_lib.datasets.images.listing import PATH_NAMES, plain_name
+from qsmi_lib.utils import io
 from qsmi_lib.utils.reading import damaged
 
 if TYPE_CHECKING:
@@ -123,3 +124,47 @@ def _of_lists(path: Path, file: "ParquetFile", name: str, d: int) -> Iterator[np
             raise damaged(path, what, "give every row as many numbers")
         yield column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), d)
         first += len(column)
+
+
+def to_parquet(
+    path: Path,
+    names: Sequence[str],
+    labels: Sequence[Set[str] | None],
+    codes: np.ndarray,
+    features: np.ndarray | None = None,
+) -> None:
+    """Write a row for each item to the Parquet file `path`, completely or not at all.
+
+    The columns are `name`, text; `labels`, a sorted list of text, null where they are unknown; `code`, binary of fixed
+    size: the bits in bytes, the first bit the highest of the first byte, as `numpy.packbits` packs them; and
+    `features`, a list of float32 of fixed size, if they are given.
+
+    Args:
+        path: the file.
+        names: of the items.
+        labels: of each item, or None.
+        codes: uint8 (n, ceil(bits / 8)), packed.
+        features: float32 (n, d).
+
+    Raises:
+        ImportError: pyarrow is not installed.
+        ValueError: not as many names, labels, codes and features.
+        OSError: the file cannot be written.
+    """
+    pa = library()
+    n = len(names)
+    counts = {len(part) for part in (labels, codes, *([] if features is None else [features]))}
+    if counts != {n}:
+        raise ValueError(f"expected labels, codes and features for each of {n} names, got {sorted(counts)}")
+    octets = pa.py_buffer(np.ascontiguousarray(codes, np.uint8))
+    columns = {
+        "name": pa.array(names, pa.string()),
+        "labels": pa.array([None if own is None else sorted(own) for own in labels], pa.list_(pa.string())),
+        "code": pa.FixedSizeBinaryArray.from_buffers(pa.binary(codes.shape[1]), n, [None, octets]),
+    }
+    if features is not None:
+        values = pa.array(np.ascontiguousarray(features, np.float32).ravel())
+        columns["features"] = pa.FixedSizeListArray.from_arrays(values, features.shape[1])
+    content = pa.BufferOutputStream()
+    pa.parquet.write_table(pa.table(columns), content)
+    io.write_bytes(path, content.getvalue())

@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 
 from qsmi_lib.search.index.hashing import ITQ, QSMI, FeatureHasher
 from qsmi_lib.utils import io
+from qsmi_lib.utils.io import CHECKSUM
 from qsmi_lib.utils.limits import BITS
 from qsmi_lib.utils.reading import damaged, differs, parse_json, read_json
 
@@ -41,6 +42,7 @@ FORM = {
     "classes": [str],
     "backbone": ({"name": str, "checksum": str, "precision": str, "preprocessing": {...: object}}, None),
     "scores": {"metric": str, "n_query": int, "n_database": int, "rows": [{"title": str, "bytes": int}]},
+    CHECKSUM: str,
     "files": {"items": FILE, "codes": FILE, "features": FILE, "hasher": FILE},
 }
 ITEM = {"name": str, "labels": ([str], None), "state": str, "sha256": str, "held_out": bool}
@@ -186,7 +188,7 @@ def write(folder: Path, contents: Contents) -> None:
             io.write_bytes(folder / files[part]["name"], content)
         n, d = contents.features.shape
         about = {"format": FORMAT} | contents.about | {"n_items": n, "n_features": d, "files": files}
-        io.write_text(folder / MAIN, json.dumps(about, indent=1) + "\n")
+        io.write_text(folder / MAIN, json.dumps(about | {CHECKSUM: _checksum(about)}, indent=1) + "\n")
         for path in before - {folder / file["name"] for file in files.values()}:
             path.unlink(missing_ok=True)
 
@@ -200,13 +202,28 @@ def read(folder: Path) -> Stored:
     """
     if not holds_index(folder):
         raise FileNotFoundError(f"{folder} holds no index: expected a folder that `qsmi index` has written")
-    about = read_json(folder / MAIN, FORM, AGAIN, version=FORMAT)
+    about = _read_main(folder)
     try:
         return _read(folder, about)
     except FileNotFoundError:
-        if (newer := read_json(folder / MAIN, FORM, AGAIN, version=FORMAT)) != about:  # it was replaced meanwhile
+        if (newer := _read_main(folder)) != about:  # it was replaced meanwhile
             return _read(folder, newer)
         raise
+
+
+def _read_main(folder: Path) -> dict[str, Any]:
+    """The content of `index.json`, without its checksum."""
+    about = read_json(folder / MAIN, FORM, AGAIN, version=FORMAT)
+    expected = about.pop(CHECKSUM)
+    if (got := _checksum(about)) != expected:
+        raise damaged(
+            folder / MAIN, f"it was changed: its checksum is {got[:12]}..., expected {expected[:12]}...", AGAIN
+        )
+    return about
+
+
+def _checksum(about: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _read(folder: Path, about: dict[str, Any]) -> Stored:

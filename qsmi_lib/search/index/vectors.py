@@ -1,9 +1,12 @@
 """Vectors of one's own: read from .npy and Parquet files, checked, and given as float32."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from qsmi_lib.datasets.images.listing import PATH_NAMES, plain_name
 from qsmi_lib.search.index import parquet
@@ -13,6 +16,7 @@ from qsmi_lib.utils.reading import damaged, map_array
 
 SUFFIXES = (".npy", ".parquet")
 AGAIN = "save real numbers (n, d) with numpy.save"
+Fault = Callable[[str, str], ValueError]  # what is wrong and the remedy -> the error
 
 
 def read(path: Path) -> np.ndarray:
@@ -28,15 +32,12 @@ def read(path: Path) -> np.ndarray:
         ValueError: a file of another kind, or damaged; another shape; a row that is not finite, zero, or too long or
             short to compute with.
     """
+    fault = partial(damaged, path)
     if path.suffix.lower() == ".parquet":
         with parquet.opened(path) as file:
             shape, rows = parquet.vectors(path, file)
-            return _filled(path, shape, rows)
-    _need_npy(path)
-    array = _numbers(path)
-    if array.ndim != 2:
-        raise damaged(path, f"its array has shape {array.shape}, expected (n, d), a row for each vector", AGAIN)
-    return _filled(path, array.shape, arrays.blocks(array))
+            return _filled(fault, shape, rows)
+    return _rows(fault, _numbers(path))
 
 
 def read_query(path: Path, d: int) -> np.ndarray:
@@ -46,15 +47,17 @@ def read_query(path: Path, d: int) -> np.ndarray:
         FileNotFoundError, OSError: the file is not there, or cannot be read.
         ValueError: as `read`; or several vectors, or one of another length.
     """
-    _need_npy(path)
-    array = _numbers(path)
-    if array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != 1):
-        raise damaged(path, f"its array has shape {array.shape}, expected one vector, ({d},) or (1, {d})", AGAIN)
-    vector = array.reshape(1, -1)
-    if vector.shape[1] != d:
-        what = f"its vector has {vector.shape[1]} numbers, and those of the index have {d}"
-        raise damaged(path, what, "make it with the same network as the index")
-    return _float32(path, vector, 0)[0]
+    return _one(partial(damaged, path), _numbers(path), d)
+
+
+def checked(values: Tensor | ArrayLike) -> np.ndarray:
+    """`values` in memory, (n, d), as `read` gives and checks those of a file."""
+    return _rows(partial(_unusable, "vectors"), arrays.on_host("vectors", values))
+
+
+def query(values: Tensor | ArrayLike, d: int) -> np.ndarray:
+    """`values` in memory, (d,) or (1, d), as `read_query` gives and checks those of a file."""
+    return _one(partial(_unusable, "the query"), arrays.on_host("the query", values), d)
 
 
 def read_names(path: Path) -> list[str] | None:
@@ -83,39 +86,57 @@ def read_names(path: Path) -> list[str] | None:
     return names
 
 
-def _need_npy(path: Path) -> None:
-    if path.suffix.lower() != ".npy":
-        kinds = " or ".join(SUFFIXES)
-        raise ValueError(f"{path} must be a {kinds} file of vectors: save the array with numpy.save('vectors.npy', x)")
+def _unusable(name: str, what: str, remedy: str) -> ValueError:
+    return ValueError(f"{name} cannot be used: {what}; {remedy}")
 
 
 def _numbers(path: Path) -> np.ndarray:
-    """The array in a .npy file, mapped; a ValueError if it holds text."""
+    """The array in a .npy file, mapped; a ValueError if it is no such file, or holds text."""
+    if path.suffix.lower() != ".npy":
+        kinds = " or ".join(SUFFIXES)
+        raise ValueError(f"{path} must be a {kinds} file of vectors: save the array with numpy.save('vectors.npy', x)")
     array = map_array(path, remedy=AGAIN)
     if array.dtype.kind == "U":
         raise damaged(path, f"its array holds text ({array.dtype}), expected numbers", AGAIN)
     return array
 
 
-def _filled(path: Path, shape: tuple[int, int], blocks: Iterable[np.ndarray]) -> np.ndarray:
+def _one(fault: Fault, array: np.ndarray, d: int) -> np.ndarray:
+    """The vector in `array`, float32 (d,)."""
+    if array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != 1):
+        raise fault(f"its shape is {array.shape}, expected one vector, ({d},) or (1, {d})", "give one row alone")
+    vector = array.reshape(1, -1)
+    if vector.shape[1] != d:
+        what = f"it has {vector.shape[1]} numbers, and the vectors of the index have {d}"
+        raise fault(what, "compute it as those of the index were")
+    return _float32(fault, vector, 0)[0]
+
+
+def _rows(fault: Fault, array: np.ndarray) -> np.ndarray:
+    """The vectors in `array`, float32 (n, d)."""
+    if array.ndim != 2:
+        raise fault(f"the array has shape {array.shape}, expected (n, d)", "give each vector a row")
+    return _filled(fault, array.shape, arrays.blocks(array))
+
+
+def _filled(fault: Fault, shape: tuple[int, ...], blocks: Iterable[np.ndarray]) -> np.ndarray:
     """The vectors of `shape` that `blocks` hold."""
     n, d = shape
     if n < 2:
-        what = "no vector" if not n else "one vector"
-        raise damaged(path, f"it holds {what}, shape ({n}, {d})", "give it at least two, of two classes")
+        raise fault(f"there is {'one vector' if n else 'no vector'}, shape ({n}, {d})", "give at least two")
     if d < 2:
-        raise damaged(path, f"its vectors have {d} numbers, shape ({n}, {d})", "give each vector at least two")
+        raise fault(f"the vectors have {d} numbers, shape ({n}, {d})", "give each at least two")
     vectors, first = np.empty(shape, np.float32), 0
     for block in blocks:
-        vectors[first : first + len(block)] = _float32(path, block, first)
+        vectors[first : first + len(block)] = _float32(fault, block, first)
         first += len(block)
     if first != n:
-        raise damaged(path, f"it says that it has {n} rows, and has {first}", AGAIN)
+        raise fault(f"it says that it has {n} rows, and has {first}", "write it again")
     return vectors
 
 
-def _float32(path: Path, block: np.ndarray, first: int) -> np.ndarray:
-    """`block` as float32; a ValueError names a row that cannot be compared by cosine. Its rows count from `first`."""
+def _float32(fault: Fault, block: np.ndarray, first: int) -> np.ndarray:
+    """`block` as float32; an error names the first row that has no cosine. Its rows count from `first`."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths = np.linalg.norm(block.astype(np.float64), axis=1)
     wrong = np.flatnonzero(~((lengths >= SMALLEST) & (lengths <= LARGEST)))
@@ -123,8 +144,8 @@ def _float32(path: Path, block: np.ndarray, first: int) -> np.ndarray:
         return block.astype(np.float32)
     row, values = first + wrong[0], block[wrong[0]]
     if not np.isfinite(values).all():
-        raise damaged(path, f"row {row} has NaN, an infinite or a missing number", "remove the row, or correct it")
+        raise fault(f"row {row} has NaN, an infinite or a missing number", "remove the row, or correct it")
     if not values.any():
-        raise damaged(path, f"row {row} is zero, so that its cosine is undefined", "remove the row")
+        raise fault(f"row {row} is zero, so that its cosine is undefined", "remove the row")
     what = f"row {row} has the length {lengths[wrong[0]]:.3g}, expected {SMALLEST:g} to {LARGEST:g}"
-    raise damaged(path, what, "scale the vectors")
+    raise fault(what, "scale the vectors")

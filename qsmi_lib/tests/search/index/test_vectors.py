@@ -5,9 +5,10 @@ import builtins
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from qsmi_lib.search.index import parquet
-from qsmi_lib.search.index.vectors import SUFFIXES, read, read_names, read_query
+from qsmi_lib.search.index.vectors import SUFFIXES, checked, query, read, read_names, read_query
 
 VECTORS = np.random.default_rng(0).integers(1, 100, (7, 3)).astype(np.float32)
 
@@ -90,7 +91,9 @@ ARRAYS = {
 def test_an_array_is_refused_with_its_fault(tmp_path, name):
     array, words = ARRAYS[name]
     np.save(tmp_path / "a.npy", array)
-    refused(lambda: read(tmp_path / "a.npy"), "a.npy", "numpy.save" if "axes" in name else "", *words.split("|"))
+    refused(lambda: read(tmp_path / "a.npy"), "a.npy", *words.split("|"))
+    if array.dtype.kind == "f":
+        refused(lambda: checked(array), "vectors", *words.split("|"))
 
 
 def refused(call, *words):
@@ -162,6 +165,15 @@ def test_a_query_is_one_vector(tmp_path, shape):
     np.save(tmp_path / "q.npy", VECTORS[:1].astype(np.float64).reshape(shape))
     found = read_query(tmp_path / "q.npy", 3)
     assert np.array_equal(found, VECTORS[0]) and found.dtype == np.float32
+    assert np.array_equal(query(VECTORS[0].reshape(shape).tolist(), 3), found)
+
+
+def test_vectors_in_memory_are_checked_alike():
+    for values in (VECTORS, VECTORS.tolist(), torch.from_numpy(VECTORS).to(torch.bfloat16)):
+        found = checked(values)
+        assert np.array_equal(found, VECTORS) and found.dtype == np.float32
+    with pytest.raises(ValueError, match="objects"):
+        checked([[1, "a"], [{}, 2]])
 
 
 @pytest.mark.parametrize(
@@ -179,6 +191,8 @@ def test_a_query_is_refused_with_its_fault(tmp_path, array, words):
     np.save(tmp_path / "q.npy", array)
     refused(lambda: read_query(tmp_path / "q.npy", 5), "q.npy", *words.split("|"))
     refused(lambda: read_query(tmp_path / "q.parquet", 5), "q.parquet", ".npy")
+    if array.dtype.kind == "f":
+        refused(lambda: query(array, 5), "query", *words.split("|"))
 
 
 def test_names_are_those_of_a_column_called_so(tmp_path):
