@@ -15,7 +15,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
 from qsmi_lib.search.collection import Collection
 from qsmi_lib.search.index import building, scores, sources, storage, vectors
-from qsmi_lib.search.index.storage import PICTURES, Item, Stored
+from qsmi_lib.search.index.storage import PICTURES, Stored
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.precision import autocast
 from qsmi_lib.utils.validation import whole_number
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     """An item of the result of a search.
 
     Attributes:
-        name: path below the folder of the pictures, or number of the row.
+        name: path below the folder of the pictures; of a vector the number of its row, or its name in a Parquet file.
         distance: number of bits that differ from the query's code.
         labels: of the item; None if they are unknown.
         row: of the item in the index.
@@ -178,8 +178,8 @@ class Index:
         )
 
     def _answer(self, row: int, distance: int) -> Answer:
-        item: Item = self.stored.item(row)
-        return Answer(item.name if self.kind == PICTURES else int(item.name), distance, item.labels, row)
+        item = self.stored.item(row)
+        return Answer(row if item.name == str(row) else item.name, distance, item.labels, row)
 
 
 class PictureHasher:
