@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from qsmi_lib.datasets.images import decoding, files, lazy
+from qsmi_lib.datasets.images import decoding, files
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
 from qsmi_lib.search.collection import Collection
@@ -135,7 +135,7 @@ class Index:
     def features(self, query: Path | str | Image.Image | ArrayLike) -> np.ndarray:
         """The features of a query: float32 (d,); errors as of `search`."""
         if self.kind == PICTURES:
-            return self.pictures.features([_opened(query)])[0]
+            return self.pictures.features([_opened(query, self.pictures.side)])[0]
         d = self.stored.about["n_features"]
         in_file = isinstance(query, Path | str)
         return vectors.read_query(paths.expanded(query), d) if in_file else vectors.query(query, d)
@@ -204,11 +204,15 @@ class PictureHasher:
                 )
         self._entry, self._precision = entry, about["precision"]
 
+    @property
+    def side(self) -> int:
+        """Pixels of the square that a picture is scaled to; pass it to `decoding.read`."""
+        return self._entry.scaled
+
     def fitted(self, image: Image.Image, name: str = "the picture") -> Image.Image:
         """What the network sees of `image`, in RGB; any picture is accepted."""
-        decoded = Image.fromarray(self._decoded(image))
-        margin = (decoded.width - self._entry.side) // 2
-        return decoded.crop((margin, margin, margin + self._entry.side, margin + self._entry.side))
+        margin = (self.side - self._entry.side) // 2
+        return self._fitted(image).crop((margin, margin, margin + self._entry.side, margin + self._entry.side))
 
     def codes(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1."""
@@ -216,14 +220,14 @@ class PictureHasher:
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Features of pictures, float32 (n, d), in the precision of the index."""
-        pixels = torch.from_numpy(np.stack([self._decoded(image) for image in images])).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(np.stack([self._fitted(image) for image in images])).permute(0, 3, 1, 2)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = self._network.to(device, memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(self._precision, device):
             return network(pixels.contiguous().to(device)).float().cpu().numpy()
 
-    def _decoded(self, image: Image.Image) -> np.ndarray:
-        return lazy.fitted(image.convert("RGB"), self._entry.scaled, self._entry.interpolation)
+    def _fitted(self, image: Image.Image) -> Image.Image:
+        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation)
 
     @cached_property
     def _network(self) -> torch.nn.Module:
@@ -249,8 +253,8 @@ def _stem(place: Path) -> str:
     return place.name if place.is_dir() else place.name.partition(".")[0] or place.name
 
 
-def _opened(query: Path | str | Image.Image) -> Image.Image:
-    """The picture of a query; a ValueError names a file that cannot be read."""
+def _opened(query: Path | str | Image.Image, side: int) -> Image.Image:
+    """The picture of a query, decoded as those of the index; a ValueError names a file that cannot be read."""
     if isinstance(query, Image.Image):
         return query
     if not isinstance(query, Path | str):
@@ -259,6 +263,6 @@ def _opened(query: Path | str | Image.Image) -> Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: expected a picture")
     try:
-        return decoding.read(files.read(path, decoding.MOST_BYTES))
+        return decoding.read(files.read(path, decoding.MOST_BYTES), side)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a picture ({error})") from error
