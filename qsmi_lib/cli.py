@@ -10,6 +10,8 @@ import click
 
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
+from qsmi_lib.search.example_pictures import example_pictures
+from qsmi_lib.search.index.commands import index, search
 from qsmi_lib.utils import interrupts
 
 
@@ -336,6 +338,9 @@ def check(path: Path, labels: str) -> None:
 
 main.add_command(app)
 main.add_command(bench)
+main.add_command(example_pictures)
+main.add_command(index)
+main.add_command(search)
 
 
 def end(*, failed: bool) -> None:

@@ -99,6 +99,5 @@ def page(
     """The page of `collections`; its examples are queries, or pictures of the folder."""
     from qsmi_lib.search.page import Page
 
-    by_title = collections(dataset, methods, bits, profile, folder, kind)
-    examples = queries(dataset, methods[0], bits, profile) if folder is None else next(iter(by_title.values()))
-    return Page(by_title, examples)
+    examples = queries(dataset, methods[0], bits, profile) if folder is None else None
+    return Page(collections(dataset, methods, bits, profile, folder, kind), examples)

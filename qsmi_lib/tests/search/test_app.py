@@ -30,7 +30,16 @@ from qsmi_lib.search import server as http_server
 GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "digits"}
 PLANTED = ("numpy", "torch", "click", "tornado", "voila", "jupyter_config", "ipython_config", "sitecustomize")
 SETTINGS = ("voila.json", "jupyter_config.json", "jupyter_server_config.json", "jupyter_voila_config.json")
-ROUTES = ("/", "/answers", "/page.js", "/missing", "/api/kernels", "/api/contents", "/voila/static/voila.js")
+ROUTES = (
+    "/",
+    "/answers",
+    "/page.js",
+    "/page.css",
+    "/missing",
+    "/api/kernels",
+    "/api/contents",
+    "/voila/static/voila.js",
+)
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -72,7 +81,7 @@ def test_a_folder_is_searched_by_each_method(tmp_path):
     Image.radial_gradient("L").save(tmp_path / "grey.png")
     page = app.page(**GIVEN, folder=str(tmp_path), kind="hnsw")
     assert list(page.collections) == ["LSH", "ITQ"] and page.searched.kind == "hnsw"
-    assert "grey.png, 0 of 8 bits" in page.answer(count="1", example="0")
+    assert "grey.png" in page.html(1) and "no other picture" in page.answer(count="1", example="0")
 
 
 @pytest.mark.parametrize(
