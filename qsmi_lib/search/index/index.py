@@ -160,8 +160,11 @@ class Index:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
         items, about = list(self.stored.items), self.stored.about
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
-        own = about["scores"]["rows"][1]["score"]
-        own = {"mAP": own} if about["labelled"] else {f"recall of the {k} nearest by cosine": own[k] for k in own}
+        score = about["scores"]["rows"][1]["score"]  # of the codes
+        if about["labelled"]:
+            of_held_out = {"mAP of the held-out tenth": score}
+        else:
+            of_held_out = {f"recall of the {k} nearest by cosine": share for k, share in score.items()}
         return Collection(
             self.source.name,
             self.pictures,
@@ -171,9 +174,7 @@ class Index:
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores={"mAP of the held-out tenth": own}
-            if about["labelled"]
-            else {f"recall of {k}": v for k, v in own.items()},
+            scores=of_held_out,
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 
