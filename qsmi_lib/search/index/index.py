@@ -14,7 +14,7 @@ from qsmi_lib.datasets.images import decoding, files
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
 from qsmi_lib.search.collection import Collection
-from qsmi_lib.search.index import building, scores, sources, storage, vectors
+from qsmi_lib.search.index import building, ranking, sources, storage, vectors
 from qsmi_lib.search.index.storage import PICTURES, Stored
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.precision import autocast
@@ -107,6 +107,11 @@ class Index:
         return self.stored.about["bits"]
 
     @property
+    def method(self) -> str:
+        """Title of the method that made the codes."""
+        return METHODS[self.stored.about["method"]].title
+
+    @property
     def source(self) -> Path:
         """Where the pictures or the file of vectors were, seen from where the index is now."""
         return (self.stored.folder / self.stored.about["source"]).resolve()
@@ -129,7 +134,7 @@ class Index:
         rows = np.argsort(distances, kind="stable")[: max(k, rerank)]
         if rerank:
             first = rows[:rerank]
-            rows[:rerank] = first[scores.by_cosine(feature, self.stored.features(first))]
+            rows[:rerank] = first[ranking.by_cosine(feature, self.stored.features(first))]
         return [self._answer(row, int(distances[row])) for row in rows[:k].tolist()]
 
     def features(self, query: Path | str | Image.Image | ArrayLike) -> np.ndarray:
@@ -160,11 +165,8 @@ class Index:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
         items, about = list(self.stored.items), self.stored.about
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
-        score = about["scores"]["rows"][1]["score"]  # of the codes
-        if about["labelled"]:
-            of_held_out = {"mAP of the held-out tenth": score}
-        else:
-            of_held_out = {f"recall of the {k} nearest by cosine": share for k, share in score.items()}
+        [own] = [row for row in about["scores"]["rows"] if (row["method"], row["bits"]) == (self.method, self.bits)]
+        named = {"map": "mAP of the held-out tenth", "recall": "recall of the 10 nearest by cosine"}
         return Collection(
             self.source.name,
             self.pictures,
@@ -174,7 +176,7 @@ class Index:
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores=of_held_out,
+            scores={name: own[key] for key, name in named.items() if own[key] is not None},
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 
@@ -247,7 +249,7 @@ def about(index: Index) -> str:
     about = index.stored.about
     by = "" if about["backbone"] is None else f", features by {about['backbone']['name']}"
     labels = f", {len(about['classes'])} labels" if about["labelled"] else ", no labels"
-    return f"{len(index):,} {index.kind}{labels}{by}, {index.bits} bits by {METHODS[about['method']].title}"
+    return f"{len(index):,} {index.kind}{labels}{by}, {index.bits} bits by {index.method}"
 
 
 def _stem(place: Path) -> str:
