@@ -147,7 +147,7 @@ def recall_of_neighbours(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """`vectors` as float64 of length 1, or 0. The largest value is divided out first: squares of tiny ones would be 0."""
+    """`vectors` as float64 of length 1 or 0. The largest value is divided out first: squares of tiny ones are 0."""
     scaled = vectors / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), TINY).astype(np.float64)
     return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), TINY)
 

@@ -151,7 +151,7 @@ class Vectors(Source):
 
     @classmethod
     def read(cls, place: Path, labels: Path | None = None) -> "Vectors":
-        """The vectors of a file with their names, and the labels of a table; errors as of `vectors` and `read_labels`."""
+        """The vectors and names of a file, and the labels of a table; errors as of `vectors` and `read_labels`."""
         values = vectors.read(place)
         return cls(
             place, values, None if labels is None else read_labels(labels, len(values)), vectors.read_names(place)
