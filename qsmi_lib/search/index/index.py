@@ -15,7 +15,7 @@ from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
 from qsmi_lib.search.collection import Collection
 from qsmi_lib.search.index import building, scores, sources, storage, vectors
-from qsmi_lib.search.index.storage import PICTURES, Item, Stored
+from qsmi_lib.search.index.storage import PICTURES, Stored
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.precision import autocast
 from qsmi_lib.utils.validation import whole_number
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     """An item of the result of a search.
 
     Attributes:
-        name: path below the folder of the pictures, or number of the row.
+        name: path below the folder of the pictures; of a vector the number of its row, or its name in a Parquet file.
         distance: number of bits that differ from the query's code.
         labels: of the item; None if they are unknown.
         row: of the item in the index.
@@ -160,8 +160,11 @@ class Index:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
         items, about = list(self.stored.items), self.stored.about
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
-        own = about["scores"]["rows"][1]["score"]
-        own = {"mAP": own} if about["labelled"] else {f"recall of the {k} nearest by cosine": own[k] for k in own}
+        score = about["scores"]["rows"][1]["score"]  # of the codes
+        if about["labelled"]:
+            of_held_out = {"mAP of the held-out tenth": score}
+        else:
+            of_held_out = {f"recall of the {k} nearest by cosine": share for k, share in score.items()}
         return Collection(
             self.source.name,
             self.pictures,
@@ -171,15 +174,13 @@ class Index:
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores={"mAP of the held-out tenth": own}
-            if about["labelled"]
-            else {f"recall of {k}": v for k, v in own.items()},
+            scores=of_held_out,
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 
     def _answer(self, row: int, distance: int) -> Answer:
-        item: Item = self.stored.item(row)
-        return Answer(item.name if self.kind == PICTURES else int(item.name), distance, item.labels, row)
+        item = self.stored.item(row)
+        return Answer(row if item.name == str(row) else item.name, distance, item.labels, row)
 
 
 class PictureHasher:

@@ -21,6 +21,7 @@ from qsmi_lib.utils import io
 from qsmi_lib.utils.io import CHECKSUM
 from qsmi_lib.utils.limits import BITS
 from qsmi_lib.utils.reading import damaged, differs, parse_json, read_json
+from qsmi_lib.utils.validation import whole_number
 
 FORMAT = 1
 MAIN = "index.json"
@@ -160,7 +161,8 @@ def check_free(folder: Path) -> None:
     """A ValueError if `folder` is a file, or a folder of something else than an index."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: name a folder for the index with --output")
-    if folder.exists() and not holds_index(folder) and any(path.name != LOCK for path in folder.iterdir()):
+    own = {folder / LOCK, *_written(folder)}  # without an index, they are of a process that was killed
+    if folder.exists() and not holds_index(folder) and not own.issuperset(folder.iterdir()):
         raise ValueError(f"{folder} holds other files and no index: name another folder with --output")
 
 
@@ -230,8 +232,10 @@ def _read(folder: Path, about: dict[str, Any]) -> Stored:
     n, files = about["n_items"], about["files"]
     sizes = {"n_items": MOST_ITEMS, "n_features": MOST_FEATURES, "bits": BITS}
     for name, most in sizes.items():
-        if not 0 < about[name] <= most:
-            raise damaged(folder / MAIN, f"{name} must be from 1 to {most:,}, got {about[name]:,}", AGAIN)
+        try:
+            whole_number(name, about[name], 1, most)
+        except ValueError as error:
+            raise damaged(folder / MAIN, error, AGAIN) from error
     for name, words in {"kind": KINDS, "method": (QSMI, ITQ)}.items():
         if about[name] not in words:
             raise damaged(folder / MAIN, f"{name} must be {' or '.join(words)}, got {about[name]!r}", AGAIN)
@@ -251,7 +255,9 @@ def _read(folder: Path, about: dict[str, Any]) -> Stored:
 def _content(folder: Path, file: dict[str, str]) -> bytes:
     """The bytes of a file of the index; a ValueError if they are not those of its checksum."""
     path = folder / file["name"]
-    if path.parent != folder or not path.is_file():
+    if path.parent != folder:
+        raise damaged(folder / MAIN, f"it names {file['name']!r}, which is no file of this folder", AGAIN)
+    if not path.is_file():
         raise FileNotFoundError(f"{path} is missing, a file of the index: {AGAIN}")
     content = path.read_bytes()
     if (got := hashlib.sha256(content).hexdigest()) != file["sha256"]:
@@ -278,6 +284,8 @@ def _line(item: Item) -> bytes:
 
 
 def _written(folder: Path) -> Iterator[Path]:
-    """The files of versions of the index."""
+    """The files of versions of the index, and those that killed processes have left unfinished."""
     for part in FORM["files"]:
         yield from folder.glob(f"{part}-{'[0-9a-f]' * 12}.*")
+        yield from folder.glob(f".{part}-*.partial")
+    yield from folder.glob(f".{MAIN}.*.partial")

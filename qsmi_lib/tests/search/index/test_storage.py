@@ -28,7 +28,7 @@ def contents(seed):
     scores = {"metric": "recall", "n_query": 1, "n_database": N - 1, "rows": []}
     about = {"kind": "vectors", "source": f"../{seed}.npy", "labelled": False, "bits": BITS, "method": hasher.method,
              "seed": seed, "classes": [], "backbone": None, "scores": scores}  # fmt: skip
-    items = [Item(str(row), None, f"state {row}", f"digest {row}", held_out=not row) for row in range(N)]
+    items = [Item(str(row), None, f"state {row}", f"digest {row} of {seed}", held_out=not row) for row in range(N)]
     codes = np.packbits(hasher.codes(features) > 0, axis=1)
     return Contents(about, items, codes, *storage.rounded(features), hasher)
 
@@ -68,6 +68,14 @@ def same(folder, expected):
 def parts(folder):
     """The files of an index."""
     return sorted(path for path in folder.iterdir() if path.name != storage.LOCK)
+
+
+def change(folder, **changes):
+    """Change fields of the main file, and its checksum with them."""
+    path = folder / storage.MAIN
+    about = json.loads(path.read_text()) | changes
+    del about[io.CHECKSUM]
+    path.write_text(json.dumps(about | {io.CHECKSUM: storage._checksum(about)}))
 
 
 def refused(folder, *named):
@@ -117,20 +125,13 @@ def test_a_damaged_file_is_named_with_the_remedy(folder, part, damage):
     assert "index" in message
 
 
-@pytest.mark.parametrize("step", [7, 1])
-def test_every_change_of_the_main_file_is_refused_or_harmless(folder, step):
-    """Each byte in turn is changed: the index is refused by name, or what is searched is the same."""
+def test_every_change_of_the_main_file_is_refused(folder):
     path = folder / storage.MAIN
-    content, before = path.read_bytes(), storage.read(folder)
-    for at in range(0, len(content), step if step > 1 else 41):
+    content = path.read_bytes()
+    for at in range(0, len(content) - 1, 7):
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
-        try:
-            stored = storage.read(folder)
-        except (ValueError, OSError) as error:
-            assert str(folder) in str(error)
-        else:
-            assert (stored.about["bits"], stored.about["method"]) == (before.about["bits"], before.about["method"])
-            assert np.array_equal(stored.codes, before.codes)
+        with pytest.raises((ValueError, OSError), match=str(folder)):
+            storage.read(folder)
 
 
 @pytest.mark.parametrize("part", ["items", "codes", "features", "hasher"])
@@ -171,17 +172,15 @@ def test_the_main_file_of_another_index_is_refused(folder, tmp_path, made):
     ],
 )
 def test_a_main_file_that_does_not_fit_is_refused(folder, changes, named):
-    path = folder / storage.MAIN
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    change(folder, **changes)
     refused(folder, folder, named)
 
 
 @pytest.mark.parametrize("name", ["../a.npy", "/etc/hostname", "", ".", "x" * 300, "a\0b", "index.json"])
 def test_a_file_elsewhere_is_never_read(folder, name):
-    path = folder / storage.MAIN
-    about = json.loads(path.read_text())
-    about["files"]["codes"]["name"] = name
-    path.write_text(json.dumps(about))
+    files = json.loads((folder / storage.MAIN).read_text())["files"]
+    files["codes"]["name"] = name
+    change(folder, files=files)
     refused(folder, folder)
 
 
@@ -232,16 +231,16 @@ from qsmi_lib.tests.search.index.test_storage import contents
 folder, new, events = Path(sys.argv[1]), contents(1), 0
 
 def note(event, details):
+    global events
     if event in ("open", "os.rename", "os.remove") and str(folder) in str(details[0]):
-        global events
         events += 1
         if events == at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-sys.addaudithook(note)
 for at in range(1, 60):
-    events, child = 0, os.fork()
+    child = os.fork()
     if not child:
+        sys.addaudithook(note)
         storage.write(folder, new)
         os._exit(0)
     _, status = os.waitpid(child, 0)
