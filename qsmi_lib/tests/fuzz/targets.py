@@ -1,6 +1,7 @@
 """Everything that reads a file which someone else may have made or damaged, each with valid files to start from."""
 
 import gzip
+import hashlib
 import importlib.util
 import io
 import json
@@ -28,7 +29,8 @@ from qsmi_lib.datasets.images.check import inspect
 from qsmi_lib.datasets.protocols import checksum, read_list
 from qsmi_lib.models.weights import load_weights
 from qsmi_lib.reproduction.results import row_of
-from qsmi_lib.search.index import vectors
+from qsmi_lib.search.index import hashing, storage, vectors
+from qsmi_lib.search.index.index import Index
 from qsmi_lib.search.index.label_tables import read_labels
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.tests.datasets import layouts
@@ -38,7 +40,7 @@ from qsmi_lib.training import factory
 from qsmi_lib.training.records import Store, load_codes, load_record, save_record
 from qsmi_lib.training.tuning import load_search
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import write_arrays
+from qsmi_lib.utils.io import CHECKSUM, write_arrays
 from qsmi_lib.utils.reading import map_array, read_table
 
 NAMES = ("a.png", "b.png", "with blank.png", "below/c.png", "below/é.png")
@@ -237,6 +239,53 @@ def _save_model(path: Path) -> None:
     factory.save(factory.of(config), config, path)
 
 
+@cache
+def _index() -> dict[str, bytes]:
+    """The files of an index of six vectors, by name."""
+    vectors, labels = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32), ["a", "ab", "b"] * 2
+    hasher = hashing.fit(vectors, None, 3)
+    scores = {"metric": "map", "n_query": 1, "n_database": 5, "rows": [{"title": "codes", "bytes": 1}]}
+    about = {"kind": "vectors", "source": "v.npy", "labelled": True, "bits": 3, "method": hasher.method, "seed": 0,
+             "classes": ["a", "b"], "backbone": None, "scores": scores}  # fmt: skip
+    items = [storage.Item(str(row), frozenset(own), "state", "digest") for row, own in enumerate(labels)]
+    codes = np.packbits(hasher.codes(vectors) > 0, axis=1)
+    with tempfile.TemporaryDirectory() as folder:
+        storage.write(Path(folder), storage.Contents(about, items, codes, *storage.rounded(vectors), hasher))
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.name != storage.LOCK}
+
+
+def _indexes() -> st.SearchStrategy[bytes]:
+    valid = _index()[storage.MAIN]
+    return mutated(valid) | changed(json.loads(valid)).map(_signed)
+
+
+def _signed(about: object) -> bytes:
+    """The main file of an index, with a checksum that fits: another program may have written it."""
+    if isinstance(about, dict):
+        about = {name: value for name, value in about.items() if name != CHECKSUM}
+        about[CHECKSUM] = storage._checksum(about)
+    return json.dumps(about).encode()
+
+
+def _index_part(part: str, suffix: str) -> Target:
+    """The target of a file of an index, whose main file names it with a checksum that fits."""
+    name = f"{part}-0.{suffix}"
+
+    def read(path: Path) -> None:
+        about = json.loads(_index()[storage.MAIN])
+        about["files"][part] = {"name": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        path.with_name(storage.MAIN).write_bytes(_signed(about))
+        _read_index(path)
+
+    return Target(name, lambda: mutated(*(_index()[file] for file in _index() if file.startswith(part))), read, _index)
+
+
+def _read_index(path: Path) -> None:
+    index = Index.load(path.parent)
+    assert len([*index.stored.items]) == len(index) == len(index.stored.rounded[0])
+    assert len(index.search(np.ones(index.stored.about["n_features"], np.float32), k=2, rerank=3)) == 2
+
+
 def _batch() -> bytes:
     batch = {"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1], "filenames": ["x_1.png", "y_2.png"]}
     return pickle.dumps(batch, protocol=2)
@@ -267,6 +316,11 @@ TARGETS = {
     "vectors": Target("vectors.npy", lambda: mutated(_written(_save_array, "vectors.npy")), vectors.read),
     "label tables": Target("labels.csv", _label_tables, lambda path: read_labels(path, 4)),
     "hashers": Target("h.safetensors", lambda: mutated(_written(_save_hasher, "h.safetensors")), QSMIHasher.load),
+    "indexes": Target(storage.MAIN, _indexes, _read_index, _index),
+    "index items": _index_part("items", "jsonl"),
+    "index codes": _index_part("codes", "safetensors"),
+    "index features": _index_part("features", "safetensors"),
+    "index hashers": _index_part("hasher", "safetensors"),
     "models": Target("m.safetensors", lambda: mutated(_written(_save_model, "m.safetensors")), factory.load),
     "weights": Target("weights.pt", lambda: mutated(_weights(".pt")), lambda path: load_weights(nn.Linear(2, 2), path)),
     "cifar10": Target(
