@@ -18,8 +18,8 @@ SEEN = {"tiny_imagenet_32": "The backbone was trained with the labels of these 3
         "scores are higher than on new classes."}  # fmt: skip
 HOW = f"""\
 Features are stored as float32, by the sign of each number, or as codes of ITQ and QSMI, and searched. A held-out tenth,
-at most {compression.N_QUERY:,} items, asks; the other items are searched, and the codes are learned from them alone. mAP
-is that of the whole ranking; an item is relevant if it shares a label with the query; ties are in database order.
+at most {compression.N_QUERY:,} items, asks; the other items are searched, and the codes are learned from them alone.
+mAP is that of the whole ranking; an item is relevant if it shares a label with the query; ties are in database order.
 Recall of {compression.NEAREST} is the share of the {compression.NEAREST} items nearest by cosine of float32 that are
 among the first {compression.NEAREST}; likewise of {compression.MORE}. QSMI learns which items share labels, and not
 which features are near: its recall of these neighbours is low. Seed 0."""
