@@ -115,6 +115,12 @@ def test_an_example_of_several_labels_is_right_with_each(page):
     assert "first: 2 of 3 right" in page.answer(count="3", example="2", shows="dark")
 
 
+def test_an_example_of_a_label_that_nothing_carries_is_of_no_known_label(collection, examples):
+    page = Page({"first": collection}, dataclasses.replace(examples, labels=[frozenset({"green"})] * 3))
+    html = page.html(1)
+    assert "green" not in html and "right" not in html and len(cards(html)) == 2 + 3
+
+
 def test_an_example_of_the_searched_collection_is_no_answer_of_its_own(collection):
     own = dataclasses.replace(collection, examples=(1, 2))
     page = Page({"first": own, "second": own})
