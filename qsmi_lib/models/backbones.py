@@ -1,18 +1,35 @@
 """Backbones, the frozen networks whose features are hashed: their weights, and the labels that these have seen."""
 
+import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from qsmi_lib.models.pretrained import INSTALL, Backbone
+from qsmi_lib.models import timm_models
+from qsmi_lib.models.pretrained import Backbone, need_timm
 from qsmi_lib.models.weights import checksum
 from qsmi_lib.utils.validation import known
 
 
 def named(name: str) -> Backbone:
-    """The backbone called `name`, one of `BACKBONES`; a ValueError lists the known ones."""
+    """The backbone called `name`, one of `BACKBONES` or a model of timm; see `timm_models.backbone`.
+
+    Raises:
+        ValueError: an unknown name; the message lists the known ones, or models of timm with similar names.
+        ImportError: timm is not installed; the message says how to install it.
+    """
+    if isinstance(name, str) and name.startswith(timm_models.PREFIX):
+        return timm_models.backbone(name)
     return known("backbone", BACKBONES, name)
+
+
+def file_part(name: str) -> str:
+    """The name of a backbone as part of a file name; where the user names a file of weights, a hash stands for it."""
+    model, _, file = name.partition("@")
+    digest = f"-{hashlib.sha256(file.encode()).hexdigest()[:8]}" if file else ""
+    return re.sub(r"[^\w.]+", "_", model) + digest
 
 
 def load(name: str) -> nn.Module:
@@ -24,10 +41,8 @@ def load(name: str) -> nn.Module:
         ImportError: a package that contains the network is not installed; the message says how to install it.
     """
     entry = named(name)
-    network = entry.network()
     path = find(name) or download(name)
-    entry.read(network, path)
-    backbone = entry.assembled(network)
+    backbone = entry.assembled(entry.trained(path))
     if entry.tensors and not (actual := checksum(backbone)).startswith(entry.tensors):
         raise ValueError(f"{path} does not hold the weights of {entry.title}: expected {entry.tensors}, got {actual}")
     return backbone.eval()
@@ -138,13 +153,9 @@ def _torchvision(name: str, without: str = "") -> nn.Module:
     return network
 
 
-def _timm(name: str) -> nn.Module:
-    """timm's network, untrained; an ImportError says how to install timm."""
-    try:
-        import timm
-    except ImportError as error:
-        raise ImportError(f"the network {name} needs the package timm: {INSTALL}") from error
-    return timm.create_model(name, pretrained=False)
+def _lite(number: int) -> nn.Module:
+    """TensorFlow's EfficientNet-Lite, untrained: its convolutions are padded more at the right and below."""
+    return need_timm(f"EfficientNet-Lite{number}").create_model(f"tf_efficientnet_lite{number}", pretrained=False)
 
 
 def _without(layer: str) -> Callable[[nn.Module], nn.Module]:
@@ -239,7 +250,7 @@ BACKBONES = {
     ),
     "efficientnet_lite0": Backbone(
         "EfficientNet-Lite0",
-        lambda: _timm("tf_efficientnet_lite0"),
+        lambda: _lite(0),
         _without("classifier"),
         1280,
         224,
@@ -252,7 +263,7 @@ BACKBONES = {
     ),
     "efficientnet_lite2": Backbone(
         "EfficientNet-Lite2",
-        lambda: _timm("tf_efficientnet_lite2"),
+        lambda: _lite(2),
         _without("classifier"),
         1280,
         260,

@@ -31,7 +31,7 @@ def of_split(split: Split, name: str, precision: str = "auto") -> Split:
 
     Args:
         split: of pictures.
-        name: one of `backbones.BACKBONES`.
+        name: one that `backbones.named` knows.
         precision: in which the backbone computes, as of `extract`.
 
     Raises:
@@ -130,7 +130,7 @@ def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision
     in_files = isinstance(images, Pictures)
     digest = hashlib.sha256(images.fingerprint.encode() if in_files else images.cpu().contiguous().numpy())
     digest.update(f"{images.dtype} {tuple(images.shape)} {checksum(backbone)} {backbone} {precision}".encode())
-    return paths.cache() / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
+    return paths.cache() / "features" / f"{backbones.file_part(name)}-{digest.hexdigest()[:16]}.npy"
 
 
 def _numbered(path: Path) -> Iterator[Path]:

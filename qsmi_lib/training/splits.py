@@ -25,7 +25,7 @@ def load_split(
 
     Args:
         name, draw, protocol, labels, device: as in `datasets.load`.
-        backbone: one of `backbones.BACKBONES`; empty: the pictures themselves.
+        backbone: a name that `backbones.named` knows; empty: the pictures themselves.
         feature_precision: in which the backbone computes: float32, bf16, or auto (bf16 if the device is fast at it).
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 
 from qsmi_lib.datasets.images.entries import Fault, first_names
 from qsmi_lib.models import backbones
-from qsmi_lib.search.index import hashing, scores, storage
+from qsmi_lib.search.index import compression, hashing, storage
 from qsmi_lib.search.index.heldout import held_out
 from qsmi_lib.search.index.sources import Source
 from qsmi_lib.search.index.storage import Contents, Item, Stored
@@ -188,7 +188,8 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
 def _trained(source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int) -> tuple:
     """The items with the held-out tenth marked, the new hasher with its settings and scores, and notes."""
     labels = None if source.labels is None else [item.labels for item in items]
-    asks = held_out(features, labels, [item.sha256 for item in items], seed)
+    as_stored = _as_stored(features)  # of what was indexed before there are no other features
+    asks = held_out(as_stored, labels, [item.sha256 for item in items], seed)
     if not asks.any():
         raise ValueError(
             f"all {len(items)} {source.kind} of {source.place} are equal, or each is alone in its class: add some"
@@ -196,13 +197,25 @@ def _trained(source: Source, items: list[Item], features: np.ndarray, bits: int,
     hasher = hashing.fit(
         features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
     )
-    measured = scores.measure(features, labels, asks, hasher, seed)
+    lengths = sorted({bits, *compression.LENGTHS}) if source.kind == storage.VECTORS else [bits]
+    measured = compression.table(features, labels, bits=lengths, seed=seed, asks=asks, hasher=hasher)
     items = [item._replace(held_out=bool(ask)) for item, ask in zip(items, asks, strict=True)]
     classes = Counter(label for item in items for label in item.labels or ())
-    about = {"bits": bits, "method": hasher.method, "seed": seed, "scores": measured, "classes": sorted(classes)}
+    about = {
+        "bits": bits,
+        "method": hasher.method,
+        "seed": seed,
+        "scores": compression.to_record(measured),
+        "classes": sorted(classes),
+    }
     alone = sorted(label for label, n in classes.items() if n < 2)
     notes = [f"classes of one item ask no query: {first_names(alone)}"] if alone else []
     return items, about, hasher, notes
+
+
+def _as_stored(features: np.ndarray) -> np.ndarray:
+    values, scale = storage.rounded(features)
+    return values * scale[:, None]
 
 
 def _unseen(items: Sequence[Item], classes: Sequence[str]) -> list[str]:

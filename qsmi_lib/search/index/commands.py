@@ -42,7 +42,7 @@ def index(
     A tenth of the items is held out, and asks the queries of the printed scores. A second call keeps the hasher, and
     encodes only what was added or changed.
     """
-    from qsmi_lib.search.index import building, scores
+    from qsmi_lib.search.index import building, compression
     from qsmi_lib.search.index import index as indexes
 
     place = paths.expanded(source)
@@ -61,11 +61,7 @@ def index(
         click.echo(f"note: {note}", err=True)
     made = indexes.Index(built.index)
     if built.trained:
-        measured = made.stored.about["scores"]
-        click.echo(
-            f"queries: {measured['n_query']:,} held-out {made.kind}; searched: the {measured['n_database']:,} others"
-        )
-        for line in scores.lines(measured):
+        for line in compression.lines(compression.from_record(made.stored.about["scores"])):
             click.echo(line)
     click.echo(f"added {built.added}, changed {built.changed}, removed {built.removed}")
     click.echo(f"{folder}: {indexes.about(made)}")

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from qsmi_lib.datasets.images import decoding, files, lazy
+from qsmi_lib.datasets.images import decoding, files
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models import backbones
 from qsmi_lib.search.collection import Collection
-from qsmi_lib.search.index import building, scores, sources, storage, vectors
-from qsmi_lib.search.index.storage import PICTURES, Item, Stored
+from qsmi_lib.search.index import building, ranking, sources, storage, vectors
+from qsmi_lib.search.index.storage import PICTURES, Stored
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.precision import autocast
 from qsmi_lib.utils.validation import whole_number
@@ -25,7 +25,7 @@ class Answer(NamedTuple):
     """An item of the result of a search.
 
     Attributes:
-        name: path below the folder of the pictures, or number of the row.
+        name: path below the folder of the pictures; of a vector the number of its row, or its name in a Parquet file.
         distance: number of bits that differ from the query's code.
         labels: of the item; None if they are unknown.
         row: of the item in the index.
@@ -107,6 +107,11 @@ class Index:
         return self.stored.about["bits"]
 
     @property
+    def method(self) -> str:
+        """Title of the method that made the codes."""
+        return METHODS[self.stored.about["method"]].title
+
+    @property
     def source(self) -> Path:
         """Where the pictures or the file of vectors were, seen from where the index is now."""
         return (self.stored.folder / self.stored.about["source"]).resolve()
@@ -129,13 +134,13 @@ class Index:
         rows = np.argsort(distances, kind="stable")[: max(k, rerank)]
         if rerank:
             first = rows[:rerank]
-            rows[:rerank] = first[scores.by_cosine(feature, self.stored.features(first))]
+            rows[:rerank] = first[ranking.by_cosine(feature, self.stored.features(first))]
         return [self._answer(row, int(distances[row])) for row in rows[:k].tolist()]
 
     def features(self, query: Path | str | Image.Image | ArrayLike) -> np.ndarray:
         """The features of a query: float32 (d,); errors as of `search`."""
         if self.kind == PICTURES:
-            return self.pictures.features([_opened(query)])[0]
+            return self.pictures.features([_opened(query, self.pictures.side)])[0]
         d = self.stored.about["n_features"]
         in_file = isinstance(query, Path | str)
         return vectors.read_query(paths.expanded(query), d) if in_file else vectors.query(query, d)
@@ -160,8 +165,8 @@ class Index:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
         items, about = list(self.stored.items), self.stored.about
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
-        own = about["scores"]["rows"][1]["score"]
-        own = {"mAP": own} if about["labelled"] else {f"recall of the {k} nearest by cosine": own[k] for k in own}
+        [own] = [row for row in about["scores"]["rows"] if (row["method"], row["bits"]) == (self.method, self.bits)]
+        named = {"map": "mAP of the held-out tenth", "recall": "recall of the 10 nearest by cosine"}
         return Collection(
             self.source.name,
             self.pictures,
@@ -171,15 +176,13 @@ class Index:
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores={"mAP of the held-out tenth": own}
-            if about["labelled"]
-            else {f"recall of {k}": v for k, v in own.items()},
+            scores={name: own[key] for key, name in named.items() if own[key] is not None},
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 
     def _answer(self, row: int, distance: int) -> Answer:
-        item: Item = self.stored.item(row)
-        return Answer(item.name if self.kind == PICTURES else int(item.name), distance, item.labels, row)
+        item = self.stored.item(row)
+        return Answer(row if item.name == str(row) else item.name, distance, item.labels, row)
 
 
 class PictureHasher:
@@ -204,11 +207,15 @@ class PictureHasher:
                 )
         self._entry, self._precision = entry, about["precision"]
 
+    @property
+    def side(self) -> int:
+        """Pixels of the square that a picture is scaled to; pass it to `decoding.read`."""
+        return self._entry.scaled
+
     def fitted(self, image: Image.Image, name: str = "the picture") -> Image.Image:
         """What the network sees of `image`, in RGB; any picture is accepted."""
-        decoded = Image.fromarray(self._decoded(image))
-        margin = (decoded.width - self._entry.side) // 2
-        return decoded.crop((margin, margin, margin + self._entry.side, margin + self._entry.side))
+        margin = (self.side - self._entry.side) // 2
+        return self._fitted(image).crop((margin, margin, margin + self._entry.side, margin + self._entry.side))
 
     def codes(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1."""
@@ -216,14 +223,14 @@ class PictureHasher:
 
     def features(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Features of pictures, float32 (n, d), in the precision of the index."""
-        pixels = torch.from_numpy(np.stack([self._decoded(image) for image in images])).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(np.stack([self._fitted(image) for image in images])).permute(0, 3, 1, 2)
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = self._network.to(device, memory_format=torch.channels_last)
         with torch.inference_mode(), autocast(self._precision, device):
             return network(pixels.contiguous().to(device)).float().cpu().numpy()
 
-    def _decoded(self, image: Image.Image) -> np.ndarray:
-        return lazy.fitted(image.convert("RGB"), self._entry.scaled, self._entry.interpolation)
+    def _fitted(self, image: Image.Image) -> Image.Image:
+        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation)
 
     @cached_property
     def _network(self) -> torch.nn.Module:
@@ -242,15 +249,15 @@ def about(index: Index) -> str:
     about = index.stored.about
     by = "" if about["backbone"] is None else f", features by {about['backbone']['name']}"
     labels = f", {len(about['classes'])} labels" if about["labelled"] else ", no labels"
-    return f"{len(index):,} {index.kind}{labels}{by}, {index.bits} bits by {METHODS[about['method']].title}"
+    return f"{len(index):,} {index.kind}{labels}{by}, {index.bits} bits by {index.method}"
 
 
 def _stem(place: Path) -> str:
     return place.name if place.is_dir() else place.name.partition(".")[0] or place.name
 
 
-def _opened(query: Path | str | Image.Image) -> Image.Image:
-    """The picture of a query; a ValueError names a file that cannot be read."""
+def _opened(query: Path | str | Image.Image, side: int) -> Image.Image:
+    """The picture of a query, decoded as those of the index; a ValueError names a file that cannot be read."""
     if isinstance(query, Image.Image):
         return query
     if not isinstance(query, Path | str):
@@ -259,6 +266,6 @@ def _opened(query: Path | str | Image.Image) -> Image.Image:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: expected a picture")
     try:
-        return decoding.read(files.read(path, decoding.MOST_BYTES))
+        return decoding.read(files.read(path, decoding.MOST_BYTES), side)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a picture ({error})") from error

@@ -89,13 +89,14 @@ def _listing(table: Path, suffix: str, array: np.ndarray | None, n: int) -> List
     if array is not None:
         header, rows = ("label",), [Row(f"{table}: row {k}", [str(value)]) for k, value in enumerate(array.tolist())]
     elif suffix == ".parquet":
-        header, rows = columnwise(parquet.columns(table))
+        names = parquet.text_columns(table)
+        called = [name for name in names if plain_name(name) in OF_LABELS]
+        header, rows = columnwise(parquet.read_columns(table, called or names))
         rows = [Row(f"{table}: row {k}", row.cells) for k, row in enumerate(rows)]
     else:
         header, rows = _of_text(table)
     _need_rows(table, len(rows), n)
-    names = [plain_name(name) for name in header]
-    others = {k for k, name in enumerate(names) if name in PATH_NAMES - {""} and len(names) > 1}
+    others = {k for k, name in enumerate(header) if plain_name(name) in PATH_NAMES - {""} and len(header) > 1}
     header = ("", *(name for k, name in enumerate(header) if k not in others)) if header else ()
 
     def kept(number: int, row: Row) -> Row:
@@ -178,7 +179,7 @@ def _of_listing(listing: Listing) -> list[frozenset[str]]:
     numbers = all(len(cells(row)) == 1 for row in rows) and all(
         isinstance(v, str) and WHOLE.fullmatch(v) for v in values
     )
-    if numbers and "-1" in values:
+    if numbers and "-1" in values and len(values) > 2:
         what = "-1 beside other numbers may be a class, or mean that there is no label"
         raise ValueError(f"{listing.name}: {what}: leave the cell empty, or write a name")
     reading = labels.read([("", replace(listing, rows=rows))], _Rows(), INDEX if numbers else "")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 ROWS = 1024  # that are unpacked at a time
-LARGEST_TABLE = 100_000_000  # cells of columns that are read as text
+LARGEST_TABLE = 20_000_000  # cells of columns that are read as text
 NO_NUMBERS = {*CLASS_NAMES, *SEVERAL_NAMES, *ROW_NAMES, *PATH_NAMES, "indexlevel0"}  # columns that are no features
 REMEDY = "write it again, e.g. by pandas.DataFrame.to_parquet"
 
@@ -95,18 +95,24 @@ def is_text(kind: "pa.DataType") -> bool:
     return any(test(kind) for test in tests)
 
 
-def columns(path: Path, names: list[str] | None = None) -> dict[str, list]:
-    """The columns `names` of the file `path` as Python values; None: all of text or numbers that are no vectors.
+def text_columns(path: Path) -> list[str]:
+    """The names of the columns of text or numbers in the file `path`; errors as of `read_columns`."""
+    with opened(path) as file:
+        return [field.name for field in file.schema_arrow if is_text(field.type) and not is_vector(field.type)]
+
+
+def read_columns(path: Path, names: Sequence[str]) -> dict[str, list]:
+    """The columns `names` of the file `path` as Python values.
 
     Raises:
         FileNotFoundError, OSError, ImportError: there is no such file, or no pyarrow.
         ValueError: the file is damaged or too large.
     """
     with opened(path) as file:
-        kept = names or [field.name for field in file.schema_arrow if is_text(field.type) and not is_vector(field.type)]
-        if (n_cells := len(kept) * file.metadata.num_rows) > LARGEST_TABLE:
-            raise damaged(path, f"it has {n_cells:,} cells", f"keep at most {LARGEST_TABLE:,} beside the vectors")
-        return file.read(columns=kept).to_pydict() if kept else {}
+        if (n_cells := len(names) * file.metadata.num_rows) > LARGEST_TABLE:
+            what = f"its columns of labels or names have {n_cells:,} cells, expected at most {LARGEST_TABLE:,}"
+            raise damaged(path, what, "call the column of the labels 'label'")
+        return file.read(columns=list(names)).to_pydict() if names else {}
 
 
 def _wide(file: "ParquetFile", names: list[str]) -> Iterator[np.ndarray]:

@@ -1,17 +1,20 @@
-"""Rankings of vectors by cosine, their average precision, and recall of neighbours; blocks of queries bound the memory.
+"""Rankings by cosine and by Hamming distance, their average precision, and recall of neighbours.
 
-A block of rankings is int64 (rows, n_database): for each query the database indices, the best first.
+A block of rankings is int64 (rows, n_database): for each query the database indices, the best first. Blocks of queries
+bound the memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from qsmi_lib.evaluation.neighbors import nearest
 from qsmi_lib.evaluation.validation import label_pair
 
 PAIRS = 1 << 22  # of a query and an item in a block, about 100 MB
+TINY = np.finfo(np.float32).tiny  # features of a picture may all be 0
 ROWS = 4096  # of the database that are float64 at once
 STEPS = 1 << 30  # of the cosine from 0 to 1: wider than the rounding errors of float64, finer than those of float32
 
@@ -43,6 +46,46 @@ def cosine_neighbours(queries: np.ndarray, database: np.ndarray, k: int) -> np.n
     A copy of each block is taken: a view would keep all rankings in memory.
     """
     return np.concatenate([ranking[:, :k].copy() for ranking in cosine_rankings(queries, database)])
+
+
+def hamming_rankings(queries: np.ndarray, database: np.ndarray) -> Iterator[np.ndarray]:
+    """The database by rising Hamming distance for each query, ties in database order.
+
+    Args:
+        queries: codes (n_query, bits) of -1 and +1.
+        database: (n_database, bits).
+
+    Yields:
+        Blocks of rankings, the queries in their order.
+    """
+    rows = max(1, PAIRS // len(database))
+    for first in range(0, len(queries), rows):
+        yield nearest(queries[first : first + rows], database, len(database))
+
+
+def reordered(
+    rankings: Iterable[np.ndarray], queries: np.ndarray, features: Callable[[np.ndarray], np.ndarray], n: int
+) -> Iterator[np.ndarray]:
+    """`rankings` with their first `n` items by falling cosine; equal ones keep their order.
+
+    Args:
+        rankings: blocks, which together have a row for each query.
+        queries: (n_query, d).
+        features: database indices -> vectors (k, d).
+        n: how many items are ordered.
+    """
+    start = 0
+    for block in rankings:
+        for row, items in enumerate(block[:, :n]):
+            block[row, :n] = items[by_cosine(queries[start + row], features(items))]
+        start += len(block)
+        yield block
+
+
+def by_cosine(query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """The order of `vectors` (n, d) by falling cosine with `query` (d,); equal ones keep their order."""
+    [[order]] = cosine_rankings(query[None], vectors)
+    return order
 
 
 def average_precision(ranking: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -104,9 +147,9 @@ def recall_of_neighbours(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """`vectors` as float64 of length 1. The largest value is divided out first: squares of tiny ones would be 0."""
-    scaled = vectors / np.abs(vectors).max(axis=1, keepdims=True).astype(np.float64)
-    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    """`vectors` as float64 of length 1 or 0. The largest value is divided out first: squares of tiny ones are 0."""
+    scaled = vectors / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), TINY).astype(np.float64)
+    return scaled / np.maximum(np.linalg.norm(scaled, axis=1, keepdims=True), TINY)
 
 
 def _relevance(queries: np.ndarray, database: np.ndarray) -> np.ndarray:

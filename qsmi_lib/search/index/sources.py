@@ -140,19 +140,22 @@ class Vectors(Source):
         place: the file, or a name for an array.
         values: float32 (n, d).
         labels: of each row; None: unknown.
+        names: of the rows; None: their numbers.
     """
 
     kind, backbone = storage.VECTORS, None
 
-    def __init__(self, place: Path, values: np.ndarray, labels: Labels = None):
+    def __init__(self, place: Path, values: np.ndarray, labels: Labels = None, names: Sequence[str] | None = None):
         self.place, self.values, self.labels = place, values, labels
-        self.names = [str(row) for row in range(len(values))]
+        self.names = [str(row) for row in range(len(values))] if names is None else names
 
     @classmethod
     def read(cls, place: Path, labels: Path | None = None) -> "Vectors":
-        """The vectors of a file, and the labels of a table; errors as of `vectors.read` and `read_labels`."""
+        """The vectors and names of a file, and the labels of a table; errors as of `vectors` and `read_labels`."""
         values = vectors.read(place)
-        return cls(place, values, None if labels is None else read_labels(labels, len(values)))
+        return cls(
+            place, values, None if labels is None else read_labels(labels, len(values)), vectors.read_names(place)
+        )
 
     @classmethod
     def of(cls, place: Path, values: ArrayLike, labels: ArrayLike | Sequence[Set[str]] | None = None) -> "Vectors":

@@ -30,6 +30,8 @@ AGAIN = "delete the folder and index again"
 MOST_ITEMS, MOST_FEATURES = 100_000_000, 1_000_000
 KINDS = PICTURES, VECTORS = "pictures", "vectors"
 FILE = {"name": str, "sha256": str}
+SCORES = {"method": str, "bits": int, "bytes": int, "remark": str}
+SCORES |= dict.fromkeys(("map", "recall", "recall_100"), (float, None))
 FORM = {
     "format": int,
     "kind": str,
@@ -42,7 +44,7 @@ FORM = {
     "seed": int,
     "classes": [str],
     "backbone": ({"name": str, "checksum": str, "precision": str, "preprocessing": {...: object}}, None),
-    "scores": {"metric": str, "n_query": int, "n_database": int, "rows": [{"title": str, "bytes": int}]},
+    "scores": {"n_query": int, "n_database": int, "rows": [SCORES]},
     CHECKSUM: str,
     "files": {"items": FILE, "codes": FILE, "features": FILE, "hasher": FILE},
 }
@@ -128,9 +130,13 @@ class Stored:
     @cached_property
     def _features(self) -> dict[str, np.ndarray]:
         n, d = len(self), self.about["n_features"]
-        return _tensors(
-            self.folder, self.about["files"]["features"], {"features": (np.int8, (n, d)), "scale": (np.float32, (n,))}
-        )
+        expected = {"features": (np.int8, (n, d)), "scale": (np.float32, (n,))}
+        try:
+            return _tensors(self.folder, self.about["files"]["features"], expected)
+        except FileNotFoundError:
+            if _read_main(self.folder) == self.about:
+                raise
+            raise ValueError(f"{self.folder} was updated meanwhile: load it again") from None
 
     def features(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """The stored features of these rows as float32 (len(rows), d), see `rounded`."""

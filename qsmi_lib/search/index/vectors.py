@@ -71,12 +71,10 @@ def read_names(path: Path) -> list[str] | None:
     """
     if path.suffix.lower() != ".parquet":
         return None
-    with parquet.opened(path) as file:
-        text = [field.name for field in file.schema_arrow if parquet.is_text(field.type)]
-    called = [name for name in text if plain_name(name) in PATH_NAMES - {""}]
+    called = [name for name in parquet.text_columns(path) if plain_name(name) in PATH_NAMES - {""}]
     if not called:
         return None
-    names = ["" if name is None else str(name) for name in parquet.columns(path, called[:1])[called[0]]]
+    names = ["" if name is None else str(name) for name in parquet.read_columns(path, called[:1])[called[0]]]
     first: dict[str, int] = {}
     for row, name in enumerate(names):
         if not name or first.setdefault(name, row) != row:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import importlib.util
 import io
 import json
 import pickle
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from hypothesis import strategies as st
 from PIL import Image
@@ -27,8 +29,9 @@ from qsmi_lib.datasets.images.check import inspect
 from qsmi_lib.datasets.protocols import checksum, read_list
 from qsmi_lib.models.weights import load_weights
 from qsmi_lib.reproduction.results import row_of
-from qsmi_lib.search.index import hashing, storage
+from qsmi_lib.search.index import hashing, storage, vectors
 from qsmi_lib.search.index.index import Index
+from qsmi_lib.search.index.label_tables import read_labels
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.tests.datasets import layouts
 from qsmi_lib.tests.datasets.small_pictures import encoded, listing, picture, pixels, table, write_folder, write_zip
@@ -209,6 +212,23 @@ def _save_array(path: Path) -> None:
     np.save(path, np.arange(12, dtype=np.float32).reshape(3, 4))
 
 
+def _vectors() -> st.SearchStrategy[bytes]:
+    wide = {name: [1.0, 2.0, 3.0, 4.0] for name in "xyz"}
+    lists = {"v": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], "name": list("abcd")}
+    frames = [pd.DataFrame(columns | {"label": list("klkl")}) for columns in (wide, lists)]
+    return mutated(*(_written(frame.to_parquet, f"{k}.parquet") for k, frame in enumerate(frames)))
+
+
+def _read_vectors(path: Path) -> None:
+    values = vectors.read(path)
+    assert len(vectors.read_names(path) or values) == len(read_labels(path, len(values))) == len(values)
+    assert np.isfinite(values).all()
+
+
+def _label_tables() -> st.SearchStrategy[bytes]:
+    return mutated(b"label\ncat\ndog\n\ncat\n", b"a,b\n1,0\n0,1\n1,1\n0,0\n", b"name;class\na;k\nb;l\nc;k\nd;k\n")
+
+
 def _save_hasher(path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     QSMIHasher(bits=4, epochs=1, hidden=2, random_state=0).fit(vectors, np.arange(8) % 2).save(path)
@@ -293,6 +313,8 @@ TARGETS = {
     "splits": Target("split.json", _lists_of_splits, lambda path: read_list(path, "digits", 3)),
     "published": Target("table.csv", _published, lambda path: read_table(path, {"method": object, "map": float})),
     "arrays": Target("array.npy", lambda: mutated(_written(_save_array, "array.npy")), map_array),
+    "vectors": Target("vectors.npy", lambda: mutated(_written(_save_array, "vectors.npy")), vectors.read),
+    "label tables": Target("labels.csv", _label_tables, lambda path: read_labels(path, 4)),
     "hashers": Target("h.safetensors", lambda: mutated(_written(_save_hasher, "h.safetensors")), QSMIHasher.load),
     "indexes": Target(storage.MAIN, _indexes, _read_index, _index),
     "index items": _index_part("items", "jsonl"),
@@ -308,6 +330,9 @@ TARGETS = {
         lambda: {name: _batch() for files in cifar10.FILES.values() for name in files},
     ),
 }
+
+if importlib.util.find_spec("pyarrow"):
+    TARGETS["parquet"] = Target("vectors.parquet", _vectors, _read_vectors)
 
 
 def prepare(target: Target, folder: Path) -> None:

@@ -128,10 +128,9 @@ def test_without_labels_itq_learns_and_recall_is_scored(digits, tmp_path):
     built = build(Vectors(tmp_path / "x.npy", digits[0]), tmp_path / "x.index", bits=32)
     assert built.index.about["method"] == "itq"
     scores = built.index.about["scores"]
-    assert scores["metric"] == "recall"
-    own = scores["rows"][1]["score"]
-    assert 0.1 < own["10"] <= 1 and 0.1 < own["100"] <= 1
-    assert scores["rows"][0]["score"] == {"10": 1.0, "100": 1.0}  # the features themselves
+    own = next(row for row in scores["rows"] if (row["method"], row["bits"]) == ("ITQ", 32))
+    assert 0.1 < own["recall"] <= 1 and 0.1 < own["recall_100"] <= 1 and own["map"] is None
+    assert scores["rows"][0]["recall"] == scores["rows"][0]["recall_100"] == 1  # the features themselves
 
 
 def test_more_bits_than_itq_can_make_are_refused(digits, tmp_path):

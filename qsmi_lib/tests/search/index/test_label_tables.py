@@ -17,6 +17,7 @@ TEXTS = {
     "quotes and Windows": ("a.csv", '\ufefflabel\r\n"cat"\r\ndog\r\n""\r\ncat\r\n', ANIMALS),
     "numbers": ("a.csv", "3\n1\n3\n1", ["3", "1", "3", "1"]),
     "whole numbers as floats": ("a.csv", "3.0\n1.0\n\n1.0", ["3", "1", "", "1"]),
+    "-1 and 1 are classes": ("a.csv", "-1\n1\n1\n-1", ["-1", "1", "1", "-1"]),
     "0 and 1 are classes": ("a.csv", "0\n1\n1\n0", ["0", "1", "1", "0"]),
     "0 and 1 below a header": ("a.csv", "target\n0\n1\n1\n0", ["0", "1", "1", "0"]),
     "a comment": ("a.txt", "# by hand\ncat\ndog\n\ncat", ANIMALS),
@@ -47,6 +48,7 @@ FRAMES = {
     "numbers with a gap": ({"class": [3, 1, None, 1]}, ["3", "1", "", "1"]),
     "lists": ({"labels": [["cat", "dog"], ["dog"], [], ["cat"]]}, BOTH),
     "0 and 1": ({"cat": [1, 0, 0, 1], "dog": [True, True, False, False]}, BOTH),
+    "beside numbers": ({"x": [0, 1, 0, 1], "y": [1, 1, 0, 0], "label": ["cat", "dog", None, "cat"]}, ANIMALS),
     "beside vectors": ({"vector": [[1.0, 2.0]] * 4, "label": ["cat", "dog", None, "cat"]}, ANIMALS),
 }
 FAULTS = {
