@@ -119,7 +119,11 @@ def to_record(table: Table) -> dict[str, Any]:
 
 def from_record(record: Mapping[str, Any]) -> Table:
     """The table of `to_record`."""
-    return Table(record["n_query"], record["n_database"], [Row(**row) for row in record["rows"]])
+    return Table(
+        record["n_query"],
+        record["n_database"],
+        [Row(**{name: row[name] for name in Row._fields}) for row in record["rows"]],
+    )
 
 
 def columns(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -10,9 +10,7 @@ from scipy.spatial import cKDTree
 
 from qsmi_lib.datasets.sampling import by_hash
 
-TOLERANCE = (
-    5e-3  # of the distance between unit vectors; the same picture in another batch differs by less, in 8 bits too
-)
+TOLERANCE = 5e-3  # of the distance between unit vectors; in another batch, or in 8 bits, equal ones differ by less
 ROWS = 4096  # compared at a time
 N_DIRECTIONS = 8  # random directions in which equal rows are looked for
 

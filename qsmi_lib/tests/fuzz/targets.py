@@ -29,7 +29,7 @@ from qsmi_lib.datasets.images.check import inspect
 from qsmi_lib.datasets.protocols import checksum, read_list
 from qsmi_lib.models.weights import load_weights
 from qsmi_lib.reproduction.results import row_of
-from qsmi_lib.search.index import hashing, storage, vectors
+from qsmi_lib.search.index import compression, hashing, storage, vectors
 from qsmi_lib.search.index.index import Index
 from qsmi_lib.search.index.label_tables import read_labels
 from qsmi_lib.search.uploads import opened
@@ -244,7 +244,7 @@ def _index() -> dict[str, bytes]:
     """The files of an index of six vectors, by name."""
     vectors, labels = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32), ["a", "ab", "b"] * 2
     hasher = hashing.fit(vectors, None, 3)
-    scores = {"metric": "map", "n_query": 1, "n_database": 5, "rows": [{"title": "codes", "bytes": 1}]}
+    scores = compression.to_record(compression.table(vectors, None, bits=[3]))
     about = {"kind": "vectors", "source": "v.npy", "labelled": True, "bits": 3, "method": hasher.method, "seed": 0,
              "classes": ["a", "b"], "backbone": None, "scores": scores}  # fmt: skip
     items = [storage.Item(str(row), frozenset(own), "state", "digest") for row, own in enumerate(labels)]
@@ -283,6 +283,7 @@ def _index_part(part: str, suffix: str) -> Target:
 def _read_index(path: Path) -> None:
     index = Index.load(path.parent)
     assert len([*index.stored.items]) == len(index) == len(index.stored.rounded[0])
+    assert compression.lines(compression.from_record(index.stored.about["scores"]))
     assert len(index.search(np.ones(index.stored.about["n_features"], np.float32), k=2, rerank=3)) == 2
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qsmi_lib.search.index.heldout import TOLERANCE, equals, held_out
+from qsmi_lib.search.index.storage import rounded
 
 
 @st.composite
@@ -78,11 +79,16 @@ def test_a_class_that_cannot_be_divided_is_not_asked_for(labels):
     assert not chosen.any() if labels else chosen.sum() in (1, 3)
 
 
-def test_the_same_picture_in_another_batch_or_format_is_equal():
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_same_picture_in_another_batch_or_format_is_equal(stored):
+    """Also as an index stores its features: one that lies between two steps is rounded up or down."""
     rng = np.random.default_rng(0)
-    features = rng.uniform(0, 1, size=(50, 1280)).astype(np.float32)
-    copies = features * (1 + rng.normal(size=features.shape).astype(np.float32) * 1e-5)
-    group = equals(np.concatenate([features, copies]))
+    features = (rng.uniform(0, 1, size=(50, 1280)) ** 8).astype(np.float32)
+    both = np.concatenate([features, features * (1 + rng.normal(size=features.shape).astype(np.float32) * 1e-4)])
+    if stored:
+        values, scale = rounded(both)
+        both = values * scale[:, None]
+    group = equals(both)
     assert np.array_equal(group[:50], group[50:]) and len(set(group.tolist())) == 50
 
 
