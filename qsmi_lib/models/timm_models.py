@@ -21,7 +21,7 @@ from qsmi_lib.utils.progress import watched
 
 PREFIX = "timm:"
 FILES = ("model.safetensors", "pytorch_model.bin")  # of a model on the Hugging Face hub
-OF_FILES = "its training labels are not known here, and ImageNet's are assumed to be among them"
+UNKNOWN_LABELS = "its training labels are not known here, and ImageNet's are assumed to be among them"
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class TimmBackbone(Backbone):
         return _digest(path, status.st_mtime_ns, status.st_size)
 
     @property
-    def fetch(self) -> str:
-        """How to get the weights; a sentence without its end."""
-        return f"downloaded when first needed, or name a file of weights: {PREFIX}{self.model}@FILE"
+    def by_hand(self) -> str:
+        """What to do with a file of weights; a sentence without its end."""
+        return f"name a file of weights, safetensors or a PyTorch checkpoint: {PREFIX}{self.model}@FILE"
 
     def find(self) -> Path | None:
         """The file that the user names, or the published one if it was downloaded before; else None."""
@@ -66,18 +66,17 @@ class TimmBackbone(Backbone):
     def download(self) -> Path:
         """Download the published weights to where timm keeps them; a FileNotFoundError says what to do instead."""
         missing = f"the weights of timm's {self.model} are not on this machine"
-        by_hand = f"name a file of weights, safetensors or a PyTorch checkpoint: {PREFIX}{self.model}@FILE"
         if self.file is not None:
             raise FileNotFoundError(f"{self.file} does not exist: expected a file of weights of timm's {self.model}")
         if not self.hub and not self.url:
-            raise FileNotFoundError(f"timm publishes no weights of {self.model}: {by_hand}")
+            raise FileNotFoundError(f"timm publishes no weights of {self.model}: {self.by_hand}")
         try:
             return self._from_hub() if self.hub else self._from_url()
         except Exception as error:  # whatever the libraries of the download raise without a network
             place = f"https://huggingface.co/{self.hub}" if self.hub else self.url
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise FileNotFoundError(
-                f"{missing} and their download from {place} failed ({reason}): {by_hand}"
+                f"{missing} and their download from {place} failed ({reason}): {self.by_hand}"
             ) from error
 
     def trained(self, path: Path) -> nn.Module:
@@ -87,7 +86,7 @@ class TimmBackbone(Backbone):
             state = timm.models.load_state_dict(str(path), weights_only=True)  # no pickle is executed
             shapes = {name: tuple(value.shape) for name, value in state.items()}
         except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
-            reason = str(error).partition(". ")[0]  # what follows advises to execute the file
+            reason = textwrap.shorten(str(error).partition(". ")[0], 200)  # what follows advises to execute the file
             raise ValueError(f"{path} is damaged, or does not contain weights alone: {reason}") from error
         errors = []
         for n_classes in _classes(shapes, timm.get_pretrained_cfg(self.model)):
@@ -163,7 +162,7 @@ def backbone(name: str) -> TimmBackbone:
         side=height,
         files={},
         url=published.get("url") or "",
-        source=f"{published.get('tag') or 'a model'} of timm; {OF_FILES}",
+        source=f"{published.get('tag') or 'a model'} of timm; {UNKNOWN_LABELS}",
         labels_of="ilsvrc",
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),

@@ -82,10 +82,13 @@ def refusal(reason: object) -> str:
 
 
 def offered(examples: Collection) -> list[int]:
-    """The items that are offered as queries: at most `N_EXAMPLES`, evenly spaced over those that are good for it."""
+    """The items that are offered as queries: at most `N_EXAMPLES`, evenly spaced by name over the good ones.
+
+    Names start with the class, so that the examples show many classes.
+    """
     rows = examples.examples if len(examples.examples) else range(len(examples))
-    places = np.linspace(0, len(rows) - 1, min(N_EXAMPLES, len(rows))).round().astype(int)
-    return [int(rows[place]) for place in places]
+    by_name = sorted(map(int, rows), key=examples.names.__getitem__)
+    return [by_name[place] for place in np.linspace(0, len(rows) - 1, min(N_EXAMPLES, len(rows))).round().astype(int)]
 
 
 def classes(collection: Collection) -> list[str]:

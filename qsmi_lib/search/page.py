@@ -105,8 +105,9 @@ class Page:
         )
 
     def _shown(self, item: int) -> str:
-        """The label of an example; empty if it has none or several."""
-        return next(iter(labels)) if len(labels := self._labels(item)) == 1 else ""
+        """The label of an example; empty if it has none, several, or one that nothing searched carries."""
+        [label] = labels if len(labels := self._labels(item)) == 1 else [""]
+        return label if label in self.classes else ""
 
     def _labels(self, item: int) -> frozenset[str]:
         """The labels of an example; empty if they are unknown."""

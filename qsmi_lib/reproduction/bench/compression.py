@@ -19,16 +19,17 @@ SEEN = {"tiny_imagenet_32": "The backbone was trained with the labels of these 3
 HOW = f"""\
 Features are stored as float32, by the sign of each number, or as codes of ITQ and QSMI, and searched. A held-out tenth,
 at most {compression.N_QUERY:,} items, asks; the other items are searched, and the codes are learned from them alone.
-mAP: of the whole ranking, an item is relevant if it shares a label with the query; ties in database order. Recall: the
-share of the {compression.NEAREST} items nearest by cosine of float32 that are among the first {compression.NEAREST}.
-QSMI learns which labels are shared, and not which features are near: its recall of these neighbours is low. Seed 0."""
+mAP is that of the whole ranking; an item is relevant if it shares a label with the query; ties are in database order.
+Recall of {compression.NEAREST} is the share of the {compression.NEAREST} items nearest by cosine of float32 that are
+among the first {compression.NEAREST}; likewise of {compression.MORE}. QSMI learns which items share labels, and not
+which features are near: its recall of these neighbours is low. Seed 0."""
 
 
 def compressed(names: Sequence[str] = DATASETS, backbone: str = BACKBONE) -> str:
     """Measure the features of each data set; returns the tables.
 
     With all data sets and the usual backbone they are kept in results/benchmarks, and a CSV beside them: `dataset`,
-    `backbone`, `n_query`, `n_database`, `method`, `bits`, `bytes`, `map`, `recall` and `remark`.
+    `backbone`, `n_query`, `n_database`, `method`, `bits`, `bytes`, `map`, `recall`, `recall_100` and `remark`.
 
     Raises:
         ValueError, FileNotFoundError: as of `load_split`.
@@ -61,5 +62,5 @@ def _records(name: str, backbone: str, measured: compression.Table) -> Iterator[
     """The rows of the CSV."""
     about = {"dataset": name, "backbone": backbone, "n_query": measured.n_query, "n_database": measured.n_database}
     for row in measured.rows:
-        scores = {key: value and round(value, 4) for key, value in row._asdict().items() if key in ("map", "recall")}
+        scores = {key: round(value, 4) for key, value in row._asdict().items() if isinstance(value, float)}
         yield about | row._asdict() | scores

@@ -46,7 +46,15 @@ class Built(NamedTuple):
     notes: Sequence[str]
 
 
-def build(source: Source, folder: Path, *, bits: int | None = None, seed: int = 0, retrain: bool = False) -> Built:
+def build(
+    source: Source,
+    folder: Path,
+    *,
+    bits: int | None = None,
+    seed: int = 0,
+    retrain: bool = False,
+    lengths: Sequence[int] | None = None,
+) -> Built:
     """Index `source` in `folder`. An index that is there keeps its hasher, and only what is new is encoded.
 
     A new hasher is trained without a held-out tenth, whose items ask the queries of the scores.
@@ -57,6 +65,9 @@ def build(source: Source, folder: Path, *, bits: int | None = None, seed: int = 
         bits: code length; None: that of the index, or 48.
         seed: of the hasher and of the held-out tenth.
         retrain: whether the hasher is trained anew. It uses the stored features of the pictures that have not changed.
+
+        lengths: further code lengths that the scores of a new hasher are compared with; None: for vectors those of
+            `compression.LENGTHS`, for pictures none.
 
     Raises:
         ValueError: too few items, the same labels for all, or an index of other settings. Nothing is written.
@@ -86,7 +97,7 @@ def build(source: Source, folder: Path, *, bits: int | None = None, seed: int = 
         features[kept] = old.features(stored)
     items = [items[row] for row in rows]
     if trained := old is None or retrain:
-        items, about, hasher, notes = _trained(source, items, features, bits, seed)
+        items, about, hasher, notes = _trained(source, items, features, bits, seed, lengths)
     else:
         items = [item._replace(held_out=item.name in before and before[item.name][1].held_out) for item in items]
         about = {name: old.about[name] for name in ("bits", "method", "seed", "scores", "classes")}
@@ -185,7 +196,9 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
         )
 
 
-def _trained(source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int) -> tuple:
+def _trained(
+    source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int, lengths: Sequence[int] | None
+) -> tuple:
     """The items with the held-out tenth marked, the new hasher with its settings and scores, and notes."""
     labels = None if source.labels is None else [item.labels for item in items]
     as_stored = _as_stored(features)  # of what was indexed before there are no other features
@@ -197,8 +210,10 @@ def _trained(source: Source, items: list[Item], features: np.ndarray, bits: int,
     hasher = hashing.fit(
         features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
     )
-    lengths = sorted({bits, *compression.LENGTHS}) if source.kind == storage.VECTORS else [bits]
-    measured = compression.table(features, labels, bits=lengths, seed=seed, asks=asks, hasher=hasher)
+    if lengths is None:
+        lengths = compression.LENGTHS if source.kind == storage.VECTORS else ()
+    compared = sorted({bits, *lengths})
+    measured = compression.table(features, labels, bits=compared, seed=seed, asks=asks, hasher=hasher)
     items = [item._replace(held_out=bool(ask)) for item, ask in zip(items, asks, strict=True)]
     classes = Counter(label for item in items for label in item.labels or ())
     about = {

@@ -32,7 +32,7 @@ def without_packages(monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: "nowhere")
 
 
-def pictures(side, n=2):
+def pictures(side, n=1):
     return torch.randint(256, (n, 3, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 

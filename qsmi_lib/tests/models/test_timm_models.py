@@ -1,5 +1,6 @@
 """Models of timm as backbones: their preprocessing, weights of a file and published ones, and what is refused."""
 
+import dataclasses
 import re
 
 import huggingface_hub
@@ -12,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from qsmi_lib.models import backbones
+from qsmi_lib.models import backbones, features
 from qsmi_lib.models.weights import checksum
 from qsmi_lib.training import splits
 
@@ -209,3 +210,10 @@ def test_models_are_taken_to_have_seen_the_labels_of_imagenet():
     with pytest.raises(ValueError, match="its training labels are not known here, and ImageNet's are assumed"):
         backbones.refuse_leak("timm:test_resnet", "ilsvrc", "reduced")
     assert backbones.refuse_leak("timm:test_resnet", "cifar10", "reduced") is None
+
+
+def test_the_largest_pictures_come_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    entry = dataclasses.replace(backbones.named("timm:test_vit"), side=1024)
+    monkeypatch.setattr(backbones, "named", lambda name: entry)
+    assert features.batch_size("timm:test_vit") == 1

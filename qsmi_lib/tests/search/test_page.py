@@ -41,7 +41,9 @@ def png(image):
 def collection():
     labels = [frozenset({"dark"}), frozenset({"dark"}), frozenset({"light", "<u>"})]
     hasher = SimpleNamespace(codes=red, fitted=fitted)
-    return Collection("<reds>", hasher, red(PICTURES), ["black", "<b>", "red"], PICTURES.__getitem__, labels=labels)
+    return Collection(
+        "<reds>", hasher, red(PICTURES), ["black", "dark <b>", "red"], PICTURES.__getitem__, labels=labels
+    )
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_the_controls_offer_what_there_is_and_every_name_is_escaped(page):
         r"<label title=\"(.*?)\"><input type=\"radio\".*?value=\"(\d+)\" data-shows=\"(.*?)\"( checked)?", html
     ) == [
         ("black", "0", "dark", " checked"),
-        ("&lt;b&gt;", "1", "dark", ""),
+        ("dark &lt;b&gt;", "1", "dark", ""),
         ("red", "2", "", ""),
     ]
     assert '<option value="&lt;u&gt;">' in html and 'max="3" value="3"' in html and "<label hidden" not in html
@@ -95,9 +97,9 @@ def test_without_labels_there_is_nothing_to_choose(collection):
 
 def test_an_example_is_searched_by_each_method(page):
     html = page.answer(count="2", example="0")
-    one = [["black", "dark", "0 of 14 bits"], ["&lt;b&gt;", "dark", "6 of 14 bits"]]
+    one = [["black", "dark", "0 of 14 bits"], ["dark &lt;b&gt;", "dark", "6 of 14 bits"]]
     assert cards(html) == [["as given"], ["as the network sees it", "8 × 8 pixels"], *one, *one]
-    assert alts(html)[2:] == ["black", "&lt;b&gt;"] * 2
+    assert alts(html)[2:] == ["black", "dark &lt;b&gt;"] * 2
     assert "<h3>Query: black</h3>" in html and "<h3>second</h3>" in html
 
 
@@ -115,12 +117,18 @@ def test_an_example_of_several_labels_is_right_with_each(page):
     assert "first: 2 of 3 right" in page.answer(count="3", example="2", shows="dark")
 
 
+def test_an_example_of_a_label_that_nothing_carries_is_of_no_known_label(collection, examples):
+    page = Page({"first": collection}, dataclasses.replace(examples, labels=[frozenset({"green"})] * 3))
+    html = page.html(1)
+    assert "green" not in html and "right" not in html and len(cards(html)) == 2 + 3
+
+
 def test_an_example_of_the_searched_collection_is_no_answer_of_its_own(collection):
     own = dataclasses.replace(collection, examples=(1, 2))
     page = Page({"first": own, "second": own})
     assert page.offered == [1, 2]
     assert [card[0] for card in cards(page.answer(count="3", example="0"))[2:]] == ["black", "red"] * 2
-    assert alts(page.answer(count="1", content=png(PICTURES[1]), name="mine.png"))[2] == "&lt;b&gt;"
+    assert alts(page.answer(count="1", content=png(PICTURES[1]), name="mine.png"))[2] == "dark &lt;b&gt;"
 
 
 def test_a_lone_picture_has_no_answer_but_to_an_upload(collection):
@@ -130,11 +138,11 @@ def test_a_lone_picture_has_no_answer_but_to_an_upload(collection):
     assert len(cards(page.answer(count="1", content=png(PICTURES[1]), name="mine.png"))) == 3
 
 
-def test_examples_are_spread_over_the_collection():
-    codes = np.ones((1000, 14), np.int8)
-    many = Collection("many", None, codes, [str(item) for item in range(1000)], None)
-    assert offered(many) == np.linspace(0, 999, 12).round().tolist()
-    assert offered(dataclasses.replace(many, examples=np.arange(7, 10))) == [7, 8, 9]
+def test_examples_are_spread_over_the_names():
+    codes, names = np.ones((1000, 14), np.int8), [f"{item % 10}/{item:03}.png" for item in range(1000)]
+    many = Collection("many", None, codes, names, None)
+    assert len(offered(many)) == 12 and {names[item][0] for item in offered(many)} == set("0123456789")
+    assert offered(dataclasses.replace(many, examples=np.array([9, 28, 8]))) == [8, 28, 9]
 
 
 def test_an_example_that_has_gone_is_not_offered(collection):
@@ -145,9 +153,9 @@ def test_an_example_that_has_gone_is_not_offered(collection):
 
     gone = 1
     page = Page({"first": dataclasses.replace(collection, picture=picture)})
-    assert page.offered == [1, 2] and "Query: &lt;b&gt;" in page.html(1)
+    assert page.offered == [1, 2] and "Query: dark &lt;b&gt;" in page.html(1)
     gone = 2
-    assert "&lt;b&gt; has gone" in page.html(1)
+    assert "dark &lt;b&gt; has gone" in page.html(1)
     with pytest.raises(FileNotFoundError, match="has gone"):
         page.answer(count="1", example="0")
     gone = 3
@@ -169,7 +177,7 @@ def test_a_labelled_file_shows_its_file_name_and_label(collection):
     named = dataclasses.replace(
         collection, names=["dark/1.jpg", "dark/2.jpg", "dark"], labels=[frozenset({"dark"})] * 3
     )
-    html = Page({"first": named}, named).answer(count="3", example="0")
+    html = Page({"first": named}, named).answer(count="3", example="1")
     assert cards(html)[2:] == [
         ["1.jpg", "dark", "0 of 14 bits"],
         ["2.jpg", "dark", "6 of 14 bits"],
@@ -177,7 +185,7 @@ def test_a_labelled_file_shows_its_file_name_and_label(collection):
     ]
     assert alts(html)[2] == "dark/1.jpg"
     plain = dataclasses.replace(named, labels=())
-    assert cards(Page({"first": plain}, plain).answer(count="1", example="0"))[2] == ["dark/1.jpg", "0 of 14 bits"]
+    assert cards(Page({"first": plain}, plain).answer(count="1", example="1"))[2] == ["dark/1.jpg", "0 of 14 bits"]
 
 
 def test_thumbnails_are_small_and_keep_their_aspect(collection):

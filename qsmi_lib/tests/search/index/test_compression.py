@@ -31,11 +31,11 @@ def fitted(monkeypatch):
 
 
 def slow_scores(order, labels, query_labels, nearest):
-    """mAP and recall of one query."""
+    """mAP and recall of 10 and 100 for one query."""
     hits = [bool(labels[item] & query_labels) for item in order]
     precisions = [sum(hits[: rank + 1]) / (rank + 1) for rank, hit in enumerate(hits) if hit]
-    recall = len(set(order[:10].tolist()) & set(nearest[:10].tolist())) / 10
-    return np.mean(precisions) if precisions else np.nan, recall
+    recalls = [len(set(order[:k].tolist()) & set(nearest[:k].tolist())) / k for k in (10, 100)]
+    return np.mean(precisions) if precisions else np.nan, *recalls
 
 
 @pytest.mark.parametrize("labels", [ONE, SEVERAL], ids=["one", "several"])
@@ -65,7 +65,7 @@ def test_scores_are_those_of_slow_definitions(labels, fitted):
             for case in zip(order, [database_labels] * len(order), query_labels, nearest, strict=True)
         ]
         assert row.method.startswith(name) and not row.remark
-        assert (row.map, row.recall) == pytest.approx(np.nanmean(slow, axis=0))
+        assert (row.map, row.recall, row.recall_100) == pytest.approx(np.nanmean(slow, axis=0))
     assert table.rows[0].recall == 1.0
     assert [(row.bits, row.bytes) for row in table.rows] == [(2048, 256), (64, 8), (64, 8), (16, 2), (16, 2)]
 
