@@ -53,7 +53,7 @@ def build(
     bits: int | None = None,
     seed: int = 0,
     retrain: bool = False,
-    lengths: Sequence[int] | None = None,
+    lengths: Sequence[int] = (),
 ) -> Built:
     """Index `source` in `folder`. An index that is there keeps its hasher, and only what is new is encoded.
 
@@ -66,8 +66,7 @@ def build(
         seed: of the hasher and of the held-out tenth.
         retrain: whether the hasher is trained anew. It uses the stored features of the pictures that have not changed.
 
-        lengths: further code lengths that the scores of a new hasher are compared with; None: for vectors those of
-            `compression.LENGTHS`, for pictures none.
+        lengths: further code lengths that the scores of a new hasher are compared with.
 
     Raises:
         ValueError: too few items, the same labels for all, or an index of other settings. Nothing is written.
@@ -197,7 +196,7 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
 
 
 def _trained(
-    source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int, lengths: Sequence[int] | None
+    source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int, lengths: Sequence[int]
 ) -> tuple:
     """The items with the held-out tenth marked, the new hasher with its settings and scores, and notes."""
     labels = None if source.labels is None else [item.labels for item in items]
@@ -210,8 +209,6 @@ def _trained(
     hasher = hashing.fit(
         features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
     )
-    if lengths is None:
-        lengths = compression.LENGTHS if source.kind == storage.VECTORS else ()
     compared = sorted({bits, *lengths})
     measured = compression.table(features, labels, bits=compared, seed=seed, asks=asks, hasher=hasher)
     items = [item._replace(held_out=bool(ask)) for item, ask in zip(items, asks, strict=True)]
