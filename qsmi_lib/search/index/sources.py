@@ -21,7 +21,7 @@ from qsmi_lib.datasets.images.lookup import LISTS, suffix_of
 from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.models import backbones, features
 from qsmi_lib.search.index import storage, vectors
-from qsmi_lib.search.index.label_tables import read_labels
+from qsmi_lib.search.index.label_tables import label_columns, read_labels
 from qsmi_lib.utils import arrays
 from qsmi_lib.utils.progress import bar
 
@@ -153,9 +153,12 @@ class Vectors(Source):
     def read(cls, place: Path, labels: Path | None = None) -> "Vectors":
         """The vectors and names of a file, and the labels of a table; errors as of `vectors` and `read_labels`."""
         values = vectors.read(place)
-        return cls(
-            place, values, None if labels is None else read_labels(labels, len(values)), vectors.read_names(place)
-        )
+        known = None if labels is None else read_labels(labels, len(values))
+        source = cls(place, values, known, vectors.read_names(place))
+        if labels is None and (columns := label_columns(place)):
+            what = f"its column {columns[0]!r} is not read: --labels {place} learns from it"
+            source.notes = [Fault(str(place), what)]
+        return source
 
     @classmethod
     def of(cls, place: Path, values: ArrayLike, labels: ArrayLike | Sequence[Set[str]] | None = None) -> "Vectors":
