@@ -190,8 +190,8 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
     if source.labels is not None and len(carried := {source.labels[row] for row in rows}) == 1:
         which = ", ".join(sorted(carried.pop())) or "none"
         raise ValueError(
-            f"all {len(rows)} {source.kind} that can be used carry the same labels, {which}, so every answer would be "
-            f"right: expected at least two classes{first}"
+            f"all {len(rows)} {source.kind} of {source.place} that can be used carry the same labels, {which}, so "
+            f"every answer would be right: expected at least two classes{first}"
         )
 
 

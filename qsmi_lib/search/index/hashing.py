@@ -133,8 +133,12 @@ def _learn(head: nn.Module, rows: Tensor, labels: Tensor, bits: int, seed: int) 
 
 def _rotate(projection: nn.Linear, rows: np.ndarray, bits: int, seed: int) -> None:
     """Set the projection to the first principal components of the rows, rotated by ITQ."""
-    if bits > rows.shape[1]:
-        raise ValueError(f"{METHODS[ITQ].title} makes at most {rows.shape[1]} bits, the number of features, got {bits}")
+    if bits > (most := min(rows.shape)):
+        n, d = rows.shape
+        raise ValueError(
+            f"{METHODS[ITQ].title} makes at most {most} bits of {n} training items with {d} features, got {bits}: "
+            f"use --bits {most} or fewer"
+        )
     centred = rows.astype(np.float64)
     components = principal_components(centred, bits)
     directions = components @ itq(centred @ components, seed=seed)

@@ -111,14 +111,19 @@ class Folder(Source):
         names, where = ([texts[row] for row in rows] for texts in (self.names, self.where))
         pictures = Pictures(self.root, names, where, entry.scaled, resample=entry.interpolation)
         network = backbones.load(self.backbone)
-        found = features.extract(
-            pictures,
-            network,
-            self.backbone,
-            precision=self.precision,
-            batch_size=features.batch_size(self.backbone),
-            skip_unreadable=True,
-        ).numpy()
+        try:
+            found = features.extract(
+                pictures,
+                network,
+                self.backbone,
+                precision=self.precision,
+                batch_size=features.batch_size(self.backbone),
+                skip_unreadable=True,
+            ).numpy()
+        except ValueError:
+            if not all(faults := [pictures.fault(row) for row in range(len(rows))]):
+                raise
+            return np.full((len(rows), entry.n_features), np.nan, np.float32), faults  # not one can be decoded
         faults = [pictures.fault(row) for row in np.flatnonzero(np.isnan(found).any(axis=1)).tolist()]
         return found, [fault for fault in faults if fault]
 

@@ -29,7 +29,7 @@ STUB = Backbone(
 
 @pytest.fixture(autouse=True)
 def stub(monkeypatch):
-    """The stub is the default backbone, and the hasher is trained for a moment; gives the numbers of encoded pictures."""
+    """The stub is the default backbone, and the hasher is trained for a moment; the sizes of the batches it encodes."""
     batches = []
 
     def load(name):
@@ -269,7 +269,7 @@ def one_loose_picture(tmp_path):
 
 
 def all_unreadable(tmp_path):
-    return write_folder(tmp_path / "set", dict.fromkeys(contents(), b"no picture")), "blue/0.png"
+    return write_folder(tmp_path / "set", dict.fromkeys(contents(), b"no picture")), "cannot be read"
 
 
 def one_class_readable(tmp_path):
@@ -374,7 +374,8 @@ def test_other_settings_than_those_of_the_index_are_refused(folder):
 
 def test_an_index_of_vectors_takes_no_pictures(folder):
     np.save(folder.parent / "pictures.npy", np.random.default_rng(0).normal(size=(40, 48)))
-    assert counts(folder.parent / "pictures.npy") == (40, 0, 0)
+    refused(folder.parent, "index", folder.parent / "pictures.npy", named=["--bits"])
+    assert counts(folder.parent / "pictures.npy", "--bits", "32") == (40, 0, 0)
     place = folder.parent / "pictures.index"
     refused(folder.parent, "index", folder, named=[place, "vectors"])
     refused(folder.parent, "search", place, folder / "red" / "1.png", named=[".npy"])
