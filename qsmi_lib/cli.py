@@ -10,6 +10,8 @@ import click
 
 from qsmi_lib.reproduction.bench.commands import bench
 from qsmi_lib.search.app import app
+from qsmi_lib.search.example_pictures import example_pictures
+from qsmi_lib.search.index.commands import index, search
 from qsmi_lib.utils import interrupts
 
 
@@ -162,7 +164,8 @@ LABELS = click.option(
               help="Another setting of the method, e.g. information_needs=10 or form=likelihood.")  # fmt: skip
 @click.option(
     "--backbone",
-    help="Backbone whose features are hashed; a wrong name lists all.  [default: none; cifar10: resnet56]",
+    help="Backbone whose features are hashed; a wrong name lists all; timm:NAME or timm:NAME@FILE is a model of timm.  "
+    "[default: that of the data set; pictures: efficientnet_lite0]",
 )
 @click.option("--backbone-learning-rate", type=float, help="Learning rate of the backbone.  [default: 0, frozen]")
 @click.option("--head", help="Head on the features: narrow, wide or csq.  [default: that of the data set]")
@@ -206,7 +209,11 @@ def run(dataset: str, method: str, bits: int, options: tuple[str, ...], profile,
 @main.command()
 @click.argument("methods", nargs=-1, required=True, metavar="METHOD...")
 @click.option("--dataset", help="Data set.  [default: that of the profile]")
-@click.option("--backbone", default="", help="Backbone of frozen features.  [default: none; cifar10: resnet56]")
+@click.option(
+    "--backbone",
+    default="",
+    help="Backbone of frozen features.  [default: that of the data set; pictures: efficientnet_lite0]",
+)
 @click.option("--bits", default=48, show_default=True, type=click.IntRange(min=1), help="Code length.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of all trials.")
 @click.option(
@@ -331,6 +338,9 @@ def check(path: Path, labels: str) -> None:
 
 main.add_command(app)
 main.add_command(bench)
+main.add_command(example_pictures)
+main.add_command(index)
+main.add_command(search)
 
 
 def end(*, failed: bool) -> None:

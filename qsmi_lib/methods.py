@@ -36,6 +36,7 @@ class Method:
         network: (data set, bits, width of a backbone's features or None) -> a module with `fit(inputs, seed)`, for a
             method without a loss.
         note: a remark that captions print with its results.
+        about: one line for those who search with it: what it is trained for.
     """
 
     title: str
@@ -50,6 +51,7 @@ class Method:
     head: Callable[[int, int, int], nn.Module] | None = None
     network: Callable[[str, int, int | None], nn.Module] | None = None
     note: str = ""
+    about: str = ""
 
 
 def by_dataset(usual: float | None, **special: float) -> Rule:
@@ -80,6 +82,7 @@ METHODS = {
         "Table 1 (not clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
         _ALPHAS,
+        about="Trained with labels: codes tell as much as possible about the labels; their similarity is Gaussian.",
     ),
     "qmi_clamped": Method(
         "QMI, clamped",
@@ -88,6 +91,7 @@ METHODS = {
         "Table 1 (clamped, not spherical); sigma: Section 4.2; alpha: Table 10",
         _GAUSSIAN,
         _ALPHAS,
+        about="QMI with targets: similarity 1 for pictures that share a label, 0 for others.",
     ),
     "qsmi_unclamped": Method(
         "QSMI, not clamped",
@@ -96,6 +100,7 @@ METHODS = {
         "Eq. 17, the combination that Table 1 leaves out; alpha: Table 10",
         _INFORMATION,
         _ALPHAS,
+        about="QSMI without targets: the mutual information of codes and labels itself is maximised.",
     ),
     "qsmi": Method(
         "QSMI",
@@ -104,6 +109,7 @@ METHODS = {
         "Eqs. 19 to 21; alpha: Table 10",
         _INFORMATION,
         _ALPHAS,
+        about="Trained with labels: codes of pictures that share a label become alike, and all others differ.",
     ),
     "qsmi_priors": Method(
         "QSMI, true priors",
@@ -111,6 +117,7 @@ METHODS = {
         qsmi_alpha,
         "Eqs. 13 to 16 with the batch's own priors, clamped as Eq. 19; the paper names it and never runs it",
         search=_ALPHAS,
+        about="QSMI with the class frequencies of each batch instead of equal ones.",
     ),
     "qsmi_jaccard": Method(
         "QSMI, graded",
@@ -119,6 +126,7 @@ METHODS = {
         "Eq. 19 with the Jaccard similarity of the label sets as relevance; with single labels it is QSMI",
         _INFORMATION,
         _ALPHAS,
+        about="QSMI for several labels a picture: the more labels two pictures share, the more alike their codes.",
     ),
     "qsmi_u": Method(
         "QSMI+U",
@@ -130,6 +138,7 @@ METHODS = {
         prepare=qsmi_variants.prepare_qsmi_u,
         # space and refresh have one value each; they stay because records contain them.
         prepare_options={"n_clusters": 5.0, "space": ("inputs",), "refresh": (None,)},
+        about="QSMI that also keeps clusters of similar pictures together, for classes that are missing in training.",
     ),
     "dsh": Method(
         "DSH",
@@ -138,6 +147,7 @@ METHODS = {
         "Liu et al., CVPR 2016, in batches; alpha: Table 10; margin: None is 2 * bits",
         {"margin": None},
         {"alpha": (1e-5, 1e-3, 1e-2)},
+        about="Trained with labels on pairs: pulls similar codes together, and pushes others apart up to a margin.",
     ),
     "dpsh": Method(
         "DPSH",
@@ -145,6 +155,7 @@ METHODS = {
         dpsh_eta,
         "Li et al., IJCAI 2016, in batches; eta: Table 10",
         search={"alpha": (0.3, 3.0, 30.0)},
+        about="Trained with labels on pairs: the inner product of two codes predicts whether they share a label.",
     ),
     "dch": Method(
         "DCH",
@@ -153,6 +164,7 @@ METHODS = {
         "Cao et al., CVPR 2018; gamma: the authors' code; alpha (lambda): DeepHash-pytorch; form: paper's or code's",
         {"gamma": 20.0, "form": ("paper", "code")},
         {"gamma": (5.0, 10.0, 20.0), "alpha": (0.01, 0.1, 1.0)},
+        about="Trained with labels on pairs: gathers similar codes within a small Hamming distance.",
     ),
     "csq": Method(
         "CSQ",
@@ -161,6 +173,7 @@ METHODS = {
         "Yuan et al., CVPR 2020; alpha (lambda): the authors' commands, 0.05 with ResNet-50, 0.0001 for small pictures",
         search={"alpha": (1e-4, 1e-3, 0.05)},
         prepare=csq.prepare,
+        about="Trained with labels: each class has a centre far from the others, and codes move to their centre.",
     ),
     "csq_qsmi": Method(
         "CSQ + QSMI",
@@ -170,6 +183,7 @@ METHODS = {
         {"a_csq": 1e-3},
         {"a_csq": (1e-4, 1e-3, 1e-2), "alpha": (1e-4, 1e-3, 0.05)},
         prepare=csq.prepare,
+        about="The centres of CSQ and the similarities of QSMI in one loss.",
     ),
     "hashnet": Method(
         "HashNet",
@@ -179,6 +193,7 @@ METHODS = {
         {"class_weight": by_dataset(10.0, ms_coco=1.0), "sharpness": 10.0},
         {"class_weight": (1.0, 3.0, 10.0), "sharpness": (5.0, 10.0, 20.0)},
         on_step=pairwise.hashnet_beta,
+        about="Trained with labels on pairs: outputs approach -1 and +1 step by step; rare similar pairs count more.",
     ),
     "dhn": Method(
         "DHN",
@@ -186,6 +201,7 @@ METHODS = {
         0.1,
         "Zhu et al., AAAI 2016; alpha (lambda): DeepHash-pytorch's number, on this library's scale",
         search={"alpha": (0.01, 0.1, 1.0)},
+        about="Trained with labels on pairs as DPSH, with a penalty that keeps outputs near -1 and +1.",
     ),
     "mihash": Method(
         "MIHash",
@@ -194,6 +210,7 @@ METHODS = {
         "Cakir et al., ICCV 2017; slope, n_bins (None: bits / 2): the authors' commands",
         {"slope": by_dataset(1.0, ilsvrc=10.0), "n_bins": by_dataset(None, nus_wide=16.0)},
         {"slope": (1.0, 3.0, 10.0)},
+        about="Trained with labels: distances of similar pictures should overlap little with those of other pictures.",
     ),
     "dnnh": Method(
         "DNNH†",
@@ -204,6 +221,7 @@ METHODS = {
         {"margin": (1.0, 3.0, 6.0), "epsilon": (0.1, 0.25, 0.5)},
         head=networks.DivideAndEncode,
         note=RECONSTRUCTED,
+        about="Trained with labels on triplets: a similar picture must be nearer than another one, by a margin.",
     ),
     "cnnh": Method(
         "CNNH†",
@@ -212,6 +230,7 @@ METHODS = {
         "Xia et al., AAAI 2014, formula unverified; it has nothing to tune",
         prepare=cnnh.prepare,
         note=RECONSTRUCTED,
+        about="Trained with labels in two steps: codes are computed from the labels, then a network learns them.",
     ),
     "pgdh": Method(
         "PGDH†",
@@ -221,6 +240,7 @@ METHODS = {
         {"n_samples": 16.0, "balance": None},
         {"balance": (1.0, 3.0, None), "n_samples": (4.0, 16.0, 64.0)},
         note=f"{RECONSTRUCTED}; two antipodal groups of classes earn as much by its linear reward as ten apart",
+        about="Trained with labels: draws random codes and rewards those with good distances (policy gradient).",
     ),
     "hashgan": Method(
         "HashGAN†",
@@ -230,6 +250,7 @@ METHODS = {
         {"sharpness": by_dataset(10.0, nus_wide=5.0)},
         {"sharpness": (5.0, 10.0, 20.0)},
         note="reconstructed from its loss alone, without the generator that is half of the method",
+        about="Trained with labels on pairs: the cosine of two codes predicts whether they share a label.",
     ),
     "spring": Method(
         "Spring",
@@ -237,6 +258,7 @@ METHODS = {
         None,
         "Pidhorskyi et al., ACCV 2018; form: their spring, or a variant beside it; it has nothing to tune",
         {"form": triplet.FORMS},
+        about="Trained with labels on triplets: springs pull similar codes together, and others to opposite sides.",
     ),
     "classifier": Method(
         "Classifier",
@@ -245,10 +267,30 @@ METHODS = {
         "cross-entropy; the class scores are hashed: each class has a word, far from the others",
         head=networks.ClassWords,
         note="a baseline of this project; it has nothing to tune",
+        about="Trained to predict the class; each class has a fixed code far from the others.",
     ),
-    "lsh": Method("LSH", None, None, "random projections", network=projections.Lsh),
-    "itq": Method("ITQ", None, None, "Gong & Lazebnik, CVPR 2011", network=projections.Itq),
+    "lsh": Method(
+        "LSH",
+        None,
+        None,
+        "random projections",
+        network=projections.Lsh,
+        about="No training: each bit says on which side of a random plane the picture lies.",
+    ),
+    "itq": Method(
+        "ITQ",
+        None,
+        None,
+        "Gong & Lazebnik, CVPR 2011",
+        network=projections.Itq,
+        about="No labels: principal components, rotated so that rounding them to bits changes them least.",
+    ),
     "spectral_hashing": Method(
-        "Spectral hashing", None, None, "Weiss, Torralba, Fergus, NeurIPS 2008", network=projections.SpectralHashing
+        "Spectral hashing",
+        None,
+        None,
+        "Weiss, Torralba, Fergus, NeurIPS 2008",
+        network=projections.SpectralHashing,
+        about="No labels: each bit is the sign of a wave along a principal component.",
     ),
 }

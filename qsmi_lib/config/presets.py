@@ -2,7 +2,7 @@
 
 from qsmi_lib.config.profiles import PROFILES, Profile
 from qsmi_lib.config.run import RunConfig
-from qsmi_lib.datasets import BACKBONE_OF, DATASETS, SUBSTITUTE_FOR
+from qsmi_lib.datasets import DATASETS, SUBSTITUTE_FOR, backbone_of
 from qsmi_lib.methods import METHODS, Default
 from qsmi_lib.models.networks import HEADS
 from qsmi_lib.utils import paths
@@ -45,7 +45,7 @@ def configure(dataset: str, method: str, bits: int, **settings) -> RunConfig:
         known("head", HEADS, settings["head"])
     if dataset not in DATASETS and (place := paths.expanded(dataset)).exists():
         dataset = str(place.resolve())  # one data set, one id
-    settings = {"backbone": BACKBONE_OF.get(dataset, "")} | settings
+    settings = {"backbone": backbone_of(dataset)} | settings
     head = "wide" if entry.loss and settings["backbone"] and dataset not in NARROW else "narrow"
     defaults = {"head": head, "alpha": entry.alpha(ruling, bits) if callable(entry.alpha) else entry.alpha or 0.0}
     defaults |= epochs_of(method, EPOCHS_OF.get(dataset, 50)) if entry.loss else {"epochs": 1}

@@ -49,7 +49,7 @@ class RunConfig:
     draw: int = 0  # which random split, if the data set or protocol has several
     precision: str = "auto"  # of the network: float32, bf16, or auto (bf16 where the device is fast at it)
     protocol: str = FULL  # how the data set is divided, see `datasets.PROTOCOLS`
-    backbone: str = ""  # whose features are hashed, see `models.BACKBONES`; empty: the network of the data set
+    backbone: str = ""  # whose features are hashed, see `backbones.named`; empty: the network of the data set
     backbone_learning_rate: float = 0.0  # Adam's step for the weights of the backbone; 0: it is frozen
     head: str = "narrow"  # hashes the features of a backbone, see `networks.HEADS`
     schedule: str = "constant"  # one of `SCHEDULES`

@@ -36,6 +36,12 @@ BACKBONE_OF = {  # data sets that are hashed by the features of a frozen backbon
     "nus_wide": "densenet201",
     "tiny_imagenet_32": "squeezenet1_1_keras",
 }
+OF_PICTURES = "efficientnet_lite0"  # the backbone for a folder, zip or list of pictures
+
+
+def backbone_of(dataset: str) -> str:
+    """The backbone of a data set where none is named; empty: the network of the data set takes its pictures."""
+    return BACKBONE_OF.get(dataset, "" if dataset in DATASETS else OF_PICTURES)
 
 
 def named(name: str, labels: str = "") -> Dataset:
@@ -110,6 +116,7 @@ __all__ = [
     "Dataset",
     "Part",
     "Split",
+    "backbone_of",
     "fingerprint",
     "load",
     "named",

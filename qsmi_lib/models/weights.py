@@ -11,8 +11,13 @@ from torch import nn
 from qsmi_lib.utils import io
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
+def load_weights(network: nn.Module, path: Path, *, in_order: bool = False) -> None:
     """Load the weights of a file, safetensors or a PyTorch checkpoint, into `network`; no pickle is executed.
+
+    Args:
+        network: gets the weights.
+        path: of the file.
+        in_order: whether the file has the tensors of `network` in the same order, under other names; shapes must agree.
 
     Raises:
         ValueError: the file is damaged, would execute code, or holds the weights of another network.
@@ -24,6 +29,8 @@ def load_weights(network: nn.Module, path: Path) -> None:
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state)
+        if in_order and len(state) == len(expected):
+            state = dict(zip(expected, state.values(), strict=True))
         got = {_renamed(name, expected): tuple(value.shape) for name, value in state.items()}
     except FileNotFoundError:
         raise

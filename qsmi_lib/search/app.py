@@ -1,11 +1,13 @@
 """The command that serves search by picture as a web page, by default only to this machine."""
 
+import dataclasses
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from qsmi_lib.search.hosts import Hosts
 
@@ -13,8 +15,11 @@ if TYPE_CHECKING:
     from qsmi_lib.search.collection import Collection
     from qsmi_lib.search.page import Page
 
+OF_RUNS = {"dataset", "methods", "bits", "folder", "profile"}  # parameters that say which network is used
+
 
 @click.command()
+@click.argument("index", required=False, type=click.Path(path_type=Path))
 @click.option("--dataset", default="digits", show_default=True, help="Data set to search; `datasets` lists all.")
 @click.option("--method", "methods", multiple=True, default=("qsmi", "itq"), show_default=True,
               help="Method; repeat to compare several.")  # fmt: skip
@@ -33,7 +38,10 @@ if TYPE_CHECKING:
     metavar="{digits,quick,paper,gpu}",
     help="Profile of epochs and results folder.  [default: digits for the digits, else quick]",
 )
+@click.pass_context
 def app(
+    context: click.Context,
+    index: Path | None,
     dataset: str,
     methods: tuple[str, ...],
     bits: int,
@@ -47,16 +55,45 @@ def app(
 ) -> None:
     """Search by picture in a web page: upload a picture, and compare the results of each method bit by bit.
 
-    The app uses the networks that `run` has trained; missing ones are trained first.
+    INDEX is a folder that `index` has written for pictures of your own. Without it, the app uses the networks that
+    `run` has trained; missing ones are trained first.
     """
+    if index is not None:
+        _refuse_options_of_runs(context)
     if importlib.util.find_spec("tornado") is None:
         raise ImportError('the app needs Tornado: pip install "qsmi-lib[app]"')
     from qsmi_lib.search import server
 
     hosts = Hosts(host, port, allowed)
     with server.listener(host, port) as listening:  # a port in use is told before the training
-        searched = page(dataset, methods, bits, profile, None if folder is None else str(folder), kind)
+        if index is None:
+            searched = page(dataset, methods, bits, profile, None if folder is None else str(folder), kind)
+        else:
+            searched = page_of_index(index, kind)
         server.serve(server.application(searched, hosts), listening, server.url(host, port), browser)
+
+
+def _refuse_options_of_runs(context: click.Context) -> None:
+    """A usage error if an option is given that says which network is used; an index has its own."""
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+        if option.name in OF_RUNS and given:
+            raise click.UsageError(f"INDEX has its own pictures and network: leave out {option.opts[0]}")
+
+
+def page_of_index(index: Path, kind: str = "flat") -> "Page":
+    """The page of the pictures that `qsmi index` has indexed; its examples are pictures of the held-out tenth.
+
+    Raises:
+        FileNotFoundError: `index` holds no index.
+        ValueError: it is damaged, of another backbone than the installed one, or an index of vectors.
+    """
+    from qsmi_lib.methods import METHODS
+    from qsmi_lib.search.index.index import Index
+    from qsmi_lib.search.page import Page
+
+    collection = dataclasses.replace(Index.load(index).collection(), kind=kind)
+    return Page({METHODS[collection.method].title: collection})
 
 
 def collections(
@@ -99,6 +136,5 @@ def page(
     """The page of `collections`; its examples are queries, or pictures of the folder."""
     from qsmi_lib.search.page import Page
 
-    by_title = collections(dataset, methods, bits, profile, folder, kind)
-    examples = queries(dataset, methods[0], bits, profile) if folder is None else next(iter(by_title.values()))
-    return Page(by_title, examples)
+    examples = queries(dataset, methods[0], bits, profile) if folder is None else None
+    return Page(collections(dataset, methods, bits, profile, folder, kind), examples)

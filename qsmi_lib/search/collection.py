@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -137,6 +137,10 @@ class Collection:
         kind: kind of the index, one of `indexes.KINDS`.
         faults: files that are left out, each with the reason.
         labels: labels of the n items; empty if they are unknown.
+        method: name of the method in `methods.METHODS`; empty if it is unknown.
+        examples: rows of items that are good queries, such as those that the hasher was not trained on; if empty, any.
+        scores: name -> value: how good the codes are, such as mAP.
+        notice: a sentence that a visitor has to know, such as that the folder of the pictures is gone.
     """
 
     title: str
@@ -147,6 +151,10 @@ class Collection:
     kind: str = "flat"
     faults: tuple[str, ...] = ()
     labels: Sequence[frozenset[str]] = ()
+    method: str = ""
+    examples: Sequence[int] = ()
+    scores: Mapping[str, float] = field(default_factory=dict)
+    notice: str = ""
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -156,17 +164,20 @@ class Collection:
         """The index of the codes, built for the first search."""
         return CodeIndex(self.codes, self.kind)
 
-    def search(self, image: Image.Image, k: int = 10, *, labels: Set[str] = frozenset()) -> list[Answer]:
+    def search(
+        self, image: Image.Image, k: int = 10, *, labels: Set[str] = frozenset(), without: int | None = None
+    ) -> list[Answer]:
         """The `k` items nearest to `image`, or all if there are fewer; an approximate index may find fewer.
 
         Args:
             image: the query.
             k: number of answers, at least 1.
             labels: of the query, if they are known; then the answers are marked as right or wrong.
+            without: an item that is no answer: the query itself, if it is in the collection.
         """
         [code] = codes = self.hasher.codes([image])
-        found = self.index.search(codes, min(k, len(self)))
-        return [
+        found = self.index.search(codes, min(k + (without is not None), len(self)))
+        answers = [
             Answer(
                 item,
                 self.names[item],
@@ -175,8 +186,9 @@ class Collection:
                 not labels.isdisjoint(self.labels[item]) if labels and self.labels else None,
             )
             for item, distance in zip(found.items[0].tolist(), found.distances[0].tolist(), strict=True)
-            if item >= 0
+            if item >= 0 and item != without
         ]
+        return answers[:k]
 
 
 def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str = "flat") -> Collection:
@@ -194,7 +206,7 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
     labels = items.labels
     rows = labels.tolist() if labels.ndim == 1 else [row.nonzero()[:, 0].tolist() for row in labels]
     named = [[split.classes[label] for label in np.atleast_1d(row)] for row in rows]
-    names = [", ".join(row) for row in named]
+    names = [", ".join(sorted(row)) for row in named]
 
     def picture(item: int) -> Image.Image:
         if config.backbone:
@@ -203,8 +215,8 @@ def of_run(config: RunConfig, store: Store, *, part: str = "database", kind: str
         grey = (items.inputs[item, 0].numpy() * data.std + data.mean) * 255.0
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
 
-    codes = getattr(codes_of(config, store), part)
-    return Collection(split.name, hasher, codes, names, picture, kind, labels=[frozenset(row) for row in named])
+    codes, labels_of = getattr(codes_of(config, store), part), [frozenset(row) for row in named]
+    return Collection(split.name, hasher, codes, names, picture, kind, labels=labels_of, method=config.method)
 
 
 def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Collection:
@@ -245,7 +257,8 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
             raise FileNotFoundError(f"{names[item]} is no longer a file of {folder.name}")
         return opened(files.read(place, MOST_BYTES), names[item])
 
-    return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults))
+    method = hasher.config.method
+    return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults), method=method)
 
 
 def _read_arrays(path: Path, places: Mapping[str, Path], bits: int) -> dict[str, np.ndarray] | None:

@@ -24,7 +24,7 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     """
     named, most = list(collections.items()), min(map(len, collections.values()))
     upload = ipywidgets.FileUpload(accept="image/*", description="Upload", tooltip="PNG, JPEG, WebP, BMP or TIFF")
-    offered = [(name, item) for item, name in enumerate(answers.offered(examples))]
+    offered = [(f"{n}: {examples.names[item]}", item) for n, item in enumerate(answers.offered(examples), 1)]
     example = ipywidgets.Dropdown(options=[(answers.NONE, None), *offered], description="Example")
     count = ipywidgets.IntSlider(
         value=min(k, most), min=1, max=min(50, most), description="Answers", continuous_update=False
@@ -39,7 +39,7 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
         try:
             image = read()
             answers_of = {title: (c, c.search(image, count.value, labels=labels)) for title, c in named}
-            page.value = answers.answers_page(image, answers_of)
+            page.value = answers.answers_page(image, answers_of, labels=labels)
         except (OSError, ValueError) as error:  # also a file of the folder that has been deleted
             message.value = answers.refusal(error)
         else:
@@ -75,7 +75,8 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
     example.observe(exemplified, "value")
     shows.observe(labelled, "value")
     count.observe(counted, "value")
-    example.value = 0
-    about = ipywidgets.HTML(answers.about(named[0][1]))
+    example.index = 1
+    style = answers.STYLE.read_text(encoding="utf-8")
+    about = ipywidgets.HTML(f"<style>{style}</style><h3>Search by picture</h3>{answers.about(named[0][1])}")
     controls = [upload, example, *([shows] if classes else []), count]
     return ipywidgets.VBox([about, ipywidgets.HBox(controls), message, page])

@@ -26,7 +26,7 @@ PATIENCE = 60  # seconds that a request may take to arrive, and that an unused c
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; connect-src 'self'; img-src data:; "
-    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -69,7 +69,7 @@ class Missing(Handler):
 
 
 class Text(Handler):
-    """A text that never changes: the page, and its script."""
+    """A text that never changes: the page, its script, and its style."""
 
     def initialize(self, text: str, kind: str) -> None:
         """Set the text and its media type."""
@@ -131,12 +131,13 @@ class Query(Handler):
 
 
 def application(shown: page.Page, hosts: Hosts) -> Application:
-    """The routes of the app."""
-    script = page.SCRIPT.read_text(encoding="utf-8")
+    """The routes of the app; the first search is done here, so that the first visitor does not wait for it."""
+    script, style, cards = (path.read_text(encoding="utf-8") for path in (page.SCRIPT, page.STYLE, answers.STYLE))
     return Application(
         [
             ("/", Text, {"text": shown.html(MOST_BYTES), "kind": "text/html"}),
             ("/page.js", Text, {"text": script, "kind": "text/javascript"}),
+            ("/page.css", Text, {"text": cards + style, "kind": "text/css"}),
             ("/answers", Query),
         ],
         default_handler_class=Missing,

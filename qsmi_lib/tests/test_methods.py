@@ -28,9 +28,9 @@ def test_every_method_is_trained_for_an_epoch_or_fitted(name, digits):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_entry_is_complete(name):
-    """It has a source, and either a loss or a network that is fitted; what is reconstructed says so."""
+    """It has a source, one line for users, and a loss or a network that is fitted; what is reconstructed says so."""
     entry, reconstructed = METHODS[name], name in {"cnnh", "dnnh", "pgdh", "hashgan"}
-    assert entry.title and entry.source
+    assert entry.title and entry.source and entry.about.endswith(".") and "\n" not in entry.about
     assert "Table 10" in entry.source or name not in {row["method"] for row in TABLE_10}
     assert (entry.network is None) == (entry.loss is not None)
     assert reconstructed == entry.title.endswith("†") == entry.note.startswith("reconstructed")

@@ -50,8 +50,10 @@ def build(
     bits = whole_number("bits", bits, 1, BITS)
     of_pictures = [name for name, entry in BACKBONES.items() if entry.side]
     if not backbone and dataset not in NETWORKS:
-        raise ValueError(f"{dataset} needs the features of a backbone: name one of {', '.join(of_pictures)}")
-    n_features = known("backbone", BACKBONES, backbone).n_features if backbone else None
+        raise ValueError(
+            f"{dataset} needs the features of a backbone: name one of {', '.join(of_pictures)}, or timm:NAME"
+        )
+    n_features = backbones.named(backbone).n_features if backbone else None
     if entry.network is not None:
         return entry.network(dataset, bits, n_features)
     hashing = known("head", HEADS, head)

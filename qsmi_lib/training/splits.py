@@ -9,7 +9,6 @@ from qsmi_lib import datasets
 from qsmi_lib.datasets import DATASETS, FEW_LABELS, FULL, PROTOCOLS, Split
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
-from qsmi_lib.utils.validation import known
 
 
 def load_split(
@@ -26,7 +25,7 @@ def load_split(
 
     Args:
         name, draw, protocol, labels, device: as in `datasets.load`.
-        backbone: one of `backbones.BACKBONES`; empty: the pictures themselves.
+        backbone: a name that `backbones.named` knows; empty: the pictures themselves.
         feature_precision: in which the backbone computes: float32, bf16, or auto (bf16 if the device is fast at it).
 
     Raises:
@@ -53,7 +52,7 @@ def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = 
         return data
     if protocol in FEW_LABELS:
         backbones.refuse_leak(backbone, name, protocol)
-    return f"{data}-{known('backbone', BACKBONES, backbone).fingerprint}"
+    return f"{data}-{backbones.named(backbone).fingerprint}"
 
 
 def require_classes(split: Split) -> Split:
@@ -73,8 +72,4 @@ def require_classes(split: Split) -> Split:
 def inventory() -> list[tuple[str, Path | str | None, str]]:
     """Every data set and the weights of every backbone: name, path or None, and how to get it."""
     places = [(name, data.find(), data.fetch) for name, data in DATASETS.items()]
-    for name, entry in BACKBONES.items():
-        file = next(iter(entry.files))
-        fetch = f"downloaded when first needed, or put {file} where QSMI_DATA points"
-        places.append((name, backbones.find(name), fetch if entry.url else f"put {file} where QSMI_DATA points"))
-    return places
+    return [*places, *((name, backbones.find(name), entry.fetch) for name, entry in BACKBONES.items())]

@@ -7,9 +7,9 @@ import numpy as np
 
 from qsmi_lib.config.presets import COUNTS, configure
 from qsmi_lib.config.run import RunConfig, short
-from qsmi_lib.datasets import BACKBONE_OF
+from qsmi_lib.datasets import backbone_of
 from qsmi_lib.methods import METHODS
-from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.models.backbones import file_part, named
 from qsmi_lib.training import runs
 from qsmi_lib.training.provenance import require_commit
 from qsmi_lib.training.records import COMMITTED, OPTIONS, Store, run_id
@@ -80,7 +80,7 @@ def tune(
     """
     if known("method", METHODS, method).loss is None:
         raise ValueError(f"{method} trains nothing, so there is nothing to tune")
-    backbone = backbone or BACKBONE_OF.get(dataset, "")
+    backbone = backbone or backbone_of(dataset)
     usual, protocol = usual_of(dataset, backbone)
     common = {"seed": seed, "epochs": usual if epochs is None else epochs, "protocol": protocol}
     features = ({"backbone": backbone} if backbone else {}) | ({"labels": labels} if labels else {})
@@ -118,7 +118,7 @@ def usual_of(dataset: str, backbone: str) -> tuple[int, str]:
         return 10, "held_out"
     if dataset in SUBSTITUTE_EPOCHS:
         return SUBSTITUTE_EPOCHS[dataset], "held_out"
-    return (5, "held_out") if known("backbone", BACKBONES, backbone).labels_of == dataset else (50, "reduced_held_out")
+    return (5, "held_out") if named(backbone).labels_of == dataset else (50, "reduced_held_out")
 
 
 def load_search(path: Path) -> dict:
@@ -162,7 +162,7 @@ def search_path(
 ) -> Path:
     """File of a search in `store`."""
     epochs = usual_of(dataset, backbone)[0] if epochs is None else epochs
-    data = f"{short(dataset)}-{backbone}" if backbone else short(dataset)
+    data = f"{short(dataset)}-{file_part(backbone)}" if backbone else short(dataset)
     return store.tuning / f"{data}-{method}-{bits}b-s{seed}-{epochs}e.json"
 
 

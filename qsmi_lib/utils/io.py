@@ -70,6 +70,29 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 partial.unlink()
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A hidden folder beside `path` to fill. It becomes `path` when the block ends, and is deleted on an error.
+
+    The folder of `path` is made. `path` itself may be there if it is an empty folder.
+
+    Raises:
+        OSError: the folder cannot be written, or `path` is there and is not empty; it names `path` and the remedy.
+    """
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = scratch.beside(path)
+        shutil.rmtree(partial, ignore_errors=True)  # of a killed process that had the number of this one
+        partial.mkdir()
+        try:
+            yield partial
+            with contextlib.suppress(FileNotFoundError):
+                path.rmdir()  # an error if it is not empty
+            partial.replace(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
 def check_writable(path: Path) -> None:
     """Make the folder of `path`; the OSError of `atomic_write`, if a megabyte cannot be written there."""
     with naming(path):

@@ -39,12 +39,12 @@ def remove_left_behind() -> None:
 
 
 def beside(path: Path) -> Path:
-    """A hidden file beside `path` for this process to write to; those of processes that were killed go first."""
+    """A hidden file or folder beside `path` for this process to write; those of killed processes go first."""
     start = f".{path.name}.{platform.node()}."  # folders may be shared by several machines
     for left in path.parent.glob(f"{glob.escape(start)}*.partial"):
         process = left.name[len(start) : -len(".partial")]
         if process.isdecimal() and not _lives(int(process)):
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return path.with_name(f"{start}{os.getpid()}.partial")
 
 

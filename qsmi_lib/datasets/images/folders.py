@@ -38,6 +38,10 @@ JSON_STRING = re.compile(r'"([^"\n]+)"')
 MOST_SEARCHED = 200_000  # characters of a text that is no list
 
 
+class UnlabelledError(ValueError):
+    """There are pictures, but they lie in no folder, and no file tells their labels."""
+
+
 def read(files: Files) -> Reading:
     """Folders of classes, where no file looks as if it told labels; a FaultError names one that does."""
     unread = [name for name in files.names if suffix_of(name) not in LISTS | PROGRAMS | decoding.SUFFIXES]
@@ -86,7 +90,8 @@ def of_classes(files: Files) -> Reading:
 
     Raises:
         FaultError: the folders are no classes.
-        ValueError: there is no picture in a folder.
+        UnlabelledError: all pictures lie in no folder.
+        ValueError: no picture lies in such a folder.
     """
     prefix = _shared_folders(files.pictures)
     depths = Counter(name.count("/") - len(prefix) for name in files.pictures)
@@ -96,7 +101,8 @@ def of_classes(files: Files) -> Reading:
     source = str(files.tree.source)
     if not depths[depth]:
         more = "".join(f"; {what}" for what in _elsewhere(files))
-        raise ValueError(f"{source} holds no pictures in a known form: expected {FORMS}{more}")
+        kind = UnlabelledError if set(depths) == {0} else ValueError
+        raise kind(f"{source} holds no pictures in a known form: expected {FORMS}{more}")
     parts = {top for top in tops if part_of_folder(top)}
     if depth == 1 and (parts == tops or {"train", "query"} & set(map(part_of_folder, parts))):
         no_classes = parts

@@ -75,7 +75,7 @@ def read(listings: Sequence[tuple[str, Listing]], files: Files, choice: str = ""
     result = Reading(files=[table.name for _, table in listings])
     lines, names = [], ()
     for part, table in listings:
-        chosen = _columns(table)
+        chosen = columns(table)
         if chosen.ignored:
             result.notes.append(Fault(table.name, f"these columns are not read: {', '.join(chosen.ignored)}"))
         if len(names) > 1 and chosen.names and names != chosen.names:
@@ -112,7 +112,7 @@ class _Wrong(NamedTuple):
     text: str
 
 
-class _Columns(NamedTuple):
+class Columns(NamedTuple):
     """Which columns are read: of labels (None: all but that of the paths), their names, that of the part."""
 
     labels: list[int] | None = None
@@ -121,12 +121,12 @@ class _Columns(NamedTuple):
     ignored: tuple[str, ...] = ()
 
 
-def _columns(table: Listing) -> _Columns:
+def columns(table: Listing) -> Columns:
     """The columns of labels and parts, by the names in the header; without one, numbers of rows are left out."""
     if not table.header:
         width = max((len(row.cells) for row in table.rows), default=0)
         columns = [k for k in range(width) if k != table.column]
-        return _Columns(columns[1:]) if table.column and _counts_rows(table) else _Columns()
+        return Columns(columns[1:]) if table.column and _counts_rows(table) else Columns()
     if len(table.header) > MOST_LABELS:
         raise FaultError(table.name, f"it has {len(table.header):,} columns: expected at most {MOST_LABELS:,} labels")
     plain_names = [plain_name(name) for name in table.header]
@@ -144,7 +144,7 @@ def _columns(table: Listing) -> _Columns:
     names = [_tidy(table.header[k]) for k in labels]
     if len(set(names)) < len(names):
         raise FaultError(f"{table.name}:1", f"a label is named twice: {', '.join(_few(names))}")
-    return _Columns(
+    return Columns(
         None if everything else labels, tuple(names), part, tuple(table.header[k] or f"{k + 1}" for k in ignored)
     )
 
@@ -188,7 +188,7 @@ def _refuse_other_labels(table: Listing, by_name: Sequence[int], columns: Sequen
         cells = _cells(table, other)
         if not len(set(first)) == len(set(cells)) == len(set(zip(first, cells, strict=True))):
             names = f"{table.header[by_name[0]]!r} and {table.header[other]!r}"
-            what = f"the columns {names} divide the pictures in other ways, and each may have the classes"
+            what = f"the columns {names} divide the items in other ways, and each may have the classes"
             raise FaultError(f"{table.name}:1", f"{what}: remove or rename one")
     flags = [k for k in columns if k not in by_name and _are_truths(_cells(table, k))]
     if flags and (_are_truths(first) or len(flags) > 1):
@@ -197,7 +197,7 @@ def _refuse_other_labels(table: Listing, by_name: Sequence[int], columns: Sequen
         raise FaultError(f"{table.name}:1", f"{what} {table.header[flags[0]]!r}, which has 0 and 1: {hint}")
 
 
-def _lines(part: str, table: Listing, chosen: _Columns) -> list[Line]:
+def _lines(part: str, table: Listing, chosen: Columns) -> list[Line]:
     lines = []
     for where, cells in table.rows:
         path = cells[table.column] if len(cells) > table.column else ""
@@ -440,7 +440,7 @@ def _one_class(
         raise FaultError(file, f"numbers like {points[0]} are no classes: {EXPECTED}")
     if len(cells) > 2 and 2 * sum(n == 1 for n in counts.values()) > len(cells):
         own = " and ".join(list(counts)[:2])
-        raise FaultError(file, f"most pictures have a class of their own, such as {own}: {EXPECTED}")
+        raise FaultError(file, f"most items have a class of their own, such as {own}: {EXPECTED}")
     numbers: dict[str, bool] = {}  # list -> whether its cells are whole numbers
     for line, values in zip(lines, rows, strict=True):
         if values and values[0]:

@@ -332,9 +332,9 @@ def _tables(content: Any, level: int = 0) -> Iterator[tuple[tuple[str, ...], lis
     children = []
     if isinstance(content, dict) and content and all(isinstance(value, list) for value in content.values()):
         yield from _by_key(content)
-        yield _columnwise(content)
+        yield columnwise(content)
     if isinstance(content, dict) and content and all(isinstance(value, dict) for value in content.values()):
-        yield _columnwise({key: list(value.values()) for key, value in content.items()})
+        yield columnwise({key: list(value.values()) for key, value in content.items()})
     if isinstance(content, dict):
         if all(isinstance(value, dict) for value in content.values()):
             yield _objects(list(enumerate(({"": key} | value for key, value in content.items()), 1)))
@@ -368,7 +368,7 @@ def _by_key(content: dict[str, list]) -> Iterator[tuple[tuple[str, ...], list[Ro
         yield ("", "split" if parts else "label"), [Row(str(n), cells) for n, cells in enumerate(rows, 1)]
 
 
-def _columnwise(content: dict[str, list]) -> tuple[tuple[str, ...], list[Row]]:
+def columnwise(content: dict[str, list]) -> tuple[tuple[str, ...], list[Row]]:
     """The table of an object with a list for each column; without rows if their lengths differ."""
     if len({len(column) for column in content.values()}) > 1:
         return (), []

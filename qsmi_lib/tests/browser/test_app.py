@@ -1,5 +1,6 @@
-"""The app as a person uses it: an upload, answers, the slider, the keyboard, and files that are no pictures."""
+"""The app as a person uses it: by mouse and keyboard, on a desktop and on a phone, with pictures and other files."""
 
+import base64
 import http.client
 import io
 from contextlib import closing
@@ -15,7 +16,18 @@ from selenium.webdriver.support.ui import Select
 
 from qsmi_lib import datasets
 
-ANSWERS = "ol.qsmi-row li"
+ANSWERS, MARKED = "ol.qsmi-row li", ".qsmi-card:is(.right, .wrong)"
+# Without a screen nothing is dropped or pasted: the event of one, with a picture.
+GIVE = """
+const [event, name, content] = arguments;
+const given = new DataTransfer();
+given.items.add(new File([Uint8Array.from(atob(content), (byte) => byte.charCodeAt())], name));
+const kinds = {
+  drop: () => new DragEvent("drop", { dataTransfer: given, bubbles: true }),
+  paste: () => new ClipboardEvent("paste", { clipboardData: given, bubbles: true }),
+};
+document.body.dispatchEvent(kinds[event]());
+"""
 
 
 @pytest.fixture
@@ -42,8 +54,7 @@ def test_an_uploaded_picture_shows_ten_answers_of_each_method(opened, upload, wa
     upload(tmp_path / "mine.png")
     wait(lambda browser: first_query(browser) != before, "the uploaded picture")
     wait(lambda browser: len(browser.find_elements(By.CSS_SELECTOR, ANSWERS)) == 20, "ten answers of each method")
-    titles = [own.text for own in opened.find_elements(By.TAG_NAME, "h4")]
-    assert titles == ["QSMI", "ITQ"]
+    assert texts(opened, "h3") == ["Query: mine.png", "QSMI", "ITQ"]
     distances = [own.text.splitlines()[1] for own in opened.find_elements(By.CSS_SELECTOR, ANSWERS)[:10]]
     assert distances == sorted(distances, key=lambda text: int(text.split()[0])) and "of 16 bits" in distances[0]
     named = opened.find_element(By.CSS_SELECTOR, ".qsmi-bits").get_attribute("aria-label")
@@ -54,6 +65,12 @@ def texts(opened, selector):
     return [own.text for own in opened.find_elements(By.CSS_SELECTOR, selector)]
 
 
+def png(image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def animated() -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "GIF", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")])
@@ -61,9 +78,7 @@ def animated() -> bytes:
 
 
 def huge() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("1", (10_000, 10_000)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return png(Image.new("1", (10_000, 10_000)))
 
 
 def uncompressed(width, height) -> bytes:
@@ -96,45 +111,110 @@ def test_a_wrong_file_gives_a_message_and_the_app_goes_on(content, message, open
     wait(lambda browser: not browser.find_elements(By.CSS_SELECTOR, "[role=alert]"), "the message's end")
 
 
+def example(opened):
+    """The example that is chosen, or None."""
+    chosen = opened.find_elements(By.CSS_SELECTOR, "[name=example]:checked")
+    return int(chosen[0].get_attribute("value")) if chosen else None
+
+
 def test_a_label_marks_the_answers_and_an_example_takes_the_place_of_a_file(opened, upload, wait, tmp_path):
-    marked = len(opened.find_elements(By.CSS_SELECTOR, "img.right, img.wrong"))
-    assert marked == 20 and "of 10 right" in opened.find_element(By.TAG_NAME, "h4").text
+    assert len(opened.find_elements(By.CSS_SELECTOR, MARKED)) == 20 and "of 10 right" in texts(opened, "h3")[1]
     Image.radial_gradient("L").save(tmp_path / "mine.png")
     upload(tmp_path / "mine.png")
-    wait(
-        lambda browser: not browser.find_elements(By.CSS_SELECTOR, "img.right, img.wrong"), "answers of no known label"
-    )
-    example, shows = (Select(opened.find_element(By.NAME, name)) for name in ("example", "shows"))
-    assert example.first_selected_option.text == "none" and shows.first_selected_option.text == "unknown"
+    wait(lambda browser: not browser.find_elements(By.CSS_SELECTOR, MARKED), "answers of no known label")
+    shows = Select(opened.find_element(By.NAME, "shows"))
+    assert example(opened) is None and shows.first_selected_option.text == "unknown"
     shows.select_by_visible_text("3")
-    wait(lambda browser: browser.find_elements(By.CSS_SELECTOR, "img.right, img.wrong"), "marks")
-    before = first_query(opened)
-    example.select_by_index(2)
+    wait(lambda browser: browser.find_elements(By.CSS_SELECTOR, MARKED), "marks")
+    before, chosen = first_query(opened), opened.find_elements(By.NAME, "example")[2]
+    chosen.click()
     wait(lambda browser: first_query(browser) != before, "the example")
     assert opened.find_element(By.NAME, "picture").get_attribute("value") == ""
-    assert example.first_selected_option.text.endswith(f": {shows.first_selected_option.text}")
+    assert shows.first_selected_option.text == chosen.get_attribute("data-shows") == texts(opened, "h3")[0][-1]
 
 
-def test_a_page_that_is_loaded_again_shows_the_first_example(opened, wait):
-    Select(opened.find_element(By.NAME, "example")).select_by_index(3)
+def test_a_page_that_is_loaded_again_shows_the_first_example(opened):
+    before = first_query(opened)
+    opened.find_elements(By.NAME, "example")[3].click()
     opened.refresh()
-    wait(lambda browser: len(browser.find_elements(By.CSS_SELECTOR, ANSWERS)) == 20, "ten answers of each method")
-    assert Select(opened.find_element(By.NAME, "example")).first_selected_option.text.startswith("1: ")
+    assert example(opened) == 0 and first_query(opened) == before
 
 
-def test_the_keyboard_reaches_everything(opened, wait):
-    reached = set()
-    for _ in range(8):
-        ActionChains(opened).send_keys(Keys.TAB).perform()
-        reached.add(opened.switch_to.active_element.get_attribute("name"))
-    assert {"picture", "example", "shows", "count"} <= reached
-    opened.find_element(By.NAME, "count").send_keys(Keys.ARROW_RIGHT)
+def test_a_picture_is_dropped_and_pasted(opened, wait, tmp_path):
+    for event, name in (("drop", "dropped.png"), ("paste", "pasted.png")):
+        opened.execute_script(GIVE, event, name, base64.b64encode(png(Image.radial_gradient("L"))).decode())
+        wait(lambda browser, name=name: texts(browser, "h3")[0] == f"Query: {name}", event)
+        assert opened.find_element(By.NAME, "picture").get_attribute("value").endswith(name)
+
+
+def press(opened, *keys):
+    ActionChains(opened).send_keys(*keys).perform()
+
+
+def focused(opened):
+    """The element that has the focus, which is to be seen."""
+    element = opened.switch_to.active_element
+    shown = element if element.get_attribute("name") != "example" else element.find_element(By.XPATH, "..//img")
+    assert shown.value_of_css_property("outline-style") == "solid" and shown.is_displayed()
+    return element.get_attribute("name") or element.text
+
+
+def test_everything_is_done_by_the_keyboard_alone(opened, wait):
+    press(opened, Keys.TAB)
+    assert focused(opened) == "Skip to the answers"
+    press(opened, Keys.ENTER)
+    assert opened.switch_to.active_element.get_attribute("id") == "answers"
+    opened.refresh()
+    stops = []
+    for _ in range(5):
+        press(opened, Keys.TAB)
+        stops.append(focused(opened))
+    assert stops[1:] == ["picture", "shows", "count", "example"]  # one stop for all examples
+    before = first_query(opened)
+    press(opened, Keys.ARROW_RIGHT)
+    wait(lambda browser: first_query(browser) != before, "the next example")
+    assert example(opened) == 1
+    press(opened, Keys.ENTER)  # nothing is sent as a form
+    ActionChains(opened).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+    press(opened, Keys.ARROW_RIGHT)
     wait(lambda browser: len(browser.find_elements(By.CSS_SELECTOR, ANSWERS)) == 22, "eleven answers of each method")
     assert opened.find_element(By.TAG_NAME, "output").text == "11"
+    ActionChains(opened).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+    press(opened, "3")
+    wait(lambda browser: "labelled 3" in texts(browser, "ul.qsmi-row li")[0], "marks for another label")
+    said = opened.find_element(By.CSS_SELECTOR, "[role=status]").get_attribute("textContent")
+    assert said.startswith("Query: ") and "of 11 right" in said
 
 
-def test_every_picture_has_words(opened):
+def test_a_phone_needs_no_scrolling_to_the_side(opened, upload, wait, tmp_path):
+    screen = {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    try:
+        name = "a-very-long-name-without-a-space" * 5 + ".png"
+        Image.radial_gradient("L").resize((600, 100)).save(tmp_path / name)
+        upload(tmp_path / name)
+        wait(lambda browser: name in texts(browser, "h3")[0], "the long name")
+        widths = "return [document.documentElement.scrollWidth, innerWidth]"
+        assert opened.execute_script(widths) == [375, 375]
+        controls = opened.find_elements(By.CSS_SELECTOR, "input:not([type=radio]), select, .strip label")
+        assert min(control.rect["height"] for control in controls) >= 40  # to be hit by a finger
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_it_says_that_it_searches_and_that_the_app_has_ended(opened, wait):
+    opened.execute_script("window.fetch = () => new Promise((_, refused) => setTimeout(refused, 1500))")
+    opened.find_elements(By.NAME, "example")[1].click()
+    wait(lambda browser: texts(browser, "[role=status]") == ["Searching …"], "a line while it searches")
+    [alert] = wait(lambda browser: texts(browser, "[role=alert]"), "a message")
+    assert "start it again with `qsmi app`" in alert and not opened.find_elements(By.CSS_SELECTOR, "[aria-busy=true]")
+
+
+def test_every_picture_and_control_has_words(opened):
     assert all(own.get_attribute("alt") for own in opened.find_elements(By.TAG_NAME, "img"))
+    controls = opened.find_elements(By.CSS_SELECTOR, "input, select, #answers")
+    names = [own.accessible_name for own in controls]
+    assert names[:4] == ["Your picture", "It shows", "Answers", "0"] and names[-1] == "Answers" and all(names)
 
 
 @pytest.mark.parametrize(

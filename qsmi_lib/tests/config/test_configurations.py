@@ -274,6 +274,13 @@ def test_the_id_of_a_run_has_only_the_last_part_of_a_path(path, name):
     assert config.to_dict()["dataset"] == path and run != RunConfig(f"x/{name}", "qsmi", 12).run_id("fingerprint")
 
 
+def test_pictures_of_a_path_have_a_backbone_and_the_data_sets_keep_theirs(tmp_path):
+    own = configure(str(tmp_path), "qsmi", 12)
+    assert (own.backbone, own.head) == ("efficientnet_lite0", "wide")
+    assert configure(str(tmp_path), "qsmi", 12, backbone="resnet50").backbone == "resnet50"
+    assert configure("digits", "qsmi", 12).backbone == "" and configure("cifar10", "qsmi", 12).backbone == "resnet56"
+
+
 def test_a_path_is_one_data_set_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()

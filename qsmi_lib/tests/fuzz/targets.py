@@ -1,6 +1,8 @@
 """Everything that reads a file which someone else may have made or damaged, each with valid files to start from."""
 
 import gzip
+import hashlib
+import importlib.util
 import io
 import json
 import pickle
@@ -12,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,6 +29,9 @@ from qsmi_lib.datasets.images.check import inspect
 from qsmi_lib.datasets.protocols import checksum, read_list
 from qsmi_lib.models.weights import load_weights
 from qsmi_lib.reproduction.results import row_of
+from qsmi_lib.search.index import compression, hashing, storage, vectors
+from qsmi_lib.search.index.index import Index
+from qsmi_lib.search.index.label_tables import read_labels
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.tests.datasets import layouts
 from qsmi_lib.tests.datasets.small_pictures import encoded, listing, picture, pixels, table, write_folder, write_zip
@@ -34,7 +40,7 @@ from qsmi_lib.training import factory
 from qsmi_lib.training.records import Store, load_codes, load_record, save_record
 from qsmi_lib.training.tuning import load_search
 from qsmi_lib.utils import paths
-from qsmi_lib.utils.io import write_arrays
+from qsmi_lib.utils.io import CHECKSUM, write_arrays
 from qsmi_lib.utils.reading import map_array, read_table
 
 NAMES = ("a.png", "b.png", "with blank.png", "below/c.png", "below/é.png")
@@ -206,6 +212,23 @@ def _save_array(path: Path) -> None:
     np.save(path, np.arange(12, dtype=np.float32).reshape(3, 4))
 
 
+def _vectors() -> st.SearchStrategy[bytes]:
+    wide = {name: [1.0, 2.0, 3.0, 4.0] for name in "xyz"}
+    lists = {"v": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]], "name": list("abcd")}
+    frames = [pd.DataFrame(columns | {"label": list("klkl")}) for columns in (wide, lists)]
+    return mutated(*(_written(frame.to_parquet, f"{k}.parquet") for k, frame in enumerate(frames)))
+
+
+def _read_vectors(path: Path) -> None:
+    values = vectors.read(path)
+    assert len(vectors.read_names(path) or values) == len(read_labels(path, len(values))) == len(values)
+    assert np.isfinite(values).all()
+
+
+def _label_tables() -> st.SearchStrategy[bytes]:
+    return mutated(b"label\ncat\ndog\n\ncat\n", b"a,b\n1,0\n0,1\n1,1\n0,0\n", b"name;class\na;k\nb;l\nc;k\nd;k\n")
+
+
 def _save_hasher(path: Path) -> None:
     vectors = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
     QSMIHasher(bits=4, epochs=1, hidden=2, random_state=0).fit(vectors, np.arange(8) % 2).save(path)
@@ -214,6 +237,54 @@ def _save_hasher(path: Path) -> None:
 def _save_model(path: Path) -> None:
     config = configure("digits", "qsmi", 12)
     factory.save(factory.of(config), config, path)
+
+
+@cache
+def _index() -> dict[str, bytes]:
+    """The files of an index of six vectors, by name."""
+    vectors, labels = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32), ["a", "ab", "b"] * 2
+    hasher = hashing.fit(vectors, None, 3)
+    scores = compression.to_record(compression.table(vectors, None, bits=[3]))
+    about = {"kind": "vectors", "source": "v.npy", "labelled": True, "bits": 3, "method": hasher.method, "seed": 0,
+             "classes": ["a", "b"], "backbone": None, "scores": scores}  # fmt: skip
+    items = [storage.Item(str(row), frozenset(own), "state", "digest") for row, own in enumerate(labels)]
+    codes = np.packbits(hasher.codes(vectors) > 0, axis=1)
+    with tempfile.TemporaryDirectory() as folder:
+        storage.write(Path(folder), storage.Contents(about, items, codes, *storage.rounded(vectors), hasher))
+        return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.name != storage.LOCK}
+
+
+def _indexes() -> st.SearchStrategy[bytes]:
+    valid = _index()[storage.MAIN]
+    return mutated(valid) | changed(json.loads(valid)).map(_signed)
+
+
+def _signed(about: object) -> bytes:
+    """The main file of an index, with a checksum that fits: another program may have written it."""
+    if isinstance(about, dict):
+        about = {name: value for name, value in about.items() if name != CHECKSUM}
+        about[CHECKSUM] = storage._checksum(about)
+    return json.dumps(about).encode()
+
+
+def _index_part(part: str, suffix: str) -> Target:
+    """The target of a file of an index, whose main file names it with a checksum that fits."""
+    name = f"{part}-0.{suffix}"
+
+    def read(path: Path) -> None:
+        about = json.loads(_index()[storage.MAIN])
+        about["files"][part] = {"name": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        path.with_name(storage.MAIN).write_bytes(_signed(about))
+        _read_index(path)
+
+    return Target(name, lambda: mutated(*(_index()[file] for file in _index() if file.startswith(part))), read, _index)
+
+
+def _read_index(path: Path) -> None:
+    index = Index.load(path.parent)
+    assert len([*index.stored.items]) == len(index) == len(index.stored.rounded[0])
+    assert compression.lines(compression.from_record(index.stored.about["scores"]))
+    assert len(index.search(np.ones(index.stored.about["n_features"], np.float32), k=2, rerank=3)) == 2
 
 
 def _batch() -> bytes:
@@ -243,7 +314,14 @@ TARGETS = {
     "splits": Target("split.json", _lists_of_splits, lambda path: read_list(path, "digits", 3)),
     "published": Target("table.csv", _published, lambda path: read_table(path, {"method": object, "map": float})),
     "arrays": Target("array.npy", lambda: mutated(_written(_save_array, "array.npy")), map_array),
+    "vectors": Target("vectors.npy", lambda: mutated(_written(_save_array, "vectors.npy")), vectors.read),
+    "label tables": Target("labels.csv", _label_tables, lambda path: read_labels(path, 4)),
     "hashers": Target("h.safetensors", lambda: mutated(_written(_save_hasher, "h.safetensors")), QSMIHasher.load),
+    "indexes": Target(storage.MAIN, _indexes, _read_index, _index),
+    "index items": _index_part("items", "jsonl"),
+    "index codes": _index_part("codes", "safetensors"),
+    "index features": _index_part("features", "safetensors"),
+    "index hashers": _index_part("hasher", "safetensors"),
     "models": Target("m.safetensors", lambda: mutated(_written(_save_model, "m.safetensors")), factory.load),
     "weights": Target("weights.pt", lambda: mutated(_weights(".pt")), lambda path: load_weights(nn.Linear(2, 2), path)),
     "cifar10": Target(
@@ -253,6 +331,9 @@ TARGETS = {
         lambda: {name: _batch() for files in cifar10.FILES.values() for name in files},
     ),
 }
+
+if importlib.util.find_spec("pyarrow"):
+    TARGETS["parquet"] = Target("vectors.parquet", _vectors, _read_vectors)
 
 
 def prepare(target: Target, folder: Path) -> None:

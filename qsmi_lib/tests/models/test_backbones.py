@@ -18,7 +18,8 @@ from qsmi_lib.datasets.images import manifest
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.sampling import hash_order
 from qsmi_lib.models import backbones
-from qsmi_lib.models.backbones import BACKBONES, IMAGENET, BasicBlock, CifarResNet, DigitsNetwork, Pixels
+from qsmi_lib.models.backbones import BACKBONES, BasicBlock, CifarResNet, DigitsNetwork
+from qsmi_lib.models.pretrained import IMAGENET, Pixels
 from qsmi_lib.models.weights import checksum, load_weights
 from qsmi_lib.training import splits
 from qsmi_lib.training.splits import load_split
@@ -234,7 +235,12 @@ def test_weights_are_downloaded_once(elsewhere, monkeypatch):
     ("dataset", "name", "clean"),
     [
         ("digits", "digits_labels", "digits_pixels"),
-        ("cifar10", "resnet56", "squeezenet1_1_keras, squeezenet1_1, alexnet, resnet50, densenet201"),
+        (
+            "cifar10",
+            "resnet56",
+            "squeezenet1_1_keras, squeezenet1_1, alexnet, resnet50, densenet201, "
+            "efficientnet_lite0, efficientnet_lite2",
+        ),
     ],
 )
 def test_a_backbone_trained_on_the_labels_is_refused_where_few_may_be_used(protocol, dataset, name, clean):

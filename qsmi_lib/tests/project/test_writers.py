@@ -28,6 +28,7 @@ from qsmi_lib.reproduction.bench import measure, synthetic
 from qsmi_lib.reproduction.plotting.style import save_figure
 from qsmi_lib.search.collection import of_folder
 from qsmi_lib.search.estimator import QSMIHasher
+from qsmi_lib.search.index.parquet import to_parquet
 from qsmi_lib.tests.datasets.small_pictures import write_tar
 from qsmi_lib.tests.reproduction.invented import empty
 from qsmi_lib.training import factory, runs, tuning
@@ -101,6 +102,11 @@ def features_of(folder, version):
 def hasher(folder, version):
     data = np.random.default_rng(version).normal(size=(30, 4)).astype(np.float32)
     QSMIHasher(bits=8, epochs=1, hidden=4, random_state=0).fit(data, np.arange(30) % 3).save(folder / "h.safetensors")
+
+
+def parquet(folder, version):
+    pytest.importorskip("pyarrow")
+    to_parquet(folder / "codes.parquet", ["a", "b"], [{"cat"}, None], np.full((2, 1), version, np.uint8))
 
 
 def codes(folder, version):
@@ -179,6 +185,7 @@ WRITERS = {
     "model": model,
     "hasher": hasher,
     "features": features_of,
+    "parquet": parquet,
     "unpacked tar": unpacked,
     "artefact .json": artefact("a.json", lambda version: {"version": version}),
     "artefact .csv": artefact("a.csv", lambda version: pd.DataFrame({"version": [version]})),

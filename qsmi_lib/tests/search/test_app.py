@@ -1,5 +1,6 @@
 """The app: the command, and one server as hostile pages, visitors and folders meet it, over HTTP alone."""
 
+import asyncio
 import http.client
 import io
 import json
@@ -8,29 +9,48 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
 from contextlib import closing
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from qsmi_lib.cli import main
 from qsmi_lib.config.profiles import PROFILES
+from qsmi_lib.methods import METHODS
 from qsmi_lib.search import app
+from qsmi_lib.search.index.building import build
+from qsmi_lib.search.index.index import Index
+from qsmi_lib.search.index.sources import Vectors
 from qsmi_lib.training.records import Store
 from qsmi_lib.utils import paths
 
 pytest.importorskip("faiss")
 pytest.importorskip("tornado")
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+
 from qsmi_lib.search import server as http_server
+from qsmi_lib.search.hosts import Hosts
 
 GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "digits"}
 PLANTED = ("numpy", "torch", "click", "tornado", "voila", "jupyter_config", "ipython_config", "sitecustomize")
 SETTINGS = ("voila.json", "jupyter_config.json", "jupyter_server_config.json", "jupyter_voila_config.json")
-ROUTES = ("/", "/answers", "/page.js", "/missing", "/api/kernels", "/api/contents", "/voila/static/voila.js")
+ROUTES = (
+    "/",
+    "/answers",
+    "/page.js",
+    "/page.css",
+    "/missing",
+    "/api/kernels",
+    "/api/contents",
+    "/voila/static/voila.js",
+)
 UPGRADE = {
     "Connection": "Upgrade",
     "Upgrade": "websocket",
@@ -72,7 +92,92 @@ def test_a_folder_is_searched_by_each_method(tmp_path):
     Image.radial_gradient("L").save(tmp_path / "grey.png")
     page = app.page(**GIVEN, folder=str(tmp_path), kind="hnsw")
     assert list(page.collections) == ["LSH", "ITQ"] and page.searched.kind == "hnsw"
-    assert "grey.png, 0 of 8 bits" in page.answer(count="1", example="0")
+    assert "grey.png" in page.html(1) and "no other picture" in page.answer(count="1", example="0")
+
+
+NAMES = ["dark/0.png", "dark/<b>1.png", "dark/2.png", "light/3.png", "light/4.png", "light/5.png"]
+
+
+class MeanHasher:
+    """Codes of pictures by their mean, in place of a backbone's features."""
+
+    def fitted(self, image, name="the picture"):
+        return image.resize((100, 100))
+
+    def codes(self, images):
+        return np.array([np.where(np.arange(8) < image.getpixel((0, 0))[0] / 32, 1, -1) for image in images], np.int8)
+
+
+@pytest.fixture
+def indexed(tmp_path, monkeypatch):
+    """A folder of six pictures, grey level 0 to 200, and its index."""
+    for level, name in enumerate(NAMES):
+        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (90, 60), (40 * level,) * 3).save(tmp_path / "pictures" / name)
+    values = np.eye(6, dtype=np.float32) + np.arange(6)[:, None] // 3
+    source = Vectors.of(tmp_path / "pictures", values, [name[:5].strip("/") for name in NAMES])
+    source.kind, source.names = "pictures", NAMES
+    monkeypatch.setattr("qsmi_lib.search.index.hashing.EPOCHS", 1)
+    monkeypatch.setattr(Index, "pictures", MeanHasher())
+    build(source, tmp_path / "pictures.index", bits=8)
+    return tmp_path
+
+
+def test_an_index_is_searched_from_its_held_out_pictures(indexed, served):
+    result = call(str(indexed / "pictures.index"), "--index", "hnsw")
+    assert result.exit_code == 0, result.output
+    [(page, *_)] = served
+    html = page.html(1)
+    assert list(page.collections) == ["QSMI"] and page.searched.kind == "hnsw" and page.classes == ["dark", "light"]
+    held_out = [row for row, item in enumerate(Index.load(indexed / "pictures.index").stored.items) if item.held_out]
+    assert sorted(page.offered) == held_out and "6 pictures with 2 labels: pictures" in html
+    assert METHODS["qsmi"].about in html and "mAP of the held-out tenth" in html
+
+
+def test_names_of_an_index_are_escaped(indexed):
+    page = app.page_of_index(indexed / "pictures.index")
+    html = page.html(1) + page.answer(count="6", content=(indexed / "pictures" / NAMES[1]).read_bytes(), name="<b>")
+    assert "&lt;b&gt;1.png" in html and "<b>1" not in html and "Query: &lt;b&gt;" in html
+
+
+def test_a_picture_of_an_index_that_leads_out_or_has_gone_is_not_shown(indexed):
+    first, second = (indexed / "pictures" / name for name in NAMES[:2])
+    outside = indexed / "outside.png"
+    Image.new("RGB", (90, 60), "red").save(outside)
+    first.unlink()
+    first.symlink_to(outside)
+    second.unlink()
+    page = app.page_of_index(indexed / "pictures.index")
+    html = page.answer(count="6", content=outside.read_bytes(), name="mine.png")
+    assert html.count("no longer readable") == 2 and html.count("<img") == 2 + 4
+    assert not {0, 1} & set(page.offered)
+    for row, reason in enumerate(["leads out", "no dark/<b>1.png"]):
+        with pytest.raises(FileNotFoundError, match=reason):
+            page.searched.picture(row)
+
+
+def test_without_its_pictures_an_index_still_answers(indexed):
+    (indexed / "pictures").rename(indexed / "moved")
+    page = app.page_of_index(indexed / "pictures.index")
+    html = page.html(1)
+    assert "no longer there" in html and "<fieldset hidden>" in html
+    content = (indexed / "moved" / NAMES[5]).read_bytes()
+    html = page.answer(count="6", content=content, name="mine.png")
+    assert "5.png" in html and html.count("no longer readable") == 6
+
+
+def test_an_index_that_cannot_be_shown_is_refused_in_one_line(tmp_path, served):
+    (tmp_path / "empty").mkdir()
+    Index.of_vectors(np.eye(8) + 1, output=tmp_path / "vectors.index", bits=4)
+    for folder, message in {
+        "empty": "holds no index",
+        "vectors.index": "`qsmi search`",
+        "missing": "does not exist",
+    }.items():
+        result = call(str(tmp_path / folder))
+        assert result.exit_code and message in result.output.splitlines()[-1] and not served
+    result = call(str(tmp_path / "empty"), "--method", "itq")
+    assert result.exit_code == 2 and "leave out --method" in result.output
 
 
 @pytest.mark.parametrize(
@@ -122,6 +227,46 @@ def test_the_browser_opens_an_address_of_this_machine(host, url, monkeypatch):
         http_server.serve(http_server.Application(), listening, http_server.url(host, 1), browser=True)
     signal.signal(signal.SIGINT, before)
     assert opened == [url]
+
+
+class SlowPage:
+    """A page whose search waits until `found` is set; it counts how often it is made."""
+
+    def __init__(self):
+        self.asked, self.found, self.n_made = threading.Event(), threading.Event(), 0
+
+    def html(self, most_bytes):
+        self.n_made += 1
+        return "the page"
+
+    def answer(self, **_):
+        self.asked.set()
+        assert self.found.wait(60)
+        return "the answers"
+
+
+def test_the_page_is_made_once_and_waits_for_no_search():
+    page = SlowPage()
+
+    async def visit(listening):
+        port = listening.getsockname()[1]
+        url = http_server.url("127.0.0.1", port)
+        listening.setblocking(False)
+        serving = HTTPServer(http_server.application(page, Hosts("127.0.0.1", port)))
+        serving.add_socket(listening)
+        client = AsyncHTTPClient()
+        search = client.fetch(f"{url}answers?count=1", method="POST", body="", request_timeout=60)
+        assert await asyncio.to_thread(page.asked.wait, 60)
+        for _ in range(3):
+            assert (await client.fetch(url)).body == b"the page"
+        assert not search.done()
+        page.found.set()
+        assert (await search).body == b"the answers"
+        serving.stop()
+
+    with http_server.listener("127.0.0.1", 0) as listening:
+        asyncio.run(visit(listening))
+    assert page.n_made == 1
 
 
 class Server:

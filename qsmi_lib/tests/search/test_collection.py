@@ -121,6 +121,14 @@ def test_answers_are_right_if_they_share_a_label(run):
     assert not two.search(query.picture(0), 1, labels={"c"})[0].right
 
 
+def test_a_query_of_the_collection_is_no_answer_of_its_own(run):
+    database, _ = run
+    image = database.picture(7)
+    every, others = database.search(image, 6), database.search(image, 5, without=7)
+    assert len(others) == 5 and others == [answer for answer in every if answer.item != 7][:5]
+    assert len(database.search(image, len(database), without=7)) == len(database) - 1
+
+
 def test_a_dark_digit_on_white_has_nearly_the_code_of_the_light_one(run):
     _, query = run
     images = [query.picture(item) for item in range(20)]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import timm
 import torch
 from click.testing import CliRunner
 from safetensors.torch import save_file
@@ -220,6 +221,18 @@ def test_the_record_of_a_substitute_names_what_it_replaces(tiny, monkeypatch):
     record, codes, path = recorded(call("miml_scenes"))
     assert "NUS-WIDE and MS COCO" in record["data"] and path.name.startswith("miml_scenes-qsmi-8b-s0-")
     assert record["config"]["alpha"] == 0.1 and len(codes["query"]) == 9
+
+
+def test_a_model_of_timm_with_a_file_of_weights_hashes_a_folder(tmp_path, results):
+    """Its weights are part of the id, and its name of the file of features."""
+    source, weights = write_folder(tmp_path / "mine", FORMS["folders of parts"][0]), tmp_path / "weights.pth"
+    torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), weights)
+    name = f"timm:test_resnet@{weights}"
+    words = ["run", "--dataset", source, "--method", "lsh", "--bits", 8, "--backbone", name]
+    record, codes, _ = recorded(CliRunner().invoke(main, list(map(str, words))))
+    assert record["config"]["backbone"] == name and len(codes["query"]) > 0
+    assert record["provenance"]["fingerprint"].endswith(f"-{backbones.named(name).fingerprint}")
+    assert list((results / "cache" / "features").glob(f"{backbones.file_part(name)}-*.npy"))
 
 
 # What is refused, in one line and before anything is trained

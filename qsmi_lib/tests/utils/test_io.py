@@ -38,6 +38,21 @@ def test_a_file_in_the_way_of_a_folder_is_named_with_the_remedy(tmp_path):
     assert not list((tmp_path / "folder").iterdir())
 
 
+def test_a_folder_is_written_completely_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "folder"
+    with pytest.raises(KeyError), io.atomic_folder(path) as partial:
+        (partial / "half").write_text("a")
+        raise KeyError
+    assert not list(path.parent.iterdir())
+    path.mkdir()
+    with io.atomic_folder(path) as partial:
+        (partial / "whole").write_text("a")
+    assert list(path.parent.iterdir()) == [path] and [file.name for file in path.iterdir()] == ["whole"]
+    with pytest.raises(OSError, match=f"cannot write {path}"), io.atomic_folder(path) as partial:
+        (partial / "other").write_text("a")
+    assert list(path.parent.iterdir()) == [path] and [file.name for file in path.iterdir()] == ["whole"]
+
+
 def test_rows_can_be_appended_to_the_header_of_a_npy_file(tmp_path):
     for array in (np.arange(12, dtype=np.float32).reshape(4, 3), np.arange(3), np.empty((0, 2), np.float32)):
         (tmp_path / "a.npy").write_bytes(io.npy_header(array.shape, array.dtype) + array.tobytes())

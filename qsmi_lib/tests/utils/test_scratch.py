@@ -106,3 +106,14 @@ def test_the_partial_file_of_a_killed_process_goes_when_the_same_file_is_written
     io.write_text(path, "new\n")
     expected = {path.name, *names.values()} - ({names["killed"]} if os.name == "posix" else set())
     assert {file.name for file in tmp_path.iterdir()} == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="this system does not tell which processes live")
+def test_the_partial_folder_of_a_killed_process_goes_when_the_same_folder_is_written_again(tmp_path):
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    for process in (done.pid, os.getpid(), os.getppid()):
+        (tmp_path / f".a.{platform.node()}.{process}.partial" / "below").mkdir(parents=True)
+    with io.atomic_folder(tmp_path / "a") as partial:
+        assert not list(partial.iterdir())
+    assert {folder.name for folder in tmp_path.iterdir()} == {"a", f".a.{platform.node()}.{os.getppid()}.partial"}

@@ -1,0 +1,35 @@
+"""The benchmark of compression: its rows, and what is said beside them."""
+
+import pandas as pd
+import pytest
+
+from qsmi_lib.reproduction.bench import compression as bench
+from qsmi_lib.search.index import compression, hashing
+from qsmi_lib.training import load_split
+
+
+@pytest.fixture(autouse=True)
+def digits(monkeypatch):
+    """Digits in place of photographs, and their pixels in place of features."""
+    monkeypatch.setattr(bench, "load_split", lambda name, backbone: load_split("digits", backbone="digits_pixels"))
+    monkeypatch.setattr(compression, "LENGTHS", (8,))
+    monkeypatch.setattr(hashing, "EPOCHS", 1)
+
+
+def test_all_rows_are_kept_and_shown(results):
+    text = bench.compressed()
+    rows = pd.read_csv(results / "benchmarks" / "compression.csv")
+    assert (results / "benchmarks" / "compression.md").read_text(encoding="utf-8") == text
+    for name in bench.DATASETS:
+        own = rows[rows["dataset"] == name]
+        assert own["method"].tolist()[0].startswith("float32") and own["method"].tolist()[-1] == "QSMI"
+        assert own["recall"].tolist()[0] == 1 and own["map"].between(0, 1).all()
+        for row in own.itertuples():
+            assert f"{row.map:.4f}" in text and f"{row.recall:.4f}" in text
+    seen = [part for part in text.split("\n\n") if "trained with the labels of these" in part]
+    assert len(seen) == 1 and "Tiny ImageNet" in seen[0]
+
+
+def test_one_data_set_alone_is_not_kept(results):
+    assert "QSMI" in bench.compressed(["miml_scenes"])
+    assert not (results / "benchmarks").exists()
