@@ -81,15 +81,17 @@ def read(content: bytes, side: int | None = None, *, still: bool = False) -> Ima
         raise ValueError(f"damaged, {type(error).__name__}: {error}") from error
 
 
-def fit(image: Image.Image, side: int, resample: str = "bilinear") -> Image.Image:
+def fit(image: Image.Image, side: int, resample: str = "bilinear", squash: bool = False) -> Image.Image:
     """The centre of a picture as a square: scaled with antialiasing until its shorter side has `side` pixels, cropped.
 
     Args:
         image: any picture.
         side: pixels of each side.
         resample: one of `RESAMPLING`.
+        squash: whether the whole picture is scaled to a square instead, which changes its proportions.
     """
-    return ImageOps.fit(image, (side, side), known("resampling filter", RESAMPLING, resample))
+    method = known("resampling filter", RESAMPLING, resample)
+    return image.resize((side, side), method) if squash else ImageOps.fit(image, (side, side), method)
 
 
 def unread(names: Iterable[str]) -> str:

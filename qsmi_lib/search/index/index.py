@@ -230,7 +230,7 @@ class PictureHasher:
             return network(pixels.contiguous().to(device)).float().cpu().numpy()
 
     def _fitted(self, image: Image.Image) -> Image.Image:
-        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation)
+        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation, self._entry.squash)
 
     @cached_property
     def _network(self) -> torch.nn.Module:
