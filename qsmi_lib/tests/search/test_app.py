@@ -172,7 +172,7 @@ def test_an_index_that_cannot_be_shown_is_refused_in_one_line(tmp_path, served):
     for folder, message in {
         "empty": "holds no index",
         "vectors.index": "`qsmi search`",
-        "missing": "does not exist",
+        "missing": "holds no index",
     }.items():
         result = call(str(tmp_path / folder))
         assert result.exit_code and message in result.output.splitlines()[-1] and not served
