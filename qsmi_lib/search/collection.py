@@ -64,9 +64,14 @@ class Hasher:
             pictures for a backbone.
         precision: the precision of its training.
 
+    Attributes:
+        side: pixels of the square that a picture is scaled to, for `decoding.read`; None: it needs every pixel.
+
     Raises:
         ValueError: the network accepts neither grey nor RGB pictures.
     """
+
+    side: int | None = None
 
     def __init__(self, model: nn.Module, config: RunConfig, precision: str = "float32"):
         need_pictures(config)

@@ -163,7 +163,11 @@ class Index:
         """
         if self.kind != PICTURES:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
-        items, about, originals = list(self.stored.items), self.stored.about, sources.Originals(self.source)
+        items, about, originals = (
+            list(self.stored.items),
+            self.stored.about,
+            sources.Originals(self.source, self.pictures.side),
+        )
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
         [own] = [row for row in about["scores"]["rows"] if (row["method"], row["bits"]) == (self.method, self.bits)]
         named = {"map": "mAP of the held-out tenth", "recall": "recall of the 10 nearest by cosine"}

@@ -212,9 +212,11 @@ class Originals:
 
     Args:
         place: the folder, archive or list; it is opened when the first picture is read, and not again.
+        side: as of `decoding.read`.
     """
 
-    def __init__(self, place: Path):
+    def __init__(self, place: Path, side: int | None = None):
+        self._side = side
         self._root = place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
 
     def picture(self, name: str) -> Image.Image:
@@ -225,7 +227,7 @@ class Originals:
         """
         if self._root.is_dir() and not (self._root / name).resolve().is_relative_to(self._root.resolve()):
             raise FileNotFoundError(f"{name} leads out of {self._root}")
-        return decoding.read(self._tree.bytes_of(name))
+        return decoding.read(self._tree.bytes_of(name), self._side)
 
     @cached_property
     def _tree(self) -> Tree:

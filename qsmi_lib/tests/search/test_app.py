@@ -101,6 +101,8 @@ NAMES = ["dark/0.png", "dark/<b>1.png", "dark/2.png", "light/3.png", "light/4.pn
 class MeanHasher:
     """Codes of pictures by their mean, in place of a backbone's features."""
 
+    side = None
+
     def fitted(self, image, name="the picture"):
         return image.resize((100, 100))
 
