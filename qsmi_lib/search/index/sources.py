@@ -219,17 +219,31 @@ class Vectors(Source):
         """Nothing is kept."""
 
 
-def picture(place: Path, name: str) -> Image.Image:
-    """The picture of that name below a folder, archive or the folder of a list, in RGB.
+class Originals:
+    """The pictures that were indexed, as their files are now.
 
-    Raises:
-        OSError, ValueError: it is no longer there, cannot be read, or is a link out of the folder.
+    Args:
+        place: the folder, archive or list; it is opened when the first picture is read, and not again.
+        side: as of `decoding.read`.
     """
-    root = place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
-    with Tree(root, links=False) as tree:
-        if root.is_dir() and not (root / name).resolve().is_relative_to(root.resolve()):
-            raise FileNotFoundError(f"{name} leads out of {root}")
-        return decoding.read(tree.bytes_of(name))
+
+    def __init__(self, place: Path, side: int | None = None):
+        self._side = side
+        self._root = place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
+
+    def picture(self, name: str) -> Image.Image:
+        """The picture of that name, in RGB.
+
+        Raises:
+            OSError, ValueError: it is no longer there, cannot be read, or is a link out of the folder.
+        """
+        if self._root.is_dir() and not (self._root / name).resolve().is_relative_to(self._root.resolve()):
+            raise FileNotFoundError(f"{name} leads out of {self._root}")
+        return decoding.read(self._tree.bytes_of(name), self._side)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return Tree(self._root, links=False)
 
 
 def named_labels(labels: np.ndarray, classes: Sequence[str]) -> list[frozenset[str]]:
