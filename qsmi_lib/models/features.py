@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from qsmi_lib.utils.precision import autocast, resolve_precision
 from qsmi_lib.utils.progress import bar
 
 PIXELS = 400_000  # in a batch on a CPU, so that the activations fit into its cache
-N_CHECKED = 8  # pictures whose features must agree with the stored ones
+N_CHECKED = 8  # pictures whose features must agree with the stored ones; more if none of these can be read
 TOLERANCE = {"float32": 1e-3, "bf16": 2e-2}  # of the difference, relative to the features, in root mean square
 
 
@@ -58,9 +58,17 @@ def batch_size(name: str) -> int:
 
 
 def extract(
-    images: Tensor | Pictures, backbone: nn.Module, name: str, *, precision: str = "auto", batch_size: int = 125
+    images: Tensor | Pictures,
+    backbone: nn.Module,
+    name: str,
+    *,
+    precision: str = "auto",
+    batch_size: int = 125,
+    skip_unreadable: bool = False,
 ) -> Tensor:
     """The features of `images`: read from disk, or computed batch by batch and written to disk.
+
+    Pictures in files are decoded on other threads while the network computes.
 
     The file name contains a hash of the pictures and of the network's weights and structure. What else the network
     computes with (attributes, closures, hooks, its code) shows in its features of the first 8 pictures: they are
@@ -70,6 +78,9 @@ def extract(
     If an earlier call ended early, the computation continues after its last complete batch. Of two simultaneous calls
     one waits for the other.
 
+    With `skip_unreadable`, a picture that cannot be decoded gets NaN as features, and `Pictures.fault` tells why. Each
+    later call tries it again, and computes its features once it can be read.
+
     Args:
         images: (n, ...), in the form that the network takes, in memory or in files; n at least 1.
         backbone: any module in evaluation mode, images (b, ...) -> features (b, n_features). It is moved to the device
@@ -77,13 +88,15 @@ def extract(
         name: of the file and the progress bar.
         precision: float32, bf16, or auto (bf16 where the device is fast at it).
         batch_size: images in a batch.
+        skip_unreadable: go on where a picture in a file cannot be decoded.
 
     Returns:
         float32 (n, n_features), mapped into memory; changes to it are not written to the file.
 
     Raises:
-        ValueError: no images, a network with a part in training mode, outputs that are not finite or not
-            (b, n_features), or other features when the same picture comes again, alone or in another batch.
+        ValueError: no images, a picture that cannot be decoded, or with `skip_unreadable` none that can be, a network
+            with a part in training mode, outputs that are not finite or not (b, n_features), or other features when the
+            same picture comes again, alone or in another batch.
         OSError: the features cannot be written, e.g. because the disk is full. What was written is kept, and the next
             call continues there.
     """
@@ -97,32 +110,70 @@ def extract(
     precision = resolve_precision(precision, device)
     backbone = backbone.to(device, memory_format=torch.channels_last)
 
-    def answer(rows: slice) -> np.ndarray:
-        batch = images[rows].to(device)
+    def answer(batch: Tensor, mask: Tensor, n_features: int | None = None) -> np.ndarray:
+        """Features of the rows of a batch, NaN where `mask` says that there is no picture."""
+        if not len(batch):
+            return np.full((len(mask), n_features), np.nan, np.float32)
         with torch.inference_mode(), autocast(precision, device):
-            return _checked(backbone(batch), len(batch), name)
+            features = _checked(backbone(batch.to(device)), len(batch), name)
+        rows = np.full((len(mask), features.shape[1]), np.nan, np.float32)
+        rows[mask.numpy()] = features
+        return rows
 
-    first = answer(slice(N_CHECKED))
-
-    def answer_again(rows: slice) -> np.ndarray:
-        features, before = answer(rows), first[rows]
-        if not _agree(features[: len(before)], before, precision):
-            raise ValueError(
-                f"{name} must give a picture the same features at each call and in any batch, got others at the second "
-                "call: call the network's .eval(), and remove what is random in it"
-            )
-        return features
-
+    first = _first(images, answer, skip_unreadable)
     shape = len(images), first.shape[1]
+
+    def answers(n_done: int) -> Iterator[np.ndarray]:
+        """Features of the batches from row `n_done` on."""
+        with contextlib.closing(_batches(images, batch_size, range(n_done, len(images)), skip_unreadable)) as batches:
+            for batch, mask in batches:
+                features = answer(batch, mask, shape[1])
+                before = first[n_done : n_done + len(features)]
+                if not _agree(features[: len(before)], before, precision):
+                    raise ValueError(
+                        f"{name} must give a picture the same features at each call and in any batch, got others at "
+                        "the second call: call the network's .eval(), and remove what is random in it"
+                    )
+                n_done += len(features)
+                yield features
+
     for path in _numbered(file_of(images, backbone, name, precision)):
         if (matrix := _open(path, shape)) is None:
             with _locked(path):
                 if (matrix := _open(path, shape)) is None:  # another process may have written it meanwhile
                     n_done = _rows_done(path, shape, first, precision) // batch_size * batch_size
-                    _compute(answer_again, path, shape, n_done, batch_size)
+                    with contextlib.closing(answers(n_done)) as rows:
+                        _write(rows, path, shape, n_done)
                     matrix = _open(path, shape)
-        if _agree(matrix[:N_CHECKED], first, precision):
-            return torch.from_numpy(matrix)
+        if _agree(matrix[: len(first)], first, precision):
+            break
+    if isinstance(images, Pictures):
+        for row in np.flatnonzero(np.isnan(matrix[:, 0])):
+            [(batch, mask)] = images.batches(1, row, row + 1, skip_unreadable=skip_unreadable)
+            matrix[row] = answer(batch, mask, shape[1])
+    return torch.from_numpy(matrix)
+
+
+def _batches(
+    images: Tensor | Pictures, size: int, rows: range, skip_unreadable: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images of `rows`, `size` rows at a time, and which rows of the batch they are, as of `Pictures.batches`."""
+    if isinstance(images, Pictures):
+        yield from images.batches(size, rows.start, rows.stop, skip_unreadable=skip_unreadable)
+    else:
+        for batch in images[rows.start : rows.stop].split(size):
+            yield batch, torch.ones(len(batch), dtype=torch.bool)
+
+
+def _first(images: Tensor | Pictures, answer: Callable[..., np.ndarray], skip_unreadable: bool) -> np.ndarray:
+    """Features of the first `N_CHECKED` images, and of further ones until one can be decoded; NaN for the others."""
+    for start in range(0, len(images), N_CHECKED):
+        rows = range(start, min(start + N_CHECKED, len(images)))
+        [(batch, mask)] = _batches(images, len(rows), rows, skip_unreadable)
+        if len(batch):
+            features = answer(batch, mask)
+            return np.concatenate([np.full((start, features.shape[1]), np.nan, np.float32), features])
+    raise ValueError(f"none of the {len(images):,} pictures can be decoded, the first: {images.fault(0)}")
 
 
 def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision: str) -> Path:
@@ -164,13 +215,14 @@ def _checked(features: object, n: int, name: str) -> np.ndarray:
 
 
 def _agree(features: np.ndarray, others: np.ndarray, precision: str) -> bool:
-    """Whether features of the same pictures are equal but for rounding, all columns together."""
-    difference = np.linalg.norm(features - others.astype(np.float64))
-    return bool(difference <= TOLERANCE[precision] * np.linalg.norm(others.astype(np.float64)))
+    """Whether features of the same pictures are equal but for rounding, all columns together; NaN equals anything."""
+    decoded = ~np.isnan(features[:, 0] + others[:, 0])
+    features, others = features[decoded].astype(np.float64), others[decoded].astype(np.float64)
+    return bool(np.linalg.norm(features - others) <= TOLERANCE[precision] * np.linalg.norm(others))
 
 
-def _compute(answer: Callable[[slice], np.ndarray], path: Path, shape: tuple[int, int], n_done: int, size: int) -> None:
-    """Append the rows from `n_done` on to the partial file of `path`, `size` at a time, then rename it to `path`."""
+def _write(answers: Iterable[np.ndarray], path: Path, shape: tuple[int, int], n_done: int) -> None:
+    """Append the rows from `n_done` on to the partial file of `path`, then rename it to `path`."""
     partial, header, (n, n_features) = _partial(path), io.npy_header(shape), shape
     io.check_room(partial, 4 * (n - n_done) * n_features)
     with io.naming(partial):
@@ -178,8 +230,7 @@ def _compute(answer: Callable[[slice], np.ndarray], path: Path, shape: tuple[int
             os.truncate(partial, len(header) + 4 * n_done * n_features)
         else:
             partial.write_bytes(header)
-    for start in bar(range(n_done, n, size), f"{path.stem} of {n} items", unit="batch"):
-        features = answer(slice(start, start + size))
+    for features in bar(answers, path.stem, size=len, total=n, initial=n_done, unit="picture"):
         with io.naming(partial), partial.open("ab") as file:
             file.write(features)
     with io.naming(path):

@@ -137,8 +137,9 @@ def backbone(name: str) -> TimmBackbone:
     model, _, file = name.removeprefix(PREFIX).partition("@")
     names = [*timm.list_models(), *timm.list_pretrained()]
     if model not in names:
-        near = difflib.get_close_matches(model, names, n=5, cutoff=0.5)
-        nearest = f"; the nearest are {', '.join(near)}" if near else ""
+        near = [other for other in names if model and model.lower() in other]  # dinov2, for example
+        near = near or difflib.get_close_matches(model, names, n=5, cutoff=0.5)
+        nearest = f"; the nearest are {', '.join(near[:5])}" if near else ""
         raise ValueError(f"timm has no model {model!r}{nearest}: timm.list_models() lists all")
     with torch.random.fork_rng(devices=()), torch.device("meta"):  # without memory, and with the same seeds after it
         network = timm.create_model(model, pretrained=False, num_classes=0).eval()

@@ -19,7 +19,7 @@ OF_RUNS = {"dataset", "methods", "bits", "folder", "profile"}  # parameters that
 
 
 @click.command()
-@click.argument("index", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("index", required=False, type=click.Path(path_type=Path))
 @click.option("--dataset", default="digits", show_default=True, help="Data set to search; `datasets` lists all.")
 @click.option("--method", "methods", multiple=True, default=("qsmi", "itq"), show_default=True,
               help="Method; repeat to compare several.")  # fmt: skip

@@ -5,14 +5,14 @@ from PIL import Image
 from qsmi_lib.datasets.images import decoding
 
 
-def opened(content: bytes, name: str) -> Image.Image:
-    """The picture in a file's `content`: in RGB as `decoding.read` says, rotated by its EXIF data.
+def opened(content: bytes, name: str, side: int | None = None) -> Image.Image:
+    """The picture in a file's `content`, in RGB and upright; with `side`, a large JPEG as `decoding.read` reduces it.
 
     Raises:
         ValueError: not a picture that `decoding.read` accepts, an animation, or several pages. The message names the
             file and says what is expected.
     """
     try:
-        return decoding.read(content, turned=True, still=True)
+        return decoding.read(content, side, still=True)
     except ValueError as error:
         raise ValueError(f"{name} cannot be read as a picture ({error})") from error

@@ -1,18 +1,21 @@
-"""Several processes at a time, by joblib."""
+"""Several processes at a time, by joblib, and several threads."""
 
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
 
 from filelock import FileLock
 from joblib import Parallel
 
 from qsmi_lib.utils import scratch
 
+S, T = TypeVar("S"), TypeVar("T")
 POLL = 0.2  # seconds between two looks of a worker whether its parent lives
 
 
@@ -41,6 +44,25 @@ def workers(jobs: int, **options) -> Iterator[Parallel]:
             ) from error
         finally:
             os.environ["PYTHONSAFEPATH"] = before  # empty is the same as not set
+
+
+def ahead(call: Callable[[S], T], items: Iterable[S], jobs: int, most: int) -> Iterator[T]:
+    """`call` of each item, in order, on `jobs` threads that are at most `most` items ahead of the caller.
+
+    An error of `call` is raised when its item's turn comes. After an error, and when the iterator is closed, the calls
+    that have not begun are dropped, and those that run are waited for.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(call, item))
+                if len(waiting) > most:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _end_with(lock: Path) -> None:

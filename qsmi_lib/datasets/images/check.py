@@ -13,7 +13,7 @@ from qsmi_lib.datasets.images import decoding, manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.dataset import PictureSet
 from qsmi_lib.datasets.images.entries import Fault
-from qsmi_lib.datasets.images.lazy import UNREADABLE, decode
+from qsmi_lib.datasets.images.lazy import UNREADABLE, decode, unreadable
 from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.utils.progress import bar
 
@@ -73,7 +73,7 @@ def inspect(source: Path, choice: str = "") -> Report:
         prefix = f"{path} " if where != path else ""  # of folders `where` is the path
         first = first_row.setdefault(digest, row)
         if error:
-            faults.append(Fault(where, f"{prefix}cannot be read as a picture ({error})"))
+            faults.append(unreadable(where, path, error))
         elif first != row:
             leaks = is_query[row] != is_query[first]
             what = f"{prefix}holds the same picture as {items.where[first]}"

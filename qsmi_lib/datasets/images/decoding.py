@@ -1,4 +1,8 @@
-"""The one decoder of picture files, for data sets, folders and uploads: which formats are read, and how large."""
+"""The one decoder of picture files, for data sets, folders and uploads: which formats are read, and how large.
+
+`read` opens a file, and `fit` makes the square that a network sees. Whoever passes the same `side` to both gets the
+same pixels.
+"""
 
 import io
 import threading
@@ -10,7 +14,10 @@ from functools import cache
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, ImageStat, UnidentifiedImageError
+from PIL.Image import Resampling, Transpose
+
+from qsmi_lib.utils.validation import known
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "PPM", "TIFF", "AVIF")  # Pillow tries no other
 # fmt: off
@@ -26,19 +33,31 @@ UNREAD_SUFFIXES = {  # of pictures in formats that are not read
 MOST_PIXELS = 50_000_000  # of a picture; decoded, they take 150 MB
 MOST_BYTES = 8 * MOST_PIXELS  # of a picture's file: four channels of 16 bits, not compressed
 MOST_SCANS = 100  # of a JPEG; each passes all pixels, and programs write about ten
+REDUCED_SIDE = 640  # pixels that the shorter side of a JPEG keeps at least when it is decoded at a reduced size
 TILE_WIDTH, TILE_HEIGHT = 322, 323  # tags of TIFF
 OF_16_BITS = ("PNG", "PPM")  # formats whose mode "I" holds 0 to 65,535
+RESAMPLING = {"bilinear": Resampling.BILINEAR, "bicubic": Resampling.BICUBIC}
+UPRIGHT = {  # orientation in EXIF data -> what makes the picture upright
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 
-def read(content: bytes, *, turned: bool = False, still: bool = False) -> Image.Image:
-    """The picture in the bytes of a file, in RGB.
+def read(content: bytes, side: int | None = None, *, still: bool = False) -> Image.Image:
+    """The picture in the bytes of a file, in RGB, upright as its EXIF data say.
 
     Transparent areas become white, or black if what is drawn on them is light. Of 16 bits a channel the upper 8 are
     taken. Of an animation or several pages the first is taken.
 
     Args:
         content: of the file.
-        turned: whether it is rotated by its EXIF data.
+        side: pixels of the square that `fit` makes of it. A large JPEG is then decoded at 1/2, 1/4 or 1/8 of its size,
+            in less time. Its shorter side keeps at least twice `side`, and at least `REDUCED_SIDE` pixels.
         still: whether animations and several pages are refused.
 
     Raises:
@@ -48,7 +67,10 @@ def read(content: bytes, *, turned: bool = False, still: bool = False) -> Image.
     try:
         with _ignored_warnings(), Image.open(io.BytesIO(content), formats=_formats()) as image:
             _refuse(image, content, still)
-            return _rgb(ImageOps.exif_transpose(image) if turned else image)
+            if side is not None:
+                least = max(2 * side, REDUCED_SIDE)
+                image.draft(None, (least, least))
+            return _rgb(_upright(image))
     except UnidentifiedImageError as error:  # Pillow's message names an address in memory
         raise ValueError(f"unknown format: expected {', '.join(_formats())}") from error
     except Image.DecompressionBombError as error:  # Pillow refuses it first
@@ -57,6 +79,17 @@ def read(content: bytes, *, turned: bool = False, still: bool = False) -> Image.
         raise ValueError(str(error)) from error
     except Exception as error:  # damaged files raise about every class of error in Pillow's decoders
         raise ValueError(f"damaged, {type(error).__name__}: {error}") from error
+
+
+def fit(image: Image.Image, side: int, resample: str = "bilinear") -> Image.Image:
+    """The centre of a picture as a square: scaled with antialiasing until its shorter side has `side` pixels, cropped.
+
+    Args:
+        image: any picture.
+        side: pixels of each side.
+        resample: one of `RESAMPLING`.
+    """
+    return ImageOps.fit(image, (side, side), known("resampling filter", RESAMPLING, resample))
 
 
 def unread(names: Iterable[str]) -> str:
@@ -97,6 +130,16 @@ def _refuse(image: Image.Image, content: bytes, still: bool) -> None:
 
 def _too_large(millions: str) -> str:
     return f"it has {millions} million pixels, expected at most {MOST_PIXELS // 10**6}: scale it down"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as its camera was held. Damaged EXIF data count as none."""
+    image.load()  # Pillow turns a TIFF here
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # of about every class
+        return image
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
 def _rgb(image: Image.Image) -> Image.Image:

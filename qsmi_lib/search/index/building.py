@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +53,7 @@ def build(
     bits: int | None = None,
     seed: int = 0,
     retrain: bool = False,
-    lengths: Sequence[int] | None = None,
+    lengths: Sequence[int] = (),
 ) -> Built:
     """Index `source` in `folder`. An index that is there keeps its hasher, and only what is new is encoded.
 
@@ -65,9 +65,7 @@ def build(
         bits: code length; None: that of the index, or 48.
         seed: of the hasher and of the held-out tenth.
         retrain: whether the hasher is trained anew. It uses the stored features of the pictures that have not changed.
-
-        lengths: further code lengths that the scores of a new hasher are compared with; None: for vectors those of
-            `compression.LENGTHS`, for pictures none.
+        lengths: further code lengths that the scores of a new hasher are compared with.
 
     Raises:
         ValueError: too few items, the same labels for all, or an index of other settings. Nothing is written.
@@ -75,44 +73,35 @@ def build(
     """
     storage.check_free(folder)
     old = storage.read(folder) if storage.holds_index(folder) else None
-    backbone = _about_backbone(source)
-    if old is not None and not retrain:
+    trained = old is None or retrain
+    backbone = _about_backbone(source, None if trained else old)
+    if not trained:
         _check_same(old, source, backbone, bits)
-    usual = old.about["bits"] if old is not None else BITS_USUAL
+    usual = BITS_USUAL if old is None else old.about["bits"]
     bits, seed = whole_number("bits", usual if bits is None else bits, 1, BITS), whole_number("seed", seed, 0, SEED)
     before = {} if old is None else {item.name: (row, item) for row, item in enumerate(old.items)}
-    reusable = old is not None and old.about["kind"] == source.kind and old.about["backbone"] == backbone
-    items, new = _compared(source, before if reusable else {})
-    found, faults = source.features(new)
-    unreadable = {new[place] for place in np.flatnonzero(np.isnan(found).any(axis=1)).tolist()}
-    rows = [row for row in range(len(items)) if row not in unreadable]
-    _check_enough(source, rows, faults)
-    place = {row: place for place, row in enumerate(rows)}
-    fresh = np.array([place[row] for row in new if row not in unreadable], np.int64)
-    kept = np.setdiff1d(np.arange(len(rows)), fresh)
-    stored = np.array([before[items[rows[row]].name][0] for row in kept.tolist()], np.int64)
-    features = np.empty((len(rows), found.shape[1]), np.float32)
-    features[fresh] = found[~np.isnan(found).any(axis=1)]
-    if len(kept):
-        features[kept] = old.features(stored)
-    items = [items[row] for row in rows]
-    if trained := old is None or retrain:
+    same_features = old is not None and old.about["kind"] == source.kind and old.about["backbone"] == backbone
+    items, is_new = _compared(source, before if same_features else {})
+    _check_enough(source, range(len(items)), [])  # before hours of work
+    features, faults = _features(source, items, is_new, before, old, backbone)
+    usable = ~np.isnan(features).any(axis=1)
+    _check_enough(source, np.flatnonzero(usable).tolist(), faults)
+    items = [item for item, use in zip(items, usable, strict=True) if use]
+    features, is_new = features[usable], is_new[usable]
+    if trained:
         items, about, hasher, notes = _trained(source, items, features, bits, seed, lengths)
     else:
         items = [item._replace(held_out=item.name in before and before[item.name][1].held_out) for item in items]
         about = {name: old.about[name] for name in ("bits", "method", "seed", "scores", "classes")}
         hasher, notes = old.hasher, _unseen(items, old.about["classes"])
-    values, scale = storage.rounded(features)
-    codes = np.empty((len(rows), -(-hasher.bits // 8)), np.uint8)
-    if len(kept):  # the same to the last bit
-        values[kept], scale[kept] = (part[stored] for part in old.rounded)
-    if len(kept) and not trained:
-        codes[kept] = old.codes[stored]
-    encoded = np.arange(len(rows)) if trained else fresh
+    encoded = is_new | trained
+    codes = np.empty((len(items), -(-hasher.bits // 8)), np.uint8)
     codes[encoded] = np.packbits(hasher.codes(features[encoded]) > 0, axis=1)
-    where = {"kind": source.kind, "source": _relative(source.place, folder), "labelled": source.labels is not None}
-    about |= where | {"backbone": backbone}
-    storage.write(folder, Contents(about, items, codes, values, scale, hasher))
+    for row in np.flatnonzero(~encoded).tolist():
+        codes[row] = old.codes[before[items[row].name][0]]
+    about |= {"kind": source.kind, "source": _relative(source.place, folder), "labelled": source.labels is not None}
+    storage.write(folder, Contents(about | {"backbone": backbone}, items, codes, *storage.rounded(features), hasher))
+    source.forget()
     names = {item.name for item in items}
     changed = [item for item in items if item.name in before and _differs(item, before[item.name][1])]
     return Built(
@@ -126,18 +115,19 @@ def build(
     )
 
 
-def _about_backbone(source: Source) -> dict | None:
-    """What identifies the features of `source`: the backbone's weights, preprocessing and precision."""
+def _about_backbone(source: Source, old: Stored | None) -> dict | None:
+    """What identifies the features of `source`: the backbone's weights, preprocessing and precision, that of `old`."""
     if source.backbone is None:
         return None
-    entry = backbones.named(source.backbone)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return {
+    about = {
         "name": source.backbone,
-        "checksum": entry.fingerprint,
+        "checksum": backbones.named(source.backbone).fingerprint,
         "preprocessing": preprocessing(source.backbone),
-        "precision": resolve_precision(source.precision, device),
     }
+    if old is not None and old.about["backbone"] is not None:
+        return about | {"precision": old.about["backbone"]["precision"]}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return about | {"precision": resolve_precision("auto", device)}
 
 
 def preprocessing(backbone: str) -> dict:
@@ -167,8 +157,8 @@ def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | 
         raise ValueError(f"{old.folder} holds vectors of length {d}, and those of {source.place} have {n}: {ANEW}")
 
 
-def _compared(source: Source, before: dict[str, tuple[int, Item]]) -> tuple[list[Item], list[int]]:
-    """The items of `source`, and the rows of those whose content is not that of `before`.
+def _compared(source: Source, before: Mapping[str, tuple[int, Item]]) -> tuple[list[Item], np.ndarray]:
+    """The items of `source`, and whether the content of each is not that of `before`, bool (n,).
 
     Only contents whose state has changed are read.
     """
@@ -177,9 +167,28 @@ def _compared(source: Source, before: dict[str, tuple[int, Item]]) -> tuple[list
     unread = [row for row, item in enumerate(stored) if item is None or item.state != states[row]]
     digests = {row: item.sha256 for row, item in enumerate(stored) if item is not None}
     digests |= dict(zip(unread, source.digests(unread), strict=True))
-    new = [row for row in unread if stored[row] is None or stored[row].sha256 != digests[row]]
     labels = source.labels or [None] * len(source.names)
-    return [Item(name, labels[row], states[row], digests[row]) for row, name in enumerate(source.names)], new
+    items = [Item(name, labels[row], states[row], digests[row]) for row, name in enumerate(source.names)]
+    is_new = [old is None or old.sha256 != item.sha256 for old, item in zip(stored, items, strict=True)]
+    return items, np.array(is_new, bool)
+
+
+def _features(
+    source: Source,
+    items: Sequence[Item],
+    is_new: np.ndarray,
+    before: Mapping[str, tuple[int, Item]],
+    old: Stored | None,
+    backbone: dict | None,
+) -> tuple[np.ndarray, list[Fault]]:
+    """Features of all items, float32 (n, d), NaN where they cannot be read: computed if new, else those of `old`."""
+    found, faults = source.features(np.flatnonzero(is_new).tolist(), backbone and backbone["precision"])
+    features = np.empty((len(items), found.shape[1]), np.float32)
+    features[is_new] = found
+    if not is_new.all():
+        kept = np.flatnonzero(~is_new)
+        features[kept] = old.features(np.array([before[items[row].name][0] for row in kept.tolist()]))
+    return features, faults
 
 
 def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) -> None:
@@ -197,7 +206,7 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
 
 
 def _trained(
-    source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int, lengths: Sequence[int] | None
+    source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int, lengths: Sequence[int]
 ) -> tuple:
     """The items with the held-out tenth marked, the new hasher with its settings and scores, and notes."""
     labels = None if source.labels is None else [item.labels for item in items]
@@ -210,8 +219,6 @@ def _trained(
     hasher = hashing.fit(
         features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
     )
-    if lengths is None:
-        lengths = compression.LENGTHS if source.kind == storage.VECTORS else ()
     compared = sorted({bits, *lengths})
     measured = compression.table(features, labels, bits=compared, seed=seed, asks=asks, hasher=hasher)
     items = [item._replace(held_out=bool(ask)) for item, ask in zip(items, asks, strict=True)]

@@ -42,7 +42,7 @@ def index(
     A tenth of the items is held out, and asks the queries of the printed scores. A second call keeps the hasher, and
     encodes only what was added or changed.
     """
-    from qsmi_lib.search.index import building, compression
+    from qsmi_lib.search.index import building, compression, storage
     from qsmi_lib.search.index import index as indexes
 
     place = paths.expanded(source)
@@ -50,7 +50,8 @@ def index(
         raise FileNotFoundError(f"there is no {place}: expected a folder of pictures, or vectors in a .npy file")
     folder = indexes.default_output(place) if output is None else paths.expanded(output)
     items = _source(place, folder, labels, no_labels, backbone)
-    built = building.build(items, folder, bits=bits, seed=seed, retrain=retrain)
+    lengths = compression.LENGTHS if items.kind == storage.VECTORS else ()
+    built = building.build(items, folder, bits=bits, seed=seed, retrain=retrain, lengths=lengths)
     for fault in built.faults[:MOST_FAULTS]:
         click.echo(str(fault), err=True)
     if len(built.faults) > MOST_FAULTS:

@@ -75,6 +75,17 @@ def read_labels(table: Path, n: int) -> list[frozenset[str]]:
     return carried
 
 
+def label_columns(path: Path) -> list[str]:
+    """The columns of the file `path` that are called as labels; empty if it is not a Parquet file.
+
+    Raises:
+        FileNotFoundError, OSError, ImportError, ValueError: as of `read_labels`.
+    """
+    if path.suffix.lower() != ".parquet":
+        return []
+    return [name for name in parquet.text_columns(path) if plain_name(name) in OF_LABELS]
+
+
 def _array(table: Path) -> np.ndarray:
     """The labels in a .npy file: (n,), or 0 and 1 (n, c)."""
     array = map_array(table, remedy="save class numbers (n,), or 0 and 1 (n, c), with numpy.save")
@@ -89,9 +100,7 @@ def _listing(table: Path, suffix: str, array: np.ndarray | None, n: int) -> List
     if array is not None:
         header, rows = ("label",), [Row(f"{table}: row {k}", [str(value)]) for k, value in enumerate(array.tolist())]
     elif suffix == ".parquet":
-        names = parquet.text_columns(table)
-        called = [name for name in names if plain_name(name) in OF_LABELS]
-        header, rows = columnwise(parquet.read_columns(table, called or names))
+        header, rows = columnwise(parquet.read_columns(table, label_columns(table) or parquet.text_columns(table)))
         rows = [Row(f"{table}: row {k}", row.cells) for k, row in enumerate(rows)]
     else:
         header, rows = _of_text(table)

@@ -21,7 +21,7 @@ from qsmi_lib.datasets.images.lookup import LISTS, suffix_of
 from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.models import backbones, features
 from qsmi_lib.search.index import storage, vectors
-from qsmi_lib.search.index.label_tables import read_labels
+from qsmi_lib.search.index.label_tables import label_columns, read_labels
 from qsmi_lib.utils import arrays
 from qsmi_lib.utils.progress import bar
 
@@ -56,8 +56,16 @@ class Source(ABC):
         """SHA-256 of the content of these items; empty for one that cannot be read."""
 
     @abstractmethod
-    def features(self, rows: Sequence[int]) -> tuple[np.ndarray, list[Fault]]:
-        """Features of these items, float32 (n, d), rows of NaN where there are none; and the faults of these items."""
+    def features(self, rows: Sequence[int], precision: str | None) -> tuple[np.ndarray, list[Fault]]:
+        """Features of these items, float32 (n, d), rows of NaN where there are none; and the faults of these items.
+
+        Args:
+            rows: of the items.
+            precision: in which a backbone computes, "float32" or "bf16".
+        """
+
+    def forget(self) -> None:
+        """Remove what `features` has kept for the case that the command is repeated."""
 
 
 class Folder(Source):
@@ -68,7 +76,6 @@ class Folder(Source):
         backbone: name of the backbone.
         labelled: whether folders of classes and lists are looked for; else all pictures are taken, without labels.
         choice: how one column of 0 and 1 in a list is read, as of `manifest.read`.
-        precision: in which the backbone computes, as of `features.extract`.
 
     Raises:
         FileNotFoundError, ValueError: as of `manifest.read` and `Manifest.checked`.
@@ -76,8 +83,8 @@ class Folder(Source):
 
     kind = storage.PICTURES
 
-    def __init__(self, place: Path, backbone: str, *, labelled: bool = True, choice: str = "", precision: str = "auto"):
-        self.place, self.backbone, self.precision = place, backbone, precision
+    def __init__(self, place: Path, backbone: str, *, labelled: bool = True, choice: str = ""):
+        self.place, self.backbone = place, backbone
         items = _manifest(place, choice) if labelled else None
         if items is None:
             with Tree(place) as tree:
@@ -103,7 +110,7 @@ class Folder(Source):
         """SHA-256 of the files; empty for one that cannot be read."""
         return [self._digest(self.names[row]) for row in bar(rows, f"reading {self.place.name}", unit="picture")]
 
-    def features(self, rows: Sequence[int]) -> tuple[np.ndarray, list[Fault]]:
+    def features(self, rows: Sequence[int], precision: str | None) -> tuple[np.ndarray, list[Fault]]:
         """Features by the backbone; the faults of pictures that cannot be decoded."""
         entry = backbones.named(self.backbone)
         if not len(rows):
@@ -116,7 +123,7 @@ class Folder(Source):
                 pictures,
                 network,
                 self.backbone,
-                precision=self.precision,
+                precision=precision,
                 batch_size=features.batch_size(self.backbone),
                 skip_unreadable=True,
             ).numpy()
@@ -158,9 +165,12 @@ class Vectors(Source):
     def read(cls, place: Path, labels: Path | None = None) -> "Vectors":
         """The vectors and names of a file, and the labels of a table; errors as of `vectors` and `read_labels`."""
         values = vectors.read(place)
-        return cls(
-            place, values, None if labels is None else read_labels(labels, len(values)), vectors.read_names(place)
-        )
+        known = None if labels is None else read_labels(labels, len(values))
+        source = cls(place, values, known, vectors.read_names(place))
+        if labels is None and (columns := label_columns(place)):
+            what = f"its column {columns[0]!r} is not read: --labels {place} learns from it"
+            source.notes = [Fault(str(place), what)]
+        return source
 
     @classmethod
     def of(cls, place: Path, values: ArrayLike, labels: ArrayLike | Sequence[Set[str]] | None = None) -> "Vectors":
@@ -192,7 +202,7 @@ class Vectors(Source):
         """SHA-256 of the rows."""
         return [hashlib.sha256(self.values[row].tobytes()).hexdigest() for row in rows]
 
-    def features(self, rows: Sequence[int]) -> tuple[np.ndarray, list[Fault]]:
+    def features(self, rows: Sequence[int], precision: str | None) -> tuple[np.ndarray, list[Fault]]:
         """The rows themselves."""
         return self.values[np.asarray(rows, np.int64)], []
 

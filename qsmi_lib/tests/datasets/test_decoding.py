@@ -130,6 +130,78 @@ def test_values_without_a_known_range_are_refused(reader, kind):
         reader(RANGELESS[kind])
 
 
+# Orientation
+
+
+STORED = pixels(4, 6, 10)
+UPRIGHT = {  # orientation -> the pixels of the file -> the picture
+    1: lambda stored: stored,
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.transpose(1, 0, 2),
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).transpose(1, 0, 2),
+    8: lambda stored: np.rot90(stored),
+}
+FORMS = {
+    "png": {},
+    "jpeg": {"quality": 100},
+    "webp": {"lossless": True},
+    "tiff": {},
+    "packed tiff": {"compression": "tiff_lzw"},
+}
+
+
+def with_orientation(orientation, values=STORED, suffix="png", **options):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(values, suffix, exif=exif, **options)
+
+
+@each_reader
+@pytest.mark.parametrize("form", FORMS)
+def test_a_picture_is_upright_as_its_camera_noted(reader, form):
+    suffix = form.split()[-1]
+    stored = np.asarray(read(encoded(STORED, suffix, **FORMS[form])))
+    for orientation, upright in UPRIGHT.items():
+        content = with_orientation(orientation, suffix=suffix, **FORMS[form])
+        assert np.array_equal(reader(content), reader(encoded(np.ascontiguousarray(upright(stored)))))
+
+
+@each_reader
+def test_a_grey_picture_of_16_bits_is_turned(reader):
+    upright = np.dstack([np.rot90(GREY, -1)] * 3)
+    assert np.array_equal(reader(with_orientation(6, DEEP)), upright)
+
+
+@each_reader
+@pytest.mark.parametrize("exif", [b"Exif\0\0none", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*" + b"\xff" * 60])
+def test_damaged_exif_data_count_as_none(reader, exif):
+    assert np.array_equal(reader(encoded(pixels(1), exif=exif)), pixels(1))
+
+
+# Large JPEGs
+
+
+def test_a_large_jpeg_is_decoded_at_a_reduced_size_and_looks_the_same(monkeypatch):
+    monkeypatch.setattr(decoding, "REDUCED_SIDE", 100)
+    values = np.asarray(Image.effect_noise((90, 60), 60).resize((900, 600), Image.Resampling.BICUBIC).convert("RGB"))
+    for progressive in (False, True):
+        content = encoded(values, "jpeg", progressive=progressive)
+        assert read(content, 10).size == (225, 150) and read(content).size == (900, 600)
+        assert read(content, 80).size == (450, 300)  # at least twice 80
+        assert np.abs(decode(content, 80).astype(int) - np.asarray(decoding.fit(read(content), 80))).mean() < 2
+    assert read(encoded(values), 10).size == (900, 600)
+
+
+@pytest.mark.parametrize(("size", "side"), [((384, 256), 224), ((64, 64), 64), ((64, 64), 224), ((1279, 1279), 224)])
+def test_a_jpeg_of_a_recorded_size_is_decoded_whole(size, side):
+    """miml-scenes has 384 x 256 pixels, tiny-imagenet 64 x 64."""
+    content = encoded(pixels(0, *size[::-1]), "jpeg")
+    assert np.array_equal(read(content, side), read(content))
+
+
 # Formats
 
 

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import nn
 
 from qsmi_lib.datasets.base import Part
-from qsmi_lib.datasets.images import lazy
+from qsmi_lib.datasets.images import lazy, manifest
+from qsmi_lib.datasets.images.check import inspect
 from qsmi_lib.datasets.images.lazy import UNREADABLE, Pictures, decode
 from qsmi_lib.models import features
 from qsmi_lib.tests.datasets.small_pictures import (
@@ -145,10 +146,17 @@ def test_grey_and_cmyk_jpegs_have_three_channels(tmp_path):
         assert decode((tmp_path / "a.jpg").read_bytes(), SIDE).shape == (SIDE, SIDE, 3)
 
 
-def test_the_orientation_of_a_camera_is_ignored():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert np.array_equal(decode(encoded(pixels(3), "png", exif=exif), SIDE), pixels(3))
+def test_a_caller_chooses_side_and_filter(pictures):
+    content = FILES[PATHS[2]]
+    images = pictures.fitted(5, "bicubic")
+    assert np.array_equal(images[2].permute(1, 2, 0), decode(content, 5, "bicubic"))
+    assert not np.array_equal(decode(content, 5, "bicubic"), decode(content, 5))
+    chosen = images[torch.arange(N) > 1].to("cpu")
+    assert chosen.shape == (N - 2, 3, 5, 5) and torch.equal(chosen[0], images[2])
+    forms = [pictures, pictures.fitted(5), images, images.fitted(SIDE, "bicubic")]
+    assert len({form.fingerprint for form in forms}) == 4 and images.fitted(SIDE).fingerprint == pictures.fingerprint
+    with pytest.raises(ValueError, match="unknown resampling filter 'nearest'; known: bicubic, bilinear"):
+        pictures.fitted(5, "nearest")
 
 
 # Damage
@@ -248,18 +256,18 @@ class Counting(nn.Module):
         return images.float().unflatten(2, (2, -1)).mean(dim=(3, 4)).flatten(1)
 
 
-def extract(images, backbone=None):
-    return features.extract(images, backbone or Counting(), "toy", precision="float32", batch_size=3)
+def extract(images, backbone=None, **options):
+    return features.extract(images, backbone or Counting(), "toy", precision="float32", batch_size=3, **options)
 
 
 @each_source
 def test_features_are_those_of_the_decoded_pictures_the_first_decoded_twice(tmp_path, write, monkeypatch):
     calls, lock = [], threading.Lock()
 
-    def note(content, side):
+    def note(*arguments):
         with lock:
-            calls.append(side)
-        return decode(content, side)
+            calls.append(arguments)
+        return decode(*arguments)
 
     monkeypatch.setattr(lazy, "decode", note)
     rows = extract(of(write(tmp_path / "own", FILES)))
@@ -280,3 +288,123 @@ def test_features_are_cached_until_a_file_changes(pictures, results):
     write_folder(pictures.root, {PATHS[5]: b"no picture"})
     with pytest.raises(ValueError, match=r"^list\.txt:6: images/5\.png of .* cannot be read as a picture"):
         extract(of(pictures.root))
+
+
+def test_pictures_are_decoded_ahead_of_the_network_but_not_all(tmp_path, monkeypatch):
+    """While the caller has the first batch, two further ones are decoded, and two pictures for each thread."""
+    files = {f"{number:02}.png": picture(number) for number in range(40)}
+    images = of(write_folder(tmp_path / "many", files), paths=list(files), where=list(files))
+    expected, n_decoded, changed = images[4:].split(3), 0, threading.Condition()
+
+    def note(*arguments):
+        nonlocal n_decoded
+        with changed:
+            n_decoded += 1
+            changed.notify_all()
+        return decode(*arguments)
+
+    monkeypatch.setattr(lazy, "decode", note)
+    batches = images.batches(3, 4)
+    batch, mask = next(batches)
+    most = 3 + 2 * (3 + torch.get_num_threads())
+    with changed:
+        assert changed.wait_for(lambda: n_decoded == most, timeout=10)
+        assert not changed.wait_for(lambda: n_decoded > most, timeout=0.05)
+    found = [batch, *(batch for batch, _ in batches)]
+    assert mask.all() and all(map(torch.equal, found, expected)) and len(found) == len(expected) == 12
+
+
+def running():
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+
+
+def failing(error):
+    """A network that stops in its second batch of three pictures."""
+    backbone = Counting()
+
+    def stop(module, inputs):
+        if len(inputs[0]) == 3 and len(module.sizes) == 2:
+            raise error
+
+    backbone.register_forward_pre_hook(stop)
+    return backbone
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("no space")])
+def test_nothing_is_left_running_after_an_error_and_the_next_call_continues(pictures, error):
+    expected = extract(WHOLE)
+    with pytest.raises(type(error)):
+        extract(pictures, failing(error))
+    assert not running()
+    backbone = Counting()
+    assert torch.equal(extract(pictures, backbone), expected) and backbone.sizes == [7, 3, 1] and not running()
+
+
+def test_a_picture_in_the_middle_that_cannot_be_read_is_named_and_nothing_is_left_running(tmp_path):
+    files = {f"{number:02}.png": picture(number) for number in range(40)} | {"30.png": b"no picture"}
+    images = of(write_folder(tmp_path / "many", files), paths=list(files), where=list(files))
+    with pytest.raises(ValueError, match=r"^30\.png: 30\.png of .* cannot be read as a picture \(unknown format"):
+        extract(images)
+    assert not running()
+
+
+def test_features_of_unreadable_pictures_are_nan_and_their_faults_those_of_the_check(tmp_path):
+    broken = {PATHS[0]: LARGE[:90], PATHS[4]: b"no picture", PATHS[6]: b""}
+    labels = {"train.txt": "".join(f"{path} {number % 2} 1\n" for number, path in enumerate(PATHS))}
+    items = manifest.read(write_folder(tmp_path / "own", FILES | broken | labels))
+    images, backbone = Pictures(items.root, items.paths, items.where, SIDE), Counting()
+    whole = [path not in broken for path in items.paths]
+    expected = extract(WHOLE)[[PATHS.index(path) for path in items.paths]]
+    for _ in range(2):  # computed, and read from disk
+        rows = extract(images, backbone, skip_unreadable=True)
+        assert torch.equal(rows[whole], expected[whole]) and rows[~torch.tensor(whole)].isnan().all()
+    assert sum(backbone.sizes) == 3 * 4
+    faults = [images.fault(row) for row in range(N)]
+    assert [fault is None for fault in faults] == whole
+    assert {fault for fault in faults if fault} <= set(inspect(items.source).faults)
+    with pytest.raises(ValueError, match=r"train\.txt:\d: images/[046]\.png of .* cannot be read as a picture"):
+        extract(images)
+
+
+@pytest.mark.parametrize("n_broken", [8, 11])
+def test_the_first_pictures_may_all_be_unreadable(tmp_path, results, n_broken):
+    files = {f"{number:02}.png": b"" if number < n_broken else picture(number) for number in range(20)}
+    images = of(write_folder(tmp_path / "many", files), paths=list(files), where=list(files))
+    backbone, others = Counting(), Counting()
+    rows = extract(images, backbone, skip_unreadable=True)
+    assert rows.isnan().any(dim=1).tolist() == [number < n_broken for number in range(20)]
+    others.register_forward_hook(lambda module, inputs, outputs: outputs + 1)
+    assert torch.equal(extract(images, others, skip_unreadable=True)[n_broken:], rows[n_broken:] + 1)
+    assert len(list(results.rglob("toy-*.npy"))) == 2
+
+
+def test_without_any_picture_that_can_be_read_there_are_no_features(tmp_path):
+    images = of(write_folder(tmp_path / "own", dict.fromkeys(PATHS, b"")))
+    with pytest.raises(ValueError, match=r"none of the 7 pictures .* list\.txt:1: images/0\.png cannot be read"):
+        extract(images, skip_unreadable=True)
+
+
+def test_unreadable_pictures_stay_unreadable_after_a_stop(pictures):
+    write_folder(pictures.root, {PATHS[1]: b""})
+    backbone = Counting()
+    backbone.register_forward_pre_hook(lambda module, inputs: None)
+    with pytest.raises(OSError, match="no space"):
+        extract(pictures, failing(OSError("no space")), skip_unreadable=True)
+    rows = extract(pictures, backbone, skip_unreadable=True)
+    assert backbone.sizes == [6, 3, 1] and rows.isnan().any(dim=1).tolist() == [k == 1 for k in range(N)]
+
+
+def test_a_picture_that_can_be_read_later_gets_its_features(pictures, monkeypatch):
+    """Its file looks the same as before, as after a change of permissions."""
+
+    def refuse(content, *form):
+        if content == FILES[PATHS[3]]:
+            raise PermissionError("not permitted")
+        return decode(content, *form)
+
+    monkeypatch.setattr(lazy, "decode", refuse)
+    assert extract(pictures, skip_unreadable=True)[3].isnan().all()
+    with pytest.raises(ValueError, match=r"^list\.txt:4: .*not permitted"):
+        extract(pictures)
+    monkeypatch.undo()
+    assert torch.equal(extract(pictures), extract(WHOLE))

@@ -192,7 +192,12 @@ def test_without_a_network_the_message_says_how_to_name_a_file(hub, monkeypatch)
 
 @pytest.mark.parametrize(
     ("model", "nearest"),
-    [("resnett18", "resnet18"), ("vit_small_patch14_dinov3.lvd142m", "dinov2"), ("", "lists all")],
+    [
+        ("resnett18", "resnet18"),
+        ("DINOv2", "vit_base_patch14_dinov2"),
+        ("vit_small_patch14_dinov3.lvd142m", "dinov2"),
+        ("", "lists all"),
+    ],
 )
 def test_an_unknown_model_lists_the_nearest(model, nearest):
     with pytest.raises(ValueError, match=f"timm has no model '{model}'.*{nearest}"):

@@ -1,5 +1,6 @@
 """The app: the command, and one server as hostile pages, visitors and folders meet it, over HTTP alone."""
 
+import asyncio
 import http.client
 import io
 import json
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import webbrowser
 from contextlib import closing
@@ -30,7 +32,11 @@ from qsmi_lib.utils import paths
 
 pytest.importorskip("faiss")
 pytest.importorskip("tornado")
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+
 from qsmi_lib.search import server as http_server
+from qsmi_lib.search.hosts import Hosts
 
 GIVEN = {"dataset": "digits", "methods": ("lsh", "itq"), "bits": 8, "profile": "digits"}
 PLANTED = ("numpy", "torch", "click", "tornado", "voila", "jupyter_config", "ipython_config", "sitecustomize")
@@ -221,6 +227,46 @@ def test_the_browser_opens_an_address_of_this_machine(host, url, monkeypatch):
         http_server.serve(http_server.Application(), listening, http_server.url(host, 1), browser=True)
     signal.signal(signal.SIGINT, before)
     assert opened == [url]
+
+
+class SlowPage:
+    """A page whose search waits until `found` is set; it counts how often it is made."""
+
+    def __init__(self):
+        self.asked, self.found, self.n_made = threading.Event(), threading.Event(), 0
+
+    def html(self, most_bytes):
+        self.n_made += 1
+        return "the page"
+
+    def answer(self, **_):
+        self.asked.set()
+        assert self.found.wait(60)
+        return "the answers"
+
+
+def test_the_page_is_made_once_and_waits_for_no_search():
+    page = SlowPage()
+
+    async def visit(listening):
+        port = listening.getsockname()[1]
+        url = http_server.url("127.0.0.1", port)
+        listening.setblocking(False)
+        serving = HTTPServer(http_server.application(page, Hosts("127.0.0.1", port)))
+        serving.add_socket(listening)
+        client = AsyncHTTPClient()
+        search = client.fetch(f"{url}answers?count=1", method="POST", body="", request_timeout=60)
+        assert await asyncio.to_thread(page.asked.wait, 60)
+        for _ in range(3):
+            assert (await client.fetch(url)).body == b"the page"
+        assert not search.done()
+        page.found.set()
+        assert (await search).body == b"the answers"
+        serving.stop()
+
+    with http_server.listener("127.0.0.1", 0) as listening:
+        asyncio.run(visit(listening))
+    assert page.n_made == 1
 
 
 class Server:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from qsmi_lib.search.index.label_tables import SUFFIXES, read_labels
+from qsmi_lib.search.index.sources import Vectors
 
 ANIMALS = ["cat", "dog", "", "cat"]
 BOTH = ["cat, dog", "dog", "", "cat"]
@@ -134,3 +135,15 @@ def test_a_missing_table_is_named(tmp_path):
     for suffix in SUFFIXES:
         with pytest.raises(FileNotFoundError, match=f"a{suffix}"):
             read_labels(tmp_path / f"a{suffix}", 4)
+
+
+def test_labels_beside_vectors_that_are_not_read_are_noted(tmp_path):
+    pytest.importorskip("pyarrow")
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"v": [[1.0, 2.0], [2.0, 1.0]], "Label": ["cat", "dog"]}).to_parquet(path)
+    [note] = Vectors.read(path).notes
+    assert "'Label'" in str(note) and f"--labels {path}" in str(note)
+    labelled = Vectors.read(path, path)
+    assert not labelled.notes and labelled.labels == [{"cat"}, {"dog"}]
+    np.save(tmp_path / "a.npy", np.eye(2))
+    assert not Vectors.read(tmp_path / "a.npy").notes
