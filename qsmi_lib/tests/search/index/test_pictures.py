@@ -10,16 +10,15 @@ import random
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from qsmi_lib.cli import main
 from qsmi_lib.models import backbones
 from qsmi_lib.models.pretrained import Backbone
 from qsmi_lib.search.index import sources, storage
 from qsmi_lib.search.index.index import Index
 from qsmi_lib.tests.datasets.small_pictures import encoded, write_folder, write_tar, write_zip
+from qsmi_lib.tests.search.index.calls import call, counts, refused
 
 COLORS = {"blue": (40, 60, 220), "green": (30, 200, 50), "red": (220, 40, 30)}
 STUB = Backbone(
@@ -60,40 +59,6 @@ def contents(n=8, names=("blue", "red")):
 @pytest.fixture
 def folder(tmp_path):
     return write_folder(tmp_path / "pictures", contents())
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, list(map(str, arguments)))
-
-
-def counts(*arguments):
-    """The three numbers that `qsmi index` prints."""
-    result = call("index", *arguments)
-    assert result.exit_code == 0, result.output
-    [line] = [line for line in result.output.splitlines() if line.startswith("added ")]
-    return tuple(int(part.split()[1]) for part in line.split(","))
-
-
-def files(place):
-    """All below a folder but locks, with their content."""
-    return {
-        str(path.relative_to(place)): path.read_bytes() if path.is_file() else None
-        for path in place.rglob("*")
-        if path.name != storage.LOCK and "results" not in path.parts
-    }
-
-
-def refused(place, *arguments, named=()):
-    """The one line with which a command is refused; nothing below `place` is changed by it."""
-    before = files(place)
-    result = call(*arguments)
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit), result.exception
-    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
-    assert len(lines) == 1 and result.output.splitlines()[-1] == lines[0], result.output
-    assert all(str(name) in lines[0] for name in named), lines[0]
-    assert files(place) == before
-    return lines[0]
 
 
 def check(index, expected):
