@@ -40,7 +40,7 @@ def png(image):
 @pytest.fixture
 def collection():
     labels = [frozenset({"dark"}), frozenset({"dark"}), frozenset({"light", "<u>"})]
-    hasher = SimpleNamespace(codes=red, fitted=fitted)
+    hasher = SimpleNamespace(codes=red, fitted=fitted, side=None)
     return Collection(
         "<reds>", hasher, red(PICTURES), ["black", "dark <b>", "red"], PICTURES.__getitem__, labels=labels
     )
