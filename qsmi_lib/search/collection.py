@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import nn
 
 from qsmi_lib import datasets
@@ -81,6 +81,13 @@ class Hasher:
         model, config = factory.load(path)
         return cls(model, config, record["provenance"]["precision"])
 
+    @property
+    def side(self) -> int | None:
+        """Pixels of the square that a picture is scaled to, for `decoding.read`; None where its ink is found."""
+        if not self.config.backbone:
+            return None
+        return getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE)  # that of its training pictures
+
     def fitted(self, image: Image.Image, name: str = "the picture") -> Image.Image:
         """What the network sees of `image`.
 
@@ -92,8 +99,7 @@ class Hasher:
         """
         if not self.config.backbone:
             return ink.found(image, GREY[self.config.dataset][0], name)
-        side = getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE)  # that of its training pictures
-        return ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.BILINEAR)
+        return decoding.fit(image.convert("RGB"), self.side)
 
     def codes(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Codes of pictures of any size and mode: int8 (n, bits) of -1 and +1; a ValueError if one is blank."""
@@ -279,7 +285,7 @@ def _hash_files(title: str, places: Mapping[str, Path], hasher: Hasher) -> tuple
         fitted = []
         for name in list(places)[start : start + BATCH]:
             try:
-                image = opened(files.read(places[name], MOST_BYTES), name)  # one large picture in memory at a time
+                image = opened(files.read(places[name], MOST_BYTES), name, hasher.side)  # one in memory at a time
                 fitted.append(hasher.fitted(image, name))
                 names.append(name)
             except OSError as error:

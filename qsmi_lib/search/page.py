@@ -79,7 +79,7 @@ class Page:
             if len(several := self._labels(item)) > 1:  # a single one is chosen in the page
                 labels = labels or several
         else:
-            query = opened(content, name)
+            query = opened(content, name, self.searched.hasher.side)
         self.searched.hasher.fitted(query, name)  # a blank picture is refused by name
         without = item if self.has_own_examples else None
         found = {

@@ -87,15 +87,17 @@ def rgb(image: Image.Image) -> Image.Image:
     return _rgb(_upright(image))
 
 
-def fit(image: Image.Image, side: int, resample: str = "bilinear") -> Image.Image:
+def fit(image: Image.Image, side: int, resample: str = "bilinear", squash: bool = False) -> Image.Image:
     """The centre of a picture as a square: scaled with antialiasing until its shorter side has `side` pixels, cropped.
 
     Args:
         image: any picture.
         side: pixels of each side.
         resample: one of `RESAMPLING`.
+        squash: whether the whole picture is scaled to a square instead, which changes its proportions.
     """
-    return ImageOps.fit(image, (side, side), known("resampling filter", RESAMPLING, resample))
+    method = known("resampling filter", RESAMPLING, resample)
+    return image.resize((side, side), method) if squash else ImageOps.fit(image, (side, side), method)
 
 
 def unread(names: Iterable[str]) -> str:

@@ -163,7 +163,11 @@ class Index:
         """
         if self.kind != PICTURES:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
-        items, about = list(self.stored.items), self.stored.about
+        items, about, originals = (
+            list(self.stored.items),
+            self.stored.about,
+            sources.Originals(self.source, self.pictures.side),
+        )
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
         [own] = [row for row in about["scores"]["rows"] if (row["method"], row["bits"]) == (self.method, self.bits)]
         named = {"map": "mAP of the held-out tenth", "recall": "recall of the 10 nearest by cosine"}
@@ -172,7 +176,7 @@ class Index:
             self.pictures,
             codes,
             [item.name for item in items],
-            lambda row: sources.picture(self.source, items[row].name),
+            lambda row: originals.picture(items[row].name),
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
@@ -230,7 +234,7 @@ class PictureHasher:
             return network(pixels.contiguous().to(device)).float().cpu().numpy()
 
     def _fitted(self, image: Image.Image) -> Image.Image:
-        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation)
+        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation, self._entry.squash)
 
     @cached_property
     def _network(self) -> torch.nn.Module:
