@@ -263,7 +263,7 @@ def _stem(place: Path) -> str:
 def _opened(query: Path | str | Image.Image, side: int) -> Image.Image:
     """The picture of a query, decoded as those of the index; a ValueError names a file that cannot be read."""
     if isinstance(query, Image.Image):
-        return query
+        return decoding.rgb(query)
     if not isinstance(query, Path | str):
         raise ValueError(f"an index of pictures needs a picture or its file, got a {type(query).__name__}")
     path = paths.expanded(query)

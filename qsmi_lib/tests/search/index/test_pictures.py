@@ -371,6 +371,26 @@ def test_pictures_of_every_mode_are_indexed_and_searched(folder):
         assert result.exit_code == 0, result.output
         assert json.loads(result.output)[0]["distance"] == 0
         assert json.loads(result.output)[0]["name"] == f"red/{number}-mode.png"
+    index = Index.load(place)
+    for item in index.stored.items:  # in memory as in its file
+        with Image.open(folder / item.name) as image:
+            assert index.search(image, k=30) == index.search(folder / item.name, k=30)
+
+
+def test_a_picture_is_turned_as_its_camera_was_held(folder):
+    """The same picture as it is stored, and as a camera stores it that was held sideways."""
+    content, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.fromarray(pixels("red", 99, 12, 8))
+    upright.transpose(Image.Transpose.ROTATE_90).save(content, "png", exif=exif)
+    upright.save(folder / "red" / "upright.png")
+    (folder / "red" / "turned.png").write_bytes(content.getvalue())
+    counts(folder)
+    index = Index.load(folder.parent / "pictures.index")
+    rows = [row for row, item in enumerate(index.stored.items) if item.name in ("red/upright.png", "red/turned.png")]
+    np.testing.assert_array_equal(*index.stored.features(rows))
+    for query in (folder / "red" / "turned.png", Image.open(folder / "red" / "turned.png"), upright):
+        assert {answer.row for answer in index.search(query, k=2, rerank=20)} == set(rows)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", picture("red", 1)[:50]])
