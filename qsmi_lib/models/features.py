@@ -184,6 +184,13 @@ def file_of(images: Tensor | Pictures, backbone: nn.Module, name: str, precision
     return paths.cache() / "features" / f"{backbones.file_part(name)}-{digest.hexdigest()[:16]}.npy"
 
 
+def forget(images: Tensor | Pictures, backbone: nn.Module, name: str, precision: str) -> None:
+    """Delete the files that `extract` has written for these images; `precision` is float32 or bf16."""
+    for path in itertools.takewhile(Path.exists, _numbered(file_of(images, backbone, name, precision))):
+        path.unlink()
+        path.with_suffix(".lock").unlink(missing_ok=True)
+
+
 def _numbered(path: Path) -> Iterator[Path]:
     """`path`, then the same with -1, -2, ... at the end of its name."""
     return itertools.chain([path], (path.with_stem(f"{path.stem}-{k}") for k in itertools.count(1)))

@@ -70,7 +70,7 @@ def read(content: bytes, side: int | None = None, *, still: bool = False) -> Ima
             if side is not None:
                 least = max(2 * side, REDUCED_SIDE)
                 image.draft(None, (least, least))
-            return _rgb(_upright(image))
+            return rgb(image)
     except UnidentifiedImageError as error:  # Pillow's message names an address in memory
         raise ValueError(f"unknown format: expected {', '.join(_formats())}") from error
     except Image.DecompressionBombError as error:  # Pillow refuses it first
@@ -81,15 +81,23 @@ def read(content: bytes, side: int | None = None, *, still: bool = False) -> Ima
         raise ValueError(f"damaged, {type(error).__name__}: {error}") from error
 
 
-def fit(image: Image.Image, side: int, resample: str = "bilinear") -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """A picture in RGB and upright, as `read` returns it; a ValueError for values without a known range."""
+    _refuse_range(image)
+    return _rgb(_upright(image))
+
+
+def fit(image: Image.Image, side: int, resample: str = "bilinear", squash: bool = False) -> Image.Image:
     """The centre of a picture as a square: scaled with antialiasing until its shorter side has `side` pixels, cropped.
 
     Args:
         image: any picture.
         side: pixels of each side.
         resample: one of `RESAMPLING`.
+        squash: whether the whole picture is scaled to a square instead, which changes its proportions.
     """
-    return ImageOps.fit(image, (side, side), known("resampling filter", RESAMPLING, resample))
+    method = known("resampling filter", RESAMPLING, resample)
+    return image.resize((side, side), method) if squash else ImageOps.fit(image, (side, side), method)
 
 
 def unread(names: Iterable[str]) -> str:
@@ -117,15 +125,18 @@ def _refuse(image: Image.Image, content: bytes, still: bool) -> None:
         raise ValueError(_too_large(f"{n_pixels / 1e6:.0f}"))
     if (n_scans := content.count(b"\xff\xda\0")) > MOST_SCANS:  # also of a JPEG in a TIFF
         raise ValueError(f"it has {n_scans:,} scans, expected at most {MOST_SCANS}: save it again")
+    if still and image.format != "MPO" and getattr(image, "is_animated", False):  # many phones' JPEGs hold two
+        what = "several pages" if image.format == "TIFF" else "an animation of several frames"
+        raise ValueError(f"it has {what}, expected one picture")
+
+
+def _refuse_range(image: Image.Image) -> None:
     of_16_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format in OF_16_BITS)
     if (image.mode.startswith(("I", "F")) and not of_16_bits) or ";12" in _raw_mode(image):
         raise ValueError(
             f"mode {_raw_mode(image) or image.mode} has values without a known range: expected 8 bits, or 16 without a "
             "sign; save it as PNG"
         )
-    if still and image.format != "MPO" and getattr(image, "is_animated", False):  # many phones' JPEGs hold two
-        what = "several pages" if image.format == "TIFF" else "an animation of several frames"
-        raise ValueError(f"it has {what}, expected one picture")
 
 
 def _too_large(millions: str) -> str:
@@ -139,7 +150,11 @@ def _upright(image: Image.Image) -> Image.Image:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # of about every class
         return image
-    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+    if orientation not in UPRIGHT:
+        return image
+    turned = image.transpose(UPRIGHT[orientation])
+    turned.info = {name: turned.info[name] for name in turned.info.keys() & {"transparency"}}  # no EXIF: turned once
+    return turned
 
 
 def _rgb(image: Image.Image) -> Image.Image:

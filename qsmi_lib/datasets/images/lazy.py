@@ -32,7 +32,7 @@ class Pictures:
         where: the line that lists each picture; errors name it.
         side: pixels of each side.
         device: of the decoded pictures.
-        resample: how pictures are scaled, "bilinear" or "bicubic".
+        resample, squash: how pictures are scaled, as of `decoding.fit`.
     """
 
     dtype, ndim = torch.uint8, 4
@@ -46,9 +46,11 @@ class Pictures:
         device: torch.device | str = "cpu",
         *,
         resample: str = "bilinear",
+        squash: bool = False,
     ):
         known("resampling filter", decoding.RESAMPLING, resample)
-        self.root, self.side, self.device, self.resample = root, side, torch.device(device), resample
+        self.root, self.device = root, torch.device(device)
+        self.side, self.resample, self.squash = side, resample, squash
         self.paths, self.where = np.asarray(paths, object), np.asarray(where, object)
 
     def __len__(self) -> int:
@@ -61,11 +63,7 @@ class Pictures:
 
     def to(self, device: torch.device | str) -> "Pictures":
         """The same pictures, decoded to `device`."""
-        return Pictures(self.root, self.paths, self.where, self.side, device, resample=self.resample)
-
-    def fitted(self, side: int, resample: str = "bilinear") -> "Pictures":
-        """The same files, decoded to another size or with another filter."""
-        return Pictures(self.root, self.paths, self.where, side, self.device, resample=resample)
+        return self.like(device=device)
 
     def __getitem__(self, rows: int | slice | Tensor) -> "Tensor | Pictures":
         if isinstance(rows, int):
@@ -73,8 +71,7 @@ class Pictures:
         if isinstance(rows, Tensor):
             rows = rows.cpu().numpy()
             if rows.dtype == bool:
-                paths, where = self.paths[rows], self.where[rows]
-                return Pictures(self.root, paths, where, self.side, self.device, resample=self.resample)
+                return self.like(paths=self.paths[rows], where=self.where[rows])
         rows = np.arange(len(self))[rows]
         return self._stacked(list(ahead(self._decoded, rows, torch.get_num_threads(), len(rows))))
 
@@ -119,6 +116,7 @@ class Pictures:
     def fingerprint(self) -> str:
         """SHA-256 of paths, of `Tree.fingerprint` of each file, of `side`, filter and `FORMAT`; nothing is decoded."""
         form = f"{self.side} {FORMAT}" + (f" {self.resample}" if self.resample != "bilinear" else "")
+        form += " squash" * self.squash
         digest = hashlib.sha256(form.encode())
         for path in self.paths:
             digest.update(f"\n{path} {self._tree.fingerprint(path)}".encode())
@@ -137,8 +135,13 @@ class Pictures:
         """The files, opened once: reading the directory of a zip takes long."""
         return Tree(self.root)
 
+    def like(self, **changes) -> "Pictures":
+        """The same pictures, but for the arguments that are given."""
+        names = ("root", "paths", "where", "side", "device", "resample", "squash")
+        return Pictures(**({name: getattr(self, name) for name in names} | changes))
+
     def _read(self, row: int) -> np.ndarray:
-        return decode(self._tree.bytes_of(self.paths[row]), self.side, self.resample)
+        return decode(self._tree.bytes_of(self.paths[row]), self.side, self.resample, self.squash)
 
     def _decoded(self, row: int) -> np.ndarray:
         try:
@@ -159,13 +162,13 @@ class Pictures:
         return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().to(self.device)
 
 
-def decode(content: bytes, side: int, resample: str = "bilinear") -> np.ndarray:
+def decode(content: bytes, side: int, resample: str = "bilinear", squash: bool = False) -> np.ndarray:
     """The picture in the bytes of a file, RGB uint8 (side, side, 3): `decoding.read`, then `decoding.fit`.
 
     Raises:
         ValueError: as `decoding.read`.
     """
-    return np.asarray(decoding.fit(decoding.read(content, side), side, resample))
+    return np.asarray(decoding.fit(decoding.read(content, side), side, resample, squash))
 
 
 def unreadable(where: str, path: str, error: Exception | str) -> Fault:

@@ -164,19 +164,23 @@ class Index:
         if self.kind != PICTURES:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
         items, about = list(self.stored.items), self.stored.about
+        originals = sources.Originals(self.source, self.pictures.side)
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
         [own] = [row for row in about["scores"]["rows"] if (row["method"], row["bits"]) == (self.method, self.bits)]
-        named = {"map": "mAP of the held-out tenth", "recall": "recall of the 10 nearest by cosine"}
+        if about["labelled"]:
+            score = {"mAP of the held-out tenth": own["map"]}
+        else:
+            score = {"recall of the 10 nearest by cosine": own["recall"]}
         return Collection(
             self.source.name,
             self.pictures,
             codes,
             [item.name for item in items],
-            lambda row: sources.picture(self.source, items[row].name),
+            lambda row: originals.picture(items[row].name),
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores={name: own[key] for key, name in named.items() if own[key] is not None},
+            scores=score,
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 
@@ -230,7 +234,7 @@ class PictureHasher:
             return network(pixels.contiguous().to(device)).float().cpu().numpy()
 
     def _fitted(self, image: Image.Image) -> Image.Image:
-        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation)
+        return decoding.fit(image.convert("RGB"), self.side, self._entry.interpolation, self._entry.squash)
 
     @cached_property
     def _network(self) -> torch.nn.Module:
@@ -259,7 +263,7 @@ def _stem(place: Path) -> str:
 def _opened(query: Path | str | Image.Image, side: int) -> Image.Image:
     """The picture of a query, decoded as those of the index; a ValueError names a file that cannot be read."""
     if isinstance(query, Image.Image):
-        return query
+        return decoding.rgb(query)
     if not isinstance(query, Path | str):
         raise ValueError(f"an index of pictures needs a picture or its file, got a {type(query).__name__}")
     path = paths.expanded(query)

@@ -23,8 +23,9 @@ REMEDY = "write it again, e.g. by pandas.DataFrame.to_parquet"
 
 
 def library():
-    """The module pyarrow; an ImportError says how to get it."""
+    """The module pyarrow with what is used of it; an ImportError says how to get it."""
     try:
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError('Parquet files need pyarrow: pip install "qsmi-lib[export]"') from error

@@ -2,8 +2,8 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Set
-from functools import cached_property
+from collections.abc import Callable, Sequence, Set
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +64,9 @@ class Source(ABC):
             precision: in which a backbone computes, "float32" or "bf16".
         """
 
+    @abstractmethod
     def forget(self) -> None:
-        """Remove what `features` has kept for the case that the command is repeated."""
+        """Delete what `features` has kept for the case that the command is repeated."""
 
 
 class Folder(Source):
@@ -85,6 +86,7 @@ class Folder(Source):
 
     def __init__(self, place: Path, backbone: str, *, labelled: bool = True, choice: str = ""):
         self.place, self.backbone = place, backbone
+        self._kept: Callable[[], None] | None = None  # deletes the file of features
         items = _manifest(place, choice) if labelled else None
         if items is None:
             with Tree(place) as tree:
@@ -116,8 +118,10 @@ class Folder(Source):
         if not len(rows):
             return np.empty((0, entry.n_features), np.float32), []
         names, where = ([texts[row] for row in rows] for texts in (self.names, self.where))
-        pictures = Pictures(self.root, names, where, entry.scaled, resample=entry.interpolation)
+        form = {"resample": entry.interpolation, "squash": entry.squash}
+        pictures = Pictures(self.root, names, where, entry.scaled, **form)
         network = backbones.load(self.backbone)
+        self._kept = partial(features.forget, pictures, network, self.backbone, precision)
         try:
             found = features.extract(
                 pictures,
@@ -133,6 +137,11 @@ class Folder(Source):
             return np.full((len(rows), entry.n_features), np.nan, np.float32), faults  # not one can be decoded
         faults = [pictures.fault(row) for row in np.flatnonzero(np.isnan(found).any(axis=1)).tolist()]
         return found, [fault for fault in faults if fault]
+
+    def forget(self) -> None:
+        """Delete the file of features: the index has them."""
+        if self._kept is not None:
+            self._kept()
 
     @cached_property
     def _tree(self) -> Tree:
@@ -206,18 +215,35 @@ class Vectors(Source):
         """The rows themselves."""
         return self.values[np.asarray(rows, np.int64)], []
 
+    def forget(self) -> None:
+        """Nothing is kept."""
 
-def picture(place: Path, name: str) -> Image.Image:
-    """The picture of that name below a folder, archive or the folder of a list, in RGB.
 
-    Raises:
-        OSError, ValueError: it is no longer there, cannot be read, or is a link out of the folder.
+class Originals:
+    """The pictures that were indexed, as their files are now.
+
+    Args:
+        place: the folder, archive or list; it is opened when the first picture is read, and not again.
+        side: as of `decoding.read`.
     """
-    root = place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
-    with Tree(root, links=False) as tree:
-        if root.is_dir() and not (root / name).resolve().is_relative_to(root.resolve()):
-            raise FileNotFoundError(f"{name} leads out of {root}")
-        return decoding.read(tree.bytes_of(name))
+
+    def __init__(self, place: Path, side: int | None = None):
+        self._side = side
+        self._root = place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
+
+    def picture(self, name: str) -> Image.Image:
+        """The picture of that name, in RGB.
+
+        Raises:
+            OSError, ValueError: it is no longer there, cannot be read, or is a link out of the folder.
+        """
+        if self._root.is_dir() and not (self._root / name).resolve().is_relative_to(self._root.resolve()):
+            raise FileNotFoundError(f"{name} leads out of {self._root}")
+        return decoding.read(self._tree.bytes_of(name), self._side)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        return Tree(self._root, links=False)
 
 
 def named_labels(labels: np.ndarray, classes: Sequence[str]) -> list[frozenset[str]]:

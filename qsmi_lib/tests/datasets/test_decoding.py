@@ -175,6 +175,22 @@ def test_a_grey_picture_of_16_bits_is_turned(reader):
     assert np.array_equal(reader(with_orientation(6, DEEP)), upright)
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "tiff", "webp"])
+def test_a_picture_in_memory_is_read_as_its_file_and_turned_once(suffix):
+    for orientation in UPRIGHT:
+        content = with_orientation(orientation, suffix=suffix)
+        upright = read(content)
+        for image in (Image.open(io.BytesIO(content)), upright, decoding.rgb(upright)):
+            assert np.array_equal(decoding.rgb(image), upright)
+
+
+def test_a_picture_in_memory_has_a_known_range():
+    assert np.array_equal(decoding.rgb(Image.fromarray(DEEP)), read(png(DEEP[..., None], 16, 0)))
+    for values in (DEEP.astype(np.float32), DEEP.astype(np.int32)):
+        with pytest.raises(ValueError, match="known range"):
+            decoding.rgb(Image.fromarray(values))
+
+
 @each_reader
 @pytest.mark.parametrize("exif", [b"Exif\0\0none", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*" + b"\xff" * 60])
 def test_damaged_exif_data_count_as_none(reader, exif):

@@ -148,15 +148,16 @@ def test_grey_and_cmyk_jpegs_have_three_channels(tmp_path):
 
 def test_a_caller_chooses_side_and_filter(pictures):
     content = FILES[PATHS[2]]
-    images = pictures.fitted(5, "bicubic")
+    images = pictures.like(side=5, resample="bicubic")
     assert np.array_equal(images[2].permute(1, 2, 0), decode(content, 5, "bicubic"))
     assert not np.array_equal(decode(content, 5, "bicubic"), decode(content, 5))
     chosen = images[torch.arange(N) > 1].to("cpu")
     assert chosen.shape == (N - 2, 3, 5, 5) and torch.equal(chosen[0], images[2])
-    forms = [pictures, pictures.fitted(5), images, images.fitted(SIDE, "bicubic")]
-    assert len({form.fingerprint for form in forms}) == 4 and images.fitted(SIDE).fingerprint == pictures.fingerprint
+    forms = [pictures, pictures.like(side=5), pictures.like(squash=True), images, images.like(side=SIDE)]
+    assert len({form.fingerprint for form in forms}) == 5
+    assert images.like(side=SIDE, resample="bilinear").fingerprint == pictures.fingerprint
     with pytest.raises(ValueError, match="unknown resampling filter 'nearest'; known: bicubic, bilinear"):
-        pictures.fitted(5, "nearest")
+        pictures.like(resample="nearest")
 
 
 # Damage

@@ -101,6 +101,8 @@ NAMES = ["dark/0.png", "dark/<b>1.png", "dark/2.png", "light/3.png", "light/4.pn
 class MeanHasher:
     """Codes of pictures by their mean, in place of a backbone's features."""
 
+    side = None
+
     def fitted(self, image, name="the picture"):
         return image.resize((100, 100))
 
@@ -172,7 +174,7 @@ def test_an_index_that_cannot_be_shown_is_refused_in_one_line(tmp_path, served):
     for folder, message in {
         "empty": "holds no index",
         "vectors.index": "`qsmi search`",
-        "missing": "does not exist",
+        "missing": "holds no index",
     }.items():
         result = call(str(tmp_path / folder))
         assert result.exit_code and message in result.output.splitlines()[-1] and not served

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from qsmi_lib.datasets.images import decoding
 from qsmi_lib.methods import METHODS
 from qsmi_lib.search.answers import offered, thumbnail
 from qsmi_lib.search.collection import Collection
@@ -40,7 +41,7 @@ def png(image):
 @pytest.fixture
 def collection():
     labels = [frozenset({"dark"}), frozenset({"dark"}), frozenset({"light", "<u>"})]
-    hasher = SimpleNamespace(codes=red, fitted=fitted, side=None)
+    hasher = SimpleNamespace(side=None, codes=red, fitted=fitted)
     return Collection(
         "<reds>", hasher, red(PICTURES), ["black", "dark <b>", "red"], PICTURES.__getitem__, labels=labels
     )
@@ -186,6 +187,17 @@ def test_a_labelled_file_shows_its_file_name_and_label(collection):
     assert alts(html)[2] == "dark/1.jpg"
     plain = dataclasses.replace(named, labels=())
     assert cards(Page({"first": plain}, plain).answer(count="1", example="1"))[2] == ["dark/1.jpg", "0 of 14 bits"]
+
+
+def test_an_upload_is_decoded_as_the_pictures_were_that_the_hasher_has_seen(collection):
+    sizes = []
+    hasher = SimpleNamespace(side=100, codes=red, fitted=lambda image, name="": sizes.append(image.size) or image)
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((3000, 2000)).save(buffer, "JPEG")
+    Page({"first": dataclasses.replace(collection, hasher=hasher)}).answer(
+        count="1", content=buffer.getvalue(), name="mine.jpg"
+    )
+    assert set(sizes) == {(1500, 1000)} == {decoding.read(buffer.getvalue(), 100).size}
 
 
 def test_thumbnails_are_small_and_keep_their_aspect(collection):

@@ -27,7 +27,7 @@ def red(images):
 
 @pytest.fixture
 def collection():
-    hasher = SimpleNamespace(codes=red, fitted=seen, side=None)
+    hasher = SimpleNamespace(side=None, codes=red, fitted=seen)
     return Collection("reds", hasher, red(PICTURES), ["black", "dark <b>", "red"], PICTURES.__getitem__)
 
 

@@ -13,9 +13,11 @@ from matplotlib import pyplot
 
 from qsmi_lib.evaluation import numba_ranking  # noqa: F401
 from qsmi_lib.reproduction import reproduce  # noqa: F401
+from qsmi_lib.search.index import commands, index  # noqa: F401
 from qsmi_lib.tests.torture.torture import COMMANDS, Torture
 
-NAMES = ("run", "features", "tune", "run", "features", "tune", "tables", "workers")  # in turn; kernels take minutes
+INDEXES = ("index", "reindex", "retrain")
+NAMES = ("run", "features", "tune", *INDEXES, "run", "features", "tune", "tables", "workers")  # kernels take minutes
 
 
 @click.command()

@@ -1,6 +1,7 @@
 """Commands that are killed and started again until they end: what must hold after each kill, and at the end."""
 
 import json
+import os
 import random
 import shutil
 import signal
@@ -14,11 +15,12 @@ from PIL import Image
 from safetensors import safe_open
 
 from qsmi_lib.reproduction.results import Results
+from qsmi_lib.search.index import storage
 from qsmi_lib.tests.torture.kills import End, Kill, run
 from qsmi_lib.training import factory
 from qsmi_lib.training.records import load_codes, load_record
 from qsmi_lib.training.tuning import load_search
-from qsmi_lib.utils import io, scratch
+from qsmi_lib.utils import io, paths, scratch
 
 SECONDS = 10.0  # within which every process of a killed command has ended; without other work, it is one or two
 AT_MOST = 4  # kills of a command before it may end
@@ -36,6 +38,15 @@ def small_grid() -> None:
     Results.grid = first
 
 
+def vectors(n: int) -> None:
+    """The file vectors.npy in the current folder, which is that of the command: `n` rows of two classes, and labels."""
+    os.chdir(paths.results().parent)
+    rows = np.arange(n)
+    values = np.random.default_rng(0).normal(size=(400, 8))[rows] + 3 * (rows % 2)[:, None]
+    np.save("vectors.npy", values.astype(np.float32))
+    Path("labels.csv").write_text("class\n" + "".join(f"{'ab'[row % 2]}\n" for row in rows), encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class Command:
     """A command to kill.
@@ -51,11 +62,15 @@ class Command:
     prepare: Callable[[], None] = lambda: None
 
 
+INDEX = ["index", "vectors.npy", "--labels", "labels.csv", "--bits", "8", "--output", "results/vectors.index"]
 COMMANDS = {
     "run": Command(["run", "--method", "qsmi", *SMALL]),
     "features": Command(["run", "--method", "qsmi", "--backbone", "digits_labels", *SMALL]),
     "tune": Command(["tune", "dch", *SMALL]),
     "tables": Command(["tables", "--profile", "digits"], begins_with="run"),
+    "index": Command(INDEX, prepare=lambda: vectors(200)),
+    "reindex": Command(INDEX, begins_with="index", prepare=lambda: vectors(400)),
+    "retrain": Command([*INDEX, "--retrain"], begins_with="index", prepare=lambda: vectors(300)),
     "workers": Command(
         ["reproduce", "--profile", "digits", "--only", "03", "--seed", "0", "--jobs", "2"], prepare=small_grid
     ),
@@ -206,6 +221,7 @@ def _read_pdf(path: Path) -> None:
 READERS: dict[tuple[str, str], Callable[[Path], object]] = {  # folder and suffix -> function
     ("runs", ".json"): load_record,
     ("tuning", ".json"): load_search,
+    ("vectors.index", ".json"): lambda path: storage.read(path.parent).rounded,
     ("", ".json"): lambda path: json.loads(path.read_text(encoding="utf-8")),
     ("codes", ".npz"): load_codes,
     ("models", ".safetensors"): factory.load,

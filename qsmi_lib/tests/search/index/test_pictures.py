@@ -10,16 +10,15 @@ import random
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 from torch import nn
 
-from qsmi_lib.cli import main
 from qsmi_lib.models import backbones
 from qsmi_lib.models.pretrained import Backbone
 from qsmi_lib.search.index import sources, storage
 from qsmi_lib.search.index.index import Index
 from qsmi_lib.tests.datasets.small_pictures import encoded, write_folder, write_tar, write_zip
+from qsmi_lib.tests.search.index.calls import call, counts, files, refused
 
 COLORS = {"blue": (40, 60, 220), "green": (30, 200, 50), "red": (220, 40, 30)}
 STUB = Backbone(
@@ -60,40 +59,6 @@ def contents(n=8, names=("blue", "red")):
 @pytest.fixture
 def folder(tmp_path):
     return write_folder(tmp_path / "pictures", contents())
-
-
-def call(*arguments):
-    return CliRunner().invoke(main, list(map(str, arguments)))
-
-
-def counts(*arguments):
-    """The three numbers that `qsmi index` prints."""
-    result = call("index", *arguments)
-    assert result.exit_code == 0, result.output
-    [line] = [line for line in result.output.splitlines() if line.startswith("added ")]
-    return tuple(int(part.split()[1]) for part in line.split(","))
-
-
-def files(place):
-    """All below a folder but locks, with their content."""
-    return {
-        str(path.relative_to(place)): path.read_bytes() if path.is_file() else None
-        for path in place.rglob("*")
-        if path.name != storage.LOCK and "results" not in path.parts
-    }
-
-
-def refused(place, *arguments, named=()):
-    """The one line with which a command is refused; nothing below `place` is changed by it."""
-    before = files(place)
-    result = call(*arguments)
-    assert result.exit_code == 1, result.output
-    assert isinstance(result.exception, SystemExit), result.exception
-    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
-    assert len(lines) == 1 and result.output.splitlines()[-1] == lines[0], result.output
-    assert all(str(name) in lines[0] for name in named), lines[0]
-    assert files(place) == before
-    return lines[0]
 
 
 def check(index, expected):
@@ -406,6 +371,26 @@ def test_pictures_of_every_mode_are_indexed_and_searched(folder):
         assert result.exit_code == 0, result.output
         assert json.loads(result.output)[0]["distance"] == 0
         assert json.loads(result.output)[0]["name"] == f"red/{number}-mode.png"
+    index = Index.load(place)
+    for item in index.stored.items:  # in memory as in its file
+        with Image.open(folder / item.name) as image:
+            assert index.search(image, k=30) == index.search(folder / item.name, k=30)
+
+
+def test_a_picture_is_turned_as_its_camera_was_held(folder):
+    """The same picture as it is stored, and as a camera stores it that was held sideways."""
+    content, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    upright = Image.fromarray(pixels("red", 99, 12, 8))
+    upright.transpose(Image.Transpose.ROTATE_90).save(content, "png", exif=exif)
+    upright.save(folder / "red" / "upright.png")
+    (folder / "red" / "turned.png").write_bytes(content.getvalue())
+    counts(folder)
+    index = Index.load(folder.parent / "pictures.index")
+    rows = [row for row, item in enumerate(index.stored.items) if item.name in ("red/upright.png", "red/turned.png")]
+    np.testing.assert_array_equal(*index.stored.features(rows))
+    for query in (folder / "red" / "turned.png", Image.open(folder / "red" / "turned.png"), upright):
+        assert {answer.row for answer in index.search(query, k=2, rerank=20)} == set(rows)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", picture("red", 1)[:50]])
@@ -475,3 +460,62 @@ def test_a_folder_and_its_index_can_be_moved_together(folder):
     moved = folder.parent / "elsewhere"
     assert Index.load(moved / "pictures.index").source == moved / "pictures"
     assert counts(moved / "pictures") == (0, 0, 0)
+
+
+def test_two_starts_write_the_same_bytes(folder):
+    for name in ("a", "b"):
+        counts(folder, "--output", folder.parent / name)
+    assert files(folder.parent / "a") == files(folder.parent / "b")
+
+
+def test_labels_of_several_classes_are_read(tmp_path):
+    """Each picture has some of three labels, and one has none."""
+    labels = {f"{number}.png": (number % 2, (number // 2) % 2, number > 9) for number in range(20)}
+    folder = write_folder(tmp_path / "pictures", {name: picture("red", int(name[:-4])) for name in labels})
+    rows = [",".join([name, *map(str, map(int, own))]) for name, own in labels.items()]
+    (folder / "labels.csv").write_text("\n".join(["file,cat,dog,owl", *rows]) + "\n")
+    result = call("index", folder)
+    assert result.exit_code == 0 and "3 labels" in result.output, result.output
+    found = {item.name: item.labels for item in Index.load(tmp_path / "pictures.index").stored.items}
+    named = {name: {word for word, has in zip(("cat", "dog", "owl"), own, strict=True) if has}
+             for name, own in labels.items()}  # fmt: skip
+    assert found == named and frozenset() in found.values()
+
+
+def test_features_are_kept_for_a_repeat_and_gone_when_the_index_is_there(folder, stub, results, monkeypatch):
+    write = storage.write
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        assert call("index", folder).exit_code == 1
+    assert storage.write is write and list((results / "cache").rglob("*.npy"))
+    stub.clear()
+    assert counts(folder) == (16, 0, 0) and sum(stub) < 16, "only the first batch is computed again, and compared"
+    assert not list((results / "cache").rglob("*.npy"))
+
+
+def test_what_is_no_source_says_what_is_expected(folder):
+    counts(folder)
+    refused(folder.parent, "index", folder.parent / "pictures.index", named=["pictures.index"])
+    (folder.parent / "labels.csv").write_text("file,class\n")
+    refused(folder.parent, "index", folder, "--labels", folder.parent / "labels.csv", named=["labels.csv"])
+
+
+def test_a_folder_that_is_the_current_one_is_indexed_beside_it(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert counts(".") == (16, 0, 0) and counts("../pictures/") == (0, 0, 0)
+    assert len(Index.load(folder.parent / "pictures.index")) == 16
+
+
+def test_links_out_of_the_folder_are_shown_to_nobody(folder, tmp_path):
+    """A page on the index must not show what a link leads to; the picture itself may be indexed."""
+    (tmp_path / "secret.png").write_bytes(picture("red", 1234))
+    (folder / "red" / "link.png").symlink_to(tmp_path / "secret.png")
+    counts(folder)
+    index = Index.load(tmp_path / "pictures.index")
+    shown, originals = {item.name for item in index.stored.items}, sources.Originals(index.source, 4)
+    if "red/link.png" in shown:
+        with pytest.raises((OSError, ValueError)):
+            originals.picture("red/link.png")
+    for name in ("../secret.png", str(tmp_path / "secret.png"), "red/../../secret.png"):
+        with pytest.raises((OSError, ValueError)):
+            originals.picture(name)

@@ -1,6 +1,7 @@
 """Vectors of one's own: what is read, and what is refused with the file, the row and the remedy."""
 
 import builtins
+import sys
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,15 @@ def columns(kind="float64"):
 def test_a_parquet_file_is_read(tmp_path, frame):
     pytest.importorskip("pyarrow")
     pd.DataFrame(frame, index=range(10, 17)).to_parquet(tmp_path / "a.parquet")
+    assert np.array_equal(read(tmp_path / "a.parquet"), VECTORS)
+
+
+def test_lists_are_read_where_nothing_else_has_imported_pyarrow(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip("pyarrow")
+    pd.DataFrame({"v": list(VECTORS)}).to_parquet(tmp_path / "a.parquet")
+    for name in ("compute", "parquet"):  # as in a new process; pandas has imported both here
+        monkeypatch.delitem(sys.modules, f"pyarrow.{name}")
+        monkeypatch.delattr(pyarrow, name)
     assert np.array_equal(read(tmp_path / "a.parquet"), VECTORS)
 
 
