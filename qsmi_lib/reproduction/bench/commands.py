@@ -82,6 +82,18 @@ def compression(names: tuple[str, ...], backbones: tuple[str, ...]) -> None:
     click.echo(compressed(names or DATASETS, backbones), nl=False)
 
 
+@bench.command()
+@click.option("--rounds", default=9, show_default=True, type=click.IntRange(min=1), help="Each measures all ways once.")
+def pictures(rounds: int) -> None:
+    """Time decoding and EfficientNet-Lite0 together, against the network alone, on generated photographs.
+
+    It needs the extra `pictures`, and no data.
+    """
+    from qsmi_lib.reproduction.bench.pictures import pictures as time_pictures
+
+    click.echo(time_pictures(rounds), nl=False)
+
+
 @bench.command("printed-digits")
 def printed_digits() -> None:
     """Search the digits for printed ones in six fonts: the share of right answers, before and after ink is found.
