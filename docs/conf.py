@@ -64,10 +64,12 @@ html_sourcelink_suffix = ""
 LESSONS = [f"notebooks/{path.stem}" for path in notebooks.lessons()]
 EVIDENCE = [f"notebooks/{path.stem}" for path in notebooks.chosen() if f"notebooks/{path.stem}" not in LESSONS]
 BENCHMARKS = {  # these files have no heading of their own; that of another is its name
+    "compression": "What compression of features costs",
     "evaluate": "Time of an evaluation",
     "full_size": "Costs at the full size of Tables 6 to 8",
     "indexes": "Time and memory of indexes",
     "layers": "Time of each loss",
+    "pictures": "Pictures a second",
     "train-fashion_mnist": "Time of a training epoch",
 }
 NAVIGATION = {
@@ -83,7 +85,15 @@ NAVIGATION = {
         *EVIDENCE,
         *(f"results/benchmarks/{path.stem}" for path in sorted((ROOT / "results" / "benchmarks").glob("*.md"))),
     ],
-    "Use": ["README", "docs/library", "docs/commands", "data/README", "docs/reliability", "docs/api/index"],
+    "Use": [
+        "README",
+        "docs/own_data",
+        "docs/library",
+        "docs/commands",
+        "data/README",
+        "docs/reliability",
+        "docs/api/index",
+    ],
     "Contribute": ["CONTRIBUTING", "docs/hosting", "CHANGELOG"],
 }
 

@@ -34,7 +34,7 @@ GREY = {
 }  # side in pixels
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
-FORMAT = 3  # of the cached codes of folders; increase it if pictures are read in another way
+FORMAT = 4  # of the cached codes of folders; increase it if pictures are read in another way
 
 
 class Answer(NamedTuple):
@@ -83,10 +83,8 @@ class Hasher:
 
     @property
     def side(self) -> int | None:
-        """Pixels of the square that a picture is scaled to, for `decoding.read`; None where its ink is found."""
-        if not self.config.backbone:
-            return None
-        return getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE)  # that of its training pictures
+        """Pixels of each side of the training pictures of a backbone, for `uploads.opened`; None without a backbone."""
+        return getattr(datasets.named(self.config.dataset), "side", CIFAR_SIDE) if self.config.backbone else None
 
     def fitted(self, image: Image.Image, name: str = "the picture") -> Image.Image:
         """What the network sees of `image`.
@@ -97,7 +95,7 @@ class Hasher:
         Raises:
             ValueError: the picture is blank; the message contains `name`.
         """
-        if not self.config.backbone:
+        if self.side is None:
             return ink.found(image, GREY[self.config.dataset][0], name)
         return decoding.fit(image.convert("RGB"), self.side)
 
@@ -261,7 +259,7 @@ def of_folder(folder: Path | str, hasher: Hasher, *, kind: str = "flat") -> Coll
     def picture(item: int) -> Image.Image:
         if not _inside(place := places[names[item]], folder):  # it may have become a link since
             raise FileNotFoundError(f"{names[item]} is no longer a file of {folder.name}")
-        return opened(files.read(place, MOST_BYTES), names[item])
+        return opened(files.read(place, MOST_BYTES), names[item], hasher.side)
 
     method = hasher.config.method
     return Collection(folder.name, hasher, codes, names, picture, kind, tuple(faults), method=method)
@@ -285,8 +283,8 @@ def _hash_files(title: str, places: Mapping[str, Path], hasher: Hasher) -> tuple
         fitted = []
         for name in list(places)[start : start + BATCH]:
             try:
-                image = opened(files.read(places[name], MOST_BYTES), name, hasher.side)  # one in memory at a time
-                fitted.append(hasher.fitted(image, name))
+                content = files.read(places[name], MOST_BYTES)  # one large picture in memory at a time
+                fitted.append(hasher.fitted(opened(content, name, hasher.side), name))
                 names.append(name)
             except OSError as error:
                 faults.append(f"{name} cannot be read: {error.strerror or error}")

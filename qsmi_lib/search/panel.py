@@ -47,8 +47,9 @@ def panel(collections: Mapping[str, Collection], examples: Collection, *, k: int
             shows.value = next(iter(labels)) if len(labels & frozenset(classes)) == 1 else None
 
     def read_file(file: Mapping[str, Any]) -> Image.Image:
-        image = opened(bytes(file["content"]), file["name"], named[0][1].hasher.side)
-        named[0][1].hasher.fitted(image, file["name"])  # a blank picture is refused by name
+        hasher = named[0][1].hasher
+        image = opened(bytes(file["content"]), file["name"], hasher.side)
+        hasher.fitted(image, file["name"])  # a blank picture is refused by name
         return image
 
     def uploaded(change) -> None:

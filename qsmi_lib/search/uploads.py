@@ -6,7 +6,7 @@ from qsmi_lib.datasets.images import decoding
 
 
 def opened(content: bytes, name: str, side: int | None = None) -> Image.Image:
-    """The picture in a file's `content`, in RGB and upright; with `side`, a large JPEG as `decoding.read` reduces it.
+    """The picture in a file's `content`, in RGB and upright; `side` is that of `decoding.read`.
 
     Raises:
         ValueError: not a picture that `decoding.read` accepts, an animation, or several pages. The message names the

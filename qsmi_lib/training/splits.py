@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 
 from qsmi_lib import datasets
-from qsmi_lib.datasets import DATASETS, FEW_LABELS, FULL, PROTOCOLS, Split
+from qsmi_lib.datasets import DATASETS, FEW_LABELS, FULL, PROTOCOLS, Part, Split
+from qsmi_lib.datasets.images.dataset import PictureSet
 from qsmi_lib.models import backbones, features
 from qsmi_lib.models.backbones import BACKBONES
+from qsmi_lib.models.pretrained import Backbone
 
 
 def load_split(
@@ -35,9 +37,27 @@ def load_split(
     if not backbone:
         return datasets.load(name, draw=draw, protocol=protocol, labels=labels, device=device)
     split_fingerprint = fingerprint(name, draw, protocol, backbone, labels)
-    pictures = datasets.named(name, labels).load(draw if protocol == FULL else 0)
+    data = datasets.named(name, labels)
+    pictures = data.load(draw if protocol == FULL else 0)
+    if isinstance(data, PictureSet):
+        pictures = _enlarged(pictures, backbones.named(backbone))
     featured = features.of_split(pictures, backbone, feature_precision)
     return replace(PROTOCOLS[protocol](featured, draw), fingerprint=split_fingerprint).to(device)
+
+
+def _enlarged(split: Split, entry: Backbone) -> Split:
+    """`split` of pictures in files, decoded at the size that a backbone takes if that is larger than the usual one."""
+    if split.train.inputs.side >= (entry.scaled or 0):
+        return split
+
+    form = {"side": entry.scaled, "resample": entry.interpolation, "squash": entry.squash}
+
+    def decoded(part: Part) -> Part:
+        return Part(part.inputs.like(**form), part.labels)
+
+    train = decoded(split.train)
+    database = train if split.database is split.train else decoded(split.database)
+    return replace(split, train=train, query=decoded(split.query), database=database)
 
 
 def fingerprint(name: str, draw: int = 0, protocol: str = FULL, backbone: str = "", labels: str = "") -> str:

@@ -18,11 +18,13 @@ SEEN = {"tiny_imagenet_32": "The backbone was trained with the labels of these 3
         "scores are higher than on new classes."}  # fmt: skip
 HOW = f"""\
 Features are stored as float32, by the sign of each number, or as codes of ITQ and QSMI, and searched. A held-out tenth,
-at most {compression.N_QUERY:,} items, asks; the other items are searched, and the codes are learned from them alone.
-mAP is that of the whole ranking; an item is relevant if it shares a label with the query; ties are in database order.
-Recall of {compression.NEAREST} is the share of the {compression.NEAREST} items nearest by cosine of float32 that are
-among the first {compression.NEAREST}; likewise of {compression.MORE}. QSMI learns which items share labels, and not
-which features are near: its recall of these neighbours is low. Seed 0."""
+of which at most {compression.N_QUERY:,} items ask, searches the others, from which alone codes are learned. One seed.
+
+- mAP is that of the whole ranking. An item is relevant if it shares a label with the query.
+- Recall of {compression.NEAREST} is the share of the {compression.NEAREST} nearest items by cosine of float32 that are
+  among the first {compression.NEAREST}; likewise of {compression.MORE}. QSMI learns which items share labels, and not
+  which features are near, so that its recall is low.
+- These features are never negative, so that the sign of each number says nothing: the items stay in database order."""
 
 
 def compressed(names: Sequence[str] = DATASETS, backbone: str = BACKBONE) -> str:
@@ -38,7 +40,7 @@ def compressed(names: Sequence[str] = DATASETS, backbone: str = BACKBONE) -> str
     for name in names:
         measured = _measured(name, backbone)
         rows += _records(name, backbone, measured)
-        title = f"**{datasets.title(name)}**, {backbones.named(backbone).title}"
+        title = f"**{datasets.TITLES.get(name, name)}**, {backbones.named(backbone).title}"
         asked = f"{measured.n_query:,} items ask {measured.n_database:,} others."
         parts += [
             " ".join([f"{title}: {asked}", *filter(None, [SEEN.get(name)])]),

@@ -92,7 +92,7 @@ def build(
         items, about, hasher, notes = _trained(source, items, features, bits, seed, lengths)
     else:
         items = [item._replace(held_out=item.name in before and before[item.name][1].held_out) for item in items]
-        about = {name: old.about[name] for name in ("bits", "method", "seed", "scores", "classes")}
+        about = {name: old.about[name] for name in ("bits", "method", "seed", "settings", "scores", "classes")}
         hasher, notes = old.hasher, _unseen(items, old.about["classes"])
     encoded = is_new | trained
     codes = np.empty((len(items), -(-hasher.bits // 8)), np.uint8)
@@ -227,6 +227,7 @@ def _trained(
         "bits": bits,
         "method": hasher.method,
         "seed": seed,
+        "settings": hashing.settings(hasher.method, bits),
         "scores": compression.to_record(measured),
         "classes": sorted(classes),
     }

@@ -42,6 +42,7 @@ def index(
     A tenth of the items is held out, and asks the queries of the printed scores. A second call keeps the hasher, and
     encodes only what was added or changed.
     """
+    from qsmi_lib.datasets.images.entries import count
     from qsmi_lib.search.index import building, compression, storage
     from qsmi_lib.search.index import index as indexes
 
@@ -57,7 +58,7 @@ def index(
     if len(built.faults) > MOST_FAULTS:
         click.echo(f"... and {len(built.faults) - MOST_FAULTS} more", err=True)
     if built.faults:
-        click.echo(f"{len(built.faults)} pictures cannot be read and are left out", err=True)
+        click.echo(f"{count(built.faults, 'picture', 'pictures')} that cannot be read: left out", err=True)
     for note in built.notes:
         click.echo(f"note: {note}", err=True)
     made = indexes.Index(built.index)
@@ -66,6 +67,8 @@ def index(
             click.echo(line)
     click.echo(f"added {built.added}, changed {built.changed}, removed {built.removed}")
     click.echo(f"{folder}: {indexes.about(made)}")
+    if built.trained:
+        click.echo(f"search it: qsmi search {folder} {'PICTURE' if made.kind == storage.PICTURES else 'VECTOR'}")
     if parquet is not None:
         from qsmi_lib.search.index.parquet import to_parquet
 

@@ -110,6 +110,15 @@ def fit(
     return hasher.eval()
 
 
+def settings(method: str, bits: int) -> dict[str, float]:
+    """The settings with which `fit` trains a hasher, as an index stores them."""
+    if method != QSMI:
+        return {}
+    config = configure("user data", QSMI, bits, epochs=EPOCHS)
+    names = ("epochs", "batch_size", "learning_rate", "alpha")
+    return {name: getattr(config, name) for name in names} | {"hidden": N_HIDDEN}
+
+
 def class_numbers(labels: Sequence[Set[str]]) -> Tensor:
     """Labels in the form that losses take: int64 (n,) where each item has one, else multi-hot (n, c)."""
     names = sorted(frozenset().union(*labels))

@@ -163,14 +163,14 @@ class Index:
         """
         if self.kind != PICTURES:
             raise ValueError(f"{self.stored.folder} is an index of vectors, which have no pictures: use `qsmi search`")
-        items, about, originals = (
-            list(self.stored.items),
-            self.stored.about,
-            sources.Originals(self.source, self.pictures.side),
-        )
+        items, about = list(self.stored.items), self.stored.about
+        originals = sources.Originals(self.source, self.pictures.side)
         codes = np.unpackbits(self.stored.codes, axis=1, count=self.bits).astype(np.int8) * 2 - 1
         [own] = [row for row in about["scores"]["rows"] if (row["method"], row["bits"]) == (self.method, self.bits)]
-        named = {"map": "mAP of the held-out tenth", "recall": "recall of the 10 nearest by cosine"}
+        if about["labelled"]:
+            score = {"mAP of the held-out tenth": own["map"]}
+        else:
+            score = {"recall of the 10 nearest by cosine": own["recall"]}
         return Collection(
             self.source.name,
             self.pictures,
@@ -180,7 +180,7 @@ class Index:
             labels=[item.labels for item in items] if about["labelled"] else (),
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
-            scores={name: own[key] for key, name in named.items() if own[key] is not None},
+            scores=score,
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
 

@@ -42,6 +42,7 @@ FORM = {
     "bits": int,
     "method": str,
     "seed": int,
+    "settings": {...: float},
     "classes": [str],
     "backbone": ({"name": str, "checksum": str, "precision": str, "preprocessing": {...: object}}, None),
     "scores": {"n_query": int, "n_database": int, "rows": [SCORES]},

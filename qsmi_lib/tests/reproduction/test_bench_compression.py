@@ -6,6 +6,7 @@ import pytest
 from qsmi_lib.reproduction.bench import compression as bench
 from qsmi_lib.search.index import compression, hashing
 from qsmi_lib.training import load_split
+from qsmi_lib.utils import paths
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +34,14 @@ def test_all_rows_are_kept_and_shown(results):
 def test_one_data_set_alone_is_not_kept(results):
     assert "QSMI" in bench.compressed(["miml_scenes"])
     assert not (results / "benchmarks").exists()
+
+
+def test_the_committed_table_shows_what_the_documents_say():
+    rows = pd.read_csv(paths.ROOT / "results" / "benchmarks" / "compression.csv")
+    assert set(rows["dataset"]) == set(bench.DATASETS) and set(rows["backbone"]) == {bench.BACKBONE}
+    for _, own in rows.groupby("dataset"):
+        features, itq, qsmi = (own[own["method"].str.startswith(name)] for name in ("float32", "ITQ", "QSMI"))
+        assert qsmi["map"].min() > features["map"].item() and qsmi["bytes"].max() < features["bytes"].item()
+        assert itq["recall"].is_monotonic_increasing and itq["recall"].min() > qsmi["recall"].max()
+        blind = own[own["method"] == "sign of each number"]
+        assert blind["recall"].item() < 0.01

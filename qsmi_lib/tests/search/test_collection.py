@@ -6,10 +6,13 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 from qsmi_lib.config.presets import configure
-from qsmi_lib.datasets.images import files
+from qsmi_lib.datasets.images import decoding, files
+from qsmi_lib.datasets.images.check import inspect
+from qsmi_lib.datasets.images.lazy import Pictures, decode
 from qsmi_lib.search import collection
 from qsmi_lib.search.uploads import opened
 from qsmi_lib.training.records import Store
@@ -85,10 +88,42 @@ def test_a_picture_without_any_drawing_is_white():
     assert opened(encoded(Image.new("RGBA", (4, 4))), "empty").getcolors() == [(16, (255, 255, 255))]
 
 
-def test_a_picture_is_turned_as_its_camera_noted():
+STORED = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> number of the flip or turn that a file holds
+
+
+def with_orientation(image, orientation, kind="PNG"):
+    """A file of an upright picture, as a camera held in that way writes it."""
     exif = Image.Exif()
-    exif[0x0112] = 6  # a quarter turn
-    assert opened(encoded(RED, "JPEG", exif=exif), "red").size == (6, 8)
+    exif[0x0112] = orientation
+    stored = image.transpose(STORED[orientation]) if orientation in STORED else image
+    return encoded(stored, kind, exif=exif)
+
+
+def test_the_eight_orientations_are_one_picture_in_data_sets_the_check_collections_and_uploads(run, tmp_path):
+    upright = Image.new("RGB", (20, 12), "white")
+    upright.paste("black", (3, 2, 6, 11))
+    upright.paste("red", (3, 2, 16, 5))
+    contents = {f"{orientation}.png": with_orientation(upright, orientation) for orientation in range(1, 9)}
+    for name, content in contents.items():
+        place = tmp_path / "own" / "ab"[int(name[0]) % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(content)
+    folder = collection.of_folder(tmp_path / "own", run[1].hasher)
+    images = Pictures(tmp_path / "own", folder.names, folder.names, 12)
+    assert len(folder) == 8 and len(np.unique(folder.codes, axis=0)) == 1
+    assert len(images[:].unique(dim=0)) == 1 and np.array_equal(images[0].permute(1, 2, 0), decoding.fit(upright, 12))
+    for item, name in enumerate(folder.names):
+        content = contents[name.split("/")[1]]
+        assert folder.picture(item).tobytes() == opened(content, name).tobytes() == upright.tobytes()
+    assert not any("cannot be read" in fault.what for fault in inspect(tmp_path / "own").faults)
+
+
+def test_a_network_sees_of_an_upload_what_it_sees_of_a_data_set():
+    """Also of a large JPEG, which is decoded at a reduced size."""
+    hasher = collection.Hasher(torch.nn.Identity(), configure("cifar10", "qsmi", 12))
+    content = with_orientation(Image.effect_noise((1400, 1300), 90), 6, "JPEG")
+    seen = hasher.fitted(opened(content, "a.jpg", hasher.side))
+    assert np.array_equal(seen, decode(content, hasher.side)) and seen.size == (32, 32)
 
 
 def test_answers_are_the_nearest_and_name_the_bits(run):

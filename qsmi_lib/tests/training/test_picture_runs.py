@@ -26,7 +26,7 @@ from qsmi_lib.tests.datasets.small_pictures import WRITERS, encoded, listing, ta
 from qsmi_lib.training import factory, runs
 from qsmi_lib.training.loop import encode
 from qsmi_lib.training.records import Store, run_id
-from qsmi_lib.training.splits import require_classes
+from qsmi_lib.training.splits import load_split, require_classes
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 50), "red": (220, 40, 30)}
 N = 36
@@ -233,6 +233,21 @@ def test_a_model_of_timm_with_a_file_of_weights_hashes_a_folder(tmp_path, result
     assert record["config"]["backbone"] == name and len(codes["query"]) > 0
     assert record["provenance"]["fingerprint"].endswith(f"-{backbones.named(name).fingerprint}")
     assert list((results / "cache" / "features").glob(f"{backbones.file_part(name)}-*.npy"))
+
+
+@pytest.mark.parametrize(("side", "decoded"), [(32, (224, "bilinear")), (260, (260, "bicubic"))])
+def test_pictures_are_decoded_larger_for_a_backbone_that_takes_larger_ones(tmp_path, monkeypatch, side, decoded):
+    source, forms = write_folder(tmp_path / "mine", FORMS["folders of parts"][0]), []
+
+    def extract(images, network, name, **options):
+        forms.append((images.side, images.resample))
+        return torch.zeros(len(images), 16)
+
+    monkeypatch.setattr(features, "extract", extract)
+    entry = replace(backbones.BACKBONES["tiny"], side=side, interpolation="bicubic")
+    monkeypatch.setitem(backbones.BACKBONES, "tiny", entry)
+    split = load_split(str(source), backbone="tiny")
+    assert set(forms) == {decoded} and len(forms) == (2 if split.database is split.train else 3)
 
 
 # What is refused, in one line and before anything is trained
