@@ -1,9 +1,10 @@
 """An index on disk: read as it was written, refused if a file is changed, and whole after a kill at any moment."""
 
+import contextlib
+import io as python_io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -223,46 +224,56 @@ def test_a_failure_of_any_writer_leaves_the_old_index_and_a_repeat_finishes(tmp_
     assert same(folder, made[1]) and len(parts(folder)) == 5
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from qsmi_lib.search.index import storage
-from qsmi_lib.tests.search.index.test_storage import contents
-folder, new, events = Path(sys.argv[1]), contents(1), 0
-
-def note(event, details):
-    global events
-    if event in ("open", "os.rename", "os.remove") and str(folder) in str(details[0]):
-        events += 1
-        if events == at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-for at in range(1, 60):
-    child = os.fork()
-    if not child:
-        sys.addaudithook(note)
-        storage.write(folder, new)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    print(status, "old" if storage.read(folder).about["seed"] == 0 else "new", flush=True)
-    if not status:
-        break
-"""
+class Killed(BaseException):
+    """The process has ended."""
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
-def test_a_kill_at_any_access_to_a_file_leaves_the_old_index_or_the_new_one(folder, made):
-    """The process that writes is killed at its first access to a file, then at its second, and so on."""
-    variables = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(folder)], capture_output=True, text=True, env=variables, check=True
-    )
-    states = [line.split() for line in done.stdout.splitlines()]
-    assert [int(status) for status, _ in states] == [signal.SIGKILL] * (len(states) - 1) + [0]
-    versions = [version for _, version in states]
-    assert versions == sorted(versions, reverse=True) and set(versions) == {"old", "new"} and len(versions) > 10
-    assert same(folder, made[1])
-    assert len(parts(folder)) == 5, "nothing of the killed processes is left"
+@pytest.fixture
+def killing(monkeypatch):
+    """A function (n, write): `write` is killed at its n-th access to a file, and does nothing more; how many came."""
+
+    def kill(n, write):
+        count = 0
+
+        def dying(access):
+            def call(*arguments, **options):
+                nonlocal count
+                count += 1
+                if count == n and access is real_open:
+                    access(*arguments, **options).close()
+                if count >= n:
+                    raise Killed
+                return access(*arguments, **options)
+
+            return call
+
+        real_open = python_io.open
+        with monkeypatch.context() as patch, contextlib.suppress(Killed):
+            patch.setattr(python_io, "open", dying(real_open))
+            for name in ("replace", "unlink"):
+                patch.setattr(os, name, dying(getattr(os, name)))
+            write()
+        return count
+
+    return kill
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_kill_at_any_access_to_a_file_leaves_the_old_index_or_the_new_one(tmp_path, made, killing, there):
+    """The writer is killed at its first access to a file, then at its second, and so on; the last one ends."""
+    folder, states = tmp_path / "a.index", []
+    if there:
+        storage.write(folder, made[0])
+    for n in range(1, 60):
+        ended = killing(n, lambda: storage.write(folder, made[1])) < n
+        new = storage.holds_index(folder) and storage.read(folder).about["seed"] == 1
+        assert same(folder, made[new]) if there or new else not storage.holds_index(folder)
+        storage.check_free(folder)
+        states.append(new)
+        if ended:
+            break
+    assert ended and states == sorted(states) and not states[0] and len(states) > 12
+    assert same(folder, made[1]) and len(parts(folder)) == 5, "nothing of the killed writers is left"
 
 
 def test_what_was_half_written_under_other_names_goes(folder, made, monkeypatch):
