@@ -450,6 +450,8 @@ def test_names_that_no_terminal_likes_are_kept(tmp_path):
     assert counts(folder) == (24, 0, 0) and counts(folder) == (0, 0, 0)
     result = call("search", tmp_path / "pictures.index", folder / "red" / "é1.png", "--k", "24", "--json")
     assert {row["name"] for row in json.loads(result.output)} == set(content)
+    lines = call("search", tmp_path / "pictures.index", folder / "red" / "é1.png", "--k", "24").output.splitlines()
+    assert len(lines) == 24 and any(r"new\nline" in line for line in lines)
 
 
 def test_a_folder_and_its_index_can_be_moved_together(folder):
