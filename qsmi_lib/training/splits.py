@@ -39,7 +39,7 @@ def load_split(
     split_fingerprint = fingerprint(name, draw, protocol, backbone, labels)
     data = datasets.named(name, labels)
     pictures = data.load(draw if protocol == FULL else 0)
-    if isinstance(data, PictureSet):
+    if isinstance(data, PictureSet) and data.at is not None:  # published sets keep the size of their records
         pictures = _enlarged(pictures, backbones.named(backbone))
     featured = features.of_split(pictures, backbone, feature_precision)
     return replace(PROTOCOLS[protocol](featured, draw), fingerprint=split_fingerprint).to(device)

@@ -84,8 +84,8 @@ class Pictures:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Decoded pictures, `size` rows at a time; two further batches are decoded while the caller computes.
 
-        Threads decode: Pillow lets other threads run meanwhile. Processes would first import PyTorch, and send every
-        picture through a pipe.
+        Threads decode, because Pillow lets other threads run meanwhile. Processes would have to import PyTorch first,
+        and to send every picture to this one.
 
         Args:
             size: rows of a batch.

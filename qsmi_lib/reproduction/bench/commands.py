@@ -67,16 +67,31 @@ def indexes(sizes: tuple[str, ...]) -> None:
 
 @bench.command()
 @click.argument("names", nargs=-1, metavar="[DATASET]...")
-@click.option("--backbone", default="efficientnet_lite0", show_default=True, help="Network whose features are hashed.")
-def compression(names: tuple[str, ...], backbone: str) -> None:
+@click.option(
+    "--backbone", "backbones", multiple=True, default=("efficientnet_lite0", "squeezenet1_1_keras"), show_default=True,
+    help="Network whose features are hashed; repeat for several.",
+)  # fmt: skip
+def compression(names: tuple[str, ...], backbones: tuple[str, ...]) -> None:
     """Measure what codes of a backbone's features cost in mAP and in recall of the nearest, beside their bytes.
 
-    Without DATASET these are the scenes and Tiny ImageNet; only then, and with the usual backbone, are the tables
+    Without DATASET these are the scenes and Tiny ImageNet; only then, and with the usual backbones, are the tables
     saved.
     """
     from qsmi_lib.reproduction.bench.compression import DATASETS, compressed
 
-    click.echo(compressed(names or DATASETS, backbone), nl=False)
+    click.echo(compressed(names or DATASETS, backbones), nl=False)
+
+
+@bench.command()
+@click.option("--rounds", default=9, show_default=True, type=click.IntRange(min=1), help="Each measures all ways once.")
+def pictures(rounds: int) -> None:
+    """Time decoding and EfficientNet-Lite0 together, against the network alone, on generated photographs.
+
+    It needs the extra `pictures`, and no data.
+    """
+    from qsmi_lib.reproduction.bench.pictures import pictures as time_pictures
+
+    click.echo(time_pictures(rounds), nl=False)
 
 
 @bench.command("printed-digits")

@@ -1,6 +1,7 @@
 """What compression of a backbone's features costs, on photographs: the table of `search.index.compression`."""
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import pandas as pd
 import torch
@@ -14,7 +15,8 @@ from qsmi_lib.training import load_split
 from qsmi_lib.utils import io, paths
 
 DATASETS = ("miml_scenes", "tiny_imagenet_32")
-SEEN = {"tiny_imagenet_32": "The backbone was trained with the labels of these 32 classes, in ImageNet, so that the "
+BACKBONES = (BACKBONE, "squeezenet1_1_keras")
+SEEN = {"tiny_imagenet_32": "The backbones were trained with the labels of these 32 classes, in ImageNet, so that the "
         "scores are higher than on new classes."}  # fmt: skip
 HOW = f"""\
 Features are stored as float32, by the sign of each number, or as codes of ITQ and QSMI, and searched. A held-out tenth,
@@ -27,17 +29,17 @@ of which at most {compression.N_QUERY:,} items ask, searches the others, from wh
 - These features are never negative, so that the sign of each number says nothing: the items stay in database order."""
 
 
-def compressed(names: Sequence[str] = DATASETS, backbone: str = BACKBONE) -> str:
-    """Measure the features of each data set; returns the tables.
+def compressed(names: Sequence[str] = DATASETS, of: Sequence[str] = BACKBONES) -> str:
+    """Measure the features of each data set by each of the backbones `of`; returns the tables.
 
-    With all data sets and the usual backbone they are kept in results/benchmarks, and a CSV beside them: `dataset`,
+    With all data sets and the usual backbones they are kept in results/benchmarks, and a CSV beside them: `dataset`,
     `backbone`, `n_query`, `n_database`, `method`, `bits`, `bytes`, `map`, `recall`, `recall_100` and `remark`.
 
     Raises:
         ValueError, FileNotFoundError: as of `load_split`.
     """
     parts, rows = [HOW, machine(torch.device("cpu"), "numpy", "timm")], []
-    for name in names:
+    for name, backbone in product(names, of):
         measured = _measured(name, backbone)
         rows += _records(name, backbone, measured)
         title = f"**{datasets.TITLES.get(name, name)}**, {backbones.named(backbone).title}"
@@ -46,7 +48,7 @@ def compressed(names: Sequence[str] = DATASETS, backbone: str = BACKBONE) -> str
             " ".join([f"{title}: {asked}", *filter(None, [SEEN.get(name)])]),
             table(*compression.columns(measured)),
         ]
-    if (tuple(names), backbone) != (DATASETS, BACKBONE):
+    if (tuple(names), tuple(of)) != (DATASETS, BACKBONES):
         return "\n\n".join(parts) + "\n"
     io.write_text(paths.results() / "benchmarks" / "compression.csv", pd.DataFrame(rows).to_csv(index=False))
     return save("compression", *parts)

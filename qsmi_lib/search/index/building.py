@@ -144,7 +144,7 @@ def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | 
     for name, value in asked.items():
         if about[name] != value:
             raise ValueError(
-                f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}, or name another --output"
+                f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}"
             )
     for name, value in (backbone or {}).items():
         if name != "precision" and about["backbone"][name] != value:

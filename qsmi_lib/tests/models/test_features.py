@@ -10,6 +10,7 @@ from torch import nn
 from qsmi_lib.datasets import Part, Split
 from qsmi_lib.models import backbones, features
 from qsmi_lib.training.splits import load_split
+from qsmi_lib.utils import progress
 from qsmi_lib.utils.precision import autocast, resolve_precision
 
 N, BATCH = 23, 5
@@ -292,6 +293,17 @@ def test_an_interrupted_computation_continues_after_its_last_complete_batch(resu
     assert not cached(results) and len(cached(results, "partial")) == 1
     assert_recomputed(SIZES[n_done:])
     assert len(cached(results)) == 1 and not cached(results, "partial")
+
+
+def test_progress_counts_pictures_and_goes_on_where_it_was_interrupted(monkeypatch, capsys):
+    interrupted(2)
+    monkeypatch.delenv("QSMI_HEADLESS")
+    monkeypatch.setattr(progress, "watched", lambda: False)
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    extract(Counting())
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[1].split(",")[0] for line in lines] == ["15 of 23 pictures", "20 of 23 pictures"]
+    assert all("s left" in line for line in lines)
 
 
 @pytest.mark.parametrize("n_bytes", [1, 4 * 7, 4 * 7 * 2 + 3])

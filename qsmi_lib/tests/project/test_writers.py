@@ -236,6 +236,7 @@ def test_every_file_is_written_by_one_of_them():
         "reproduction/bench/synthetic.py",  # appends block by block, in `io.atomic_write`
         "reproduction/bench/measure.py",  # a setting of Linux under /proc
         "reproduction/plotting/style.py",  # into memory
+        "search/example_pictures.py",  # into a folder of its own, which is renamed when all pictures are there
     }
     library = paths.ROOT / "qsmi_lib"
     writing = set()
@@ -286,7 +287,7 @@ def test_codes_of_a_folder_that_cannot_be_cached_are_returned(results, tmp_path,
         Image.fromarray(255 - np.eye(20, k=number, dtype=np.uint8) * 255).save(folder / f"{number}.png")
 
     class Toy:
-        config, precision, model = CONFIG, "float32", nn.Identity()
+        config, precision, model, side = CONFIG, "float32", nn.Identity(), None
 
         def fitted(self, image, name):
             return image

@@ -13,15 +13,17 @@ from qsmi_lib import datasets
 from qsmi_lib.cli import main
 from qsmi_lib.config.presets import configure
 from qsmi_lib.datasets import BACKBONE_OF
+from qsmi_lib.datasets.images import lazy
 from qsmi_lib.evaluation import evaluate
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.backbones import BACKBONES
-from qsmi_lib.reproduction.bench import evaluation, full_size, layers
+from qsmi_lib.reproduction.bench import evaluation, full_size, layers, pictures
 from qsmi_lib.reproduction.bench.full_size import PLANS, TWENTY_WAY, hours, of_plans
 from qsmi_lib.reproduction.bench.measure import peak_megabytes
 from qsmi_lib.reproduction.bench.synthetic import SHAPES
 from qsmi_lib.reproduction.bench.training import Pictures
 from qsmi_lib.reproduction.grids import TRAINED
+from qsmi_lib.search import example_pictures
 from qsmi_lib.training import factory
 from qsmi_lib.training.records import SavedCodes
 
@@ -227,3 +229,26 @@ def test_the_speed_of_a_backbone_needs_no_weights(monkeypatch):
     monkeypatch.setattr(full_size, "ROUNDS", 1)
     monkeypatch.setattr(full_size.features, "batch_size", lambda name: 2)
     assert full_size.pictures_per_second("squeezenet1_1", CPU) > 0
+
+
+# Pictures
+
+
+def test_pictures_are_the_same_by_each_way(monkeypatch, tmp_path, results):
+    pytest.importorskip("skimage")
+    pytest.importorskip("timm")
+    monkeypatch.setattr(example_pictures, "PER_CLASS", 1)
+    made, measure = [], pictures.measure
+
+    def note(images, network, size, *arguments):
+        ways = pictures.ways_of(images, 2)
+        made.extend(torch.cat(list(batches())) for batches in ways.values())
+        return {way: [1.0, 2.0, 4.0] for way in ways}
+
+    monkeypatch.setattr(pictures, "measure", note)
+    text = pictures.pictures(3, 1, {"small": (60, 45)})
+    assert len(made) == 3 and torch.equal(made[0], made[1]) and torch.equal(made[0], made[2])
+    assert [float(cell) for cell in text.splitlines()[-1].split("|")[4:6]] == [1.0, 1.0]
+    assert (results / "benchmarks" / "pictures.md").read_text(encoding="utf-8") == text
+    images = lazy.Pictures(tmp_path, [], [], 4)
+    assert measure(images, torch.nn.Identity(), 2, "float32", 2).keys() == pictures.ways_of(images, 2).keys()

@@ -27,6 +27,7 @@ from qsmi_lib.training import factory, runs
 from qsmi_lib.training.loop import encode
 from qsmi_lib.training.records import Store, run_id
 from qsmi_lib.training.splits import load_split, require_classes
+from qsmi_lib.utils import paths
 
 COLOURS = {"blue": (30, 60, 200), "green": (40, 180, 50), "red": (220, 40, 30)}
 N = 36
@@ -248,6 +249,17 @@ def test_pictures_are_decoded_larger_for_a_backbone_that_takes_larger_ones(tmp_p
     monkeypatch.setitem(backbones.BACKBONES, "tiny", entry)
     split = load_split(str(source), backbone="tiny")
     assert set(forms) == {decoded} and len(forms) == (2 if split.database is split.train else 3)
+
+
+def test_pictures_of_a_published_set_keep_the_size_of_its_records(monkeypatch):
+    write_folder(paths.data() / "mine", FORMS["folders of parts"][0])
+    monkeypatch.setitem(datasets.DATASETS, "mine", PictureSet("mine", side=32))
+    sides = []
+    monkeypatch.setattr(
+        features, "extract", lambda images, *_, **__: sides.append(images.side) or torch.zeros(len(images), 16)
+    )
+    load_split("mine", backbone="tiny")
+    assert set(sides) == {32}
 
 
 # What is refused, in one line and before anything is trained
