@@ -143,9 +143,7 @@ def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | 
     asked |= {} if bits is None else {"bits": bits}
     for name, value in asked.items():
         if about[name] != value:
-            raise ValueError(
-                f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}"
-            )
+            raise ValueError(f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}")
     for name, value in (backbone or {}).items():
         if name != "precision" and about["backbone"][name] != value:
             raise ValueError(
