@@ -117,10 +117,16 @@ def search(index: Path, query: Path, k: int, rerank: int, as_json: bool) -> None
         ]
         click.echo(json.dumps(rows, ensure_ascii=False))
         return
-    width = max(len(str(answer.name)) for answer in answers)
-    for place, answer in enumerate(answers, 1):
-        labels = ", ".join(_sorted(answer.labels) or ())
-        click.echo(f"{place:>4}  {answer.distance:>4} bits  {answer.name:<{width}}  {labels}".rstrip())
+    names = [_shown(str(answer.name)) for answer in answers]
+    width = max(map(len, names))
+    for place, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
+        labels = _shown(", ".join(_sorted(answer.labels) or ()))
+        click.echo(f"{place:>4}  {answer.distance:>4} bits  {name:<{width}}  {labels}".rstrip())
+
+
+def _shown(text: str) -> str:
+    """`text` in one line: characters that a terminal obeys are shown as escapes."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def _sorted(labels: frozenset[str] | None) -> list[str] | None:
