@@ -58,7 +58,7 @@ PROFILE = click.option(
 )
 
 
-INTERRUPTED = "\ninterrupted: finished runs are recorded; to continue, repeat it without --fresh"
+INTERRUPTED = "\ninterrupted: finished work is kept; to continue, repeat the command, without --fresh"
 
 
 NO_MEMORY = ("can't allocate memory", "out of memory")  # in PyTorch's errors, on the CPU and on a GPU

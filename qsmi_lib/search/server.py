@@ -87,8 +87,8 @@ class Query(Handler):
 
     async def prepare(self) -> None:
         """Refuse a query that is too large, and read others once there is room for them."""
-        super().prepare()
         self.content, self.complete = bytearray(), False
+        super().prepare()
         try:
             size = int(self.request.headers["Content-Length"])
         except (KeyError, ValueError) as error:

@@ -179,8 +179,10 @@ def _features(
     old: Stored | None,
     backbone: dict | None,
 ) -> tuple[np.ndarray, list[Fault]]:
-    """Features of all items, float32 (n, d), NaN where they cannot be read: computed if new, else those of `old`."""
-    found, faults = source.features(np.flatnonzero(is_new).tolist(), backbone and backbone["precision"])
+    """Features of all items, float32 (n, d), NaN if they cannot be read; of old pictures those of `old`."""
+    if source.backbone is None:
+        return source.features(range(len(items)), None)
+    found, faults = source.features(np.flatnonzero(is_new).tolist(), backbone["precision"])
     features = np.empty((len(items), found.shape[1]), np.float32)
     features[is_new] = found
     if not is_new.all():
@@ -225,7 +227,7 @@ def _trained(
         "bits": bits,
         "method": hasher.method,
         "seed": seed,
-        "settings": hashing.settings(hasher.method, bits),
+        "settings": hashing.settings(hasher.method, bits, int((~asks).sum())),
         "scores": compression.to_record(measured),
         "classes": sorted(classes),
     }

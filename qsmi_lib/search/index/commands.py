@@ -50,6 +50,9 @@ def index(
     if not place.exists():
         raise FileNotFoundError(f"there is no {place}: expected a folder of pictures, or vectors in a .npy file")
     folder = indexes.default_output(place) if output is None else paths.expanded(output)
+    known = indexes.Index.load(folder).source if storage.holds_index(folder) else None
+    if output is None and known not in (None, place.resolve()):
+        raise ValueError(f"{folder} is the index of {known}: name another one for {place} with --output")
     items = _source(place, folder, labels, no_labels, backbone)
     lengths = compression.LENGTHS if items.kind == storage.VECTORS else ()
     built = building.build(items, folder, bits=bits, seed=seed, retrain=retrain, lengths=lengths)

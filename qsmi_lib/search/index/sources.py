@@ -85,6 +85,8 @@ class Folder(Source):
     kind = storage.PICTURES
 
     def __init__(self, place: Path, backbone: str, *, labelled: bool = True, choice: str = ""):
+        if backbones.named(backbone).side is None:
+            raise ValueError(f"the backbone {backbone} takes no photographs: leave out --backbone, or name another one")
         self.place, self.backbone = place, backbone
         self._kept: Callable[[], None] | None = None  # deletes the file of features
         items = _manifest(place, choice) if labelled else None

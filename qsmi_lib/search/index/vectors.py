@@ -1,6 +1,6 @@
 """Vectors of one's own: read from .npy and Parquet files, checked, and given as float32."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def read_query(path: Path, d: int) -> np.ndarray:
         FileNotFoundError, OSError: the file is not there, or cannot be read.
         ValueError: as `read`; or several vectors, or one of another length.
     """
-    return _one(partial(damaged, path), _numbers(path), d)
+    return _one(partial(damaged, path), _numbers(path, [".npy"]), d)
 
 
 def checked(values: Tensor | ArrayLike) -> np.ndarray:
@@ -88,11 +88,11 @@ def _unusable(name: str, what: str, remedy: str) -> ValueError:
     return ValueError(f"{name} cannot be used: {what}; {remedy}")
 
 
-def _numbers(path: Path) -> np.ndarray:
+def _numbers(path: Path, kinds: Sequence[str] = SUFFIXES) -> np.ndarray:
     """The array in a .npy file, mapped; a ValueError if it is no such file, or holds text."""
     if path.suffix.lower() != ".npy":
-        kinds = " or ".join(SUFFIXES)
-        raise ValueError(f"{path} must be a {kinds} file of vectors: save the array with numpy.save('vectors.npy', x)")
+        expected = " or ".join(kinds)
+        raise ValueError(f"{path} must be a {expected} file: save the array with numpy.save('name.npy', array)")
     array = map_array(path, remedy=AGAIN)
     if array.dtype.kind == "U":
         raise damaged(path, f"its array holds text ({array.dtype}), expected numbers", AGAIN)

@@ -83,6 +83,11 @@ def test_retraining_takes_other_settings_and_leaves_no_old_file(made, digits, tm
     assert files == {storage.MAIN, *(file["name"] for file in again.index.about["files"].values())}
 
 
+def test_retraining_on_the_same_vectors_gives_the_same_index(made, digits, tmp_path):
+    again = build(Vectors(tmp_path / "digits.npy", *digits), tmp_path / "digits.index", retrain=True)
+    assert again.index.about == made.index.about
+
+
 def test_a_failed_write_leaves_the_old_index(made, digits, tmp_path, monkeypatch):
     folder = tmp_path / "digits.index"
     before = names_and_codes(made.index)
