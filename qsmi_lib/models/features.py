@@ -143,7 +143,7 @@ def extract(
                 if (matrix := _open(path, shape)) is None:  # another process may have written it meanwhile
                     n_done = _rows_done(path, shape, first, precision) // batch_size * batch_size
                     with contextlib.closing(answers(n_done)) as rows:
-                        _write(rows, path, shape, n_done)
+                        _write(rows, path, shape, n_done, f"features by {name}")
                     matrix = _open(path, shape)
         if _agree(matrix[: len(first)], first, precision):
             break
@@ -228,7 +228,7 @@ def _agree(features: np.ndarray, others: np.ndarray, precision: str) -> bool:
     return bool(np.linalg.norm(features - others) <= TOLERANCE[precision] * np.linalg.norm(others))
 
 
-def _write(answers: Iterable[np.ndarray], path: Path, shape: tuple[int, int], n_done: int) -> None:
+def _write(answers: Iterable[np.ndarray], path: Path, shape: tuple[int, int], n_done: int, title: str) -> None:
     """Append the rows from `n_done` on to the partial file of `path`, then rename it to `path`."""
     partial, header, (n, n_features) = _partial(path), io.npy_header(shape), shape
     io.check_room(partial, 4 * (n - n_done) * n_features)
@@ -237,7 +237,7 @@ def _write(answers: Iterable[np.ndarray], path: Path, shape: tuple[int, int], n_
             os.truncate(partial, len(header) + 4 * n_done * n_features)
         else:
             partial.write_bytes(header)
-    for features in bar(answers, path.stem, size=len, total=n, initial=n_done, unit="picture"):
+    for features in bar(answers, title, size=len, total=n, initial=n_done, unit="picture"):
         with io.naming(partial), partial.open("ab") as file:
             file.write(features)
     with io.naming(path):

@@ -102,8 +102,8 @@ def about(collection: Collection) -> str:
     with_labels = f" with {n_labels:,} label{'s' if n_labels > 1 else ''}" if n_labels else ""
     pictures = f"{len(collection):,} picture{'s' if len(collection) > 1 else ''}"
     words = (
-        f"<p>{pictures}{with_labels}: {html.escape(collection.title)}. Below each answer is how many bits of its code "
-        "differ from the query, and which ones.</p>"
+        f"<p>{html.escape(collection.title)}: {pictures}{with_labels}. Under each answer: how many bits of its code "
+        "differ from the query. Dark squares are the bits that differ.</p>"
     )
     if collection.notice:
         words += f'<p class="qsmi-notice">{html.escape(collection.notice)}</p>'

@@ -34,6 +34,7 @@ GREY = {
 }  # side in pixels
 CIFAR_SIDE = 32
 BATCH = 100  # pictures hashed at a time
+ORDERED = 100  # items at least that are found, where those at equal distance are ordered by their likeness
 FORMAT = 4  # of the cached codes of folders; increase it if pictures are read in another way
 
 
@@ -145,6 +146,8 @@ class Collection:
         examples: rows of items that are good queries, such as those that the hasher was not trained on; if empty, any.
         scores: name -> value: how good the codes are, such as mAP.
         notice: a sentence that a visitor has to know, such as that the folder of the pictures is gone.
+        likeness: function from a picture and rows to numbers, by which items at equal distance are ordered, the highest
+            first; None: they keep the order of the index.
     """
 
     title: str
@@ -159,6 +162,7 @@ class Collection:
     examples: Sequence[int] = ()
     scores: Mapping[str, float] = field(default_factory=dict)
     notice: str = ""
+    likeness: Callable[[Image.Image, np.ndarray], np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -180,7 +184,13 @@ class Collection:
             without: an item that is no answer: the query itself, if it is in the collection.
         """
         [code] = codes = self.hasher.codes([image])
-        found = self.index.search(codes, min(k + (without is not None), len(self)))
+        n_found = max(k + (without is not None), ORDERED if self.likeness else 0)
+        found = self.index.search(codes, min(n_found, len(self)))
+        items, distances = found.items[0], found.distances[0]
+        if self.likeness is not None:
+            items, distances = items[items >= 0], distances[items >= 0]
+            order = np.lexsort([-self.likeness(image, items), distances])
+            items, distances = items[order], distances[order]
         answers = [
             Answer(
                 item,
@@ -189,7 +199,7 @@ class Collection:
                 tuple(np.flatnonzero(code != self.codes[item]).tolist()),
                 not labels.isdisjoint(self.labels[item]) if labels and self.labels else None,
             )
-            for item, distance in zip(found.items[0].tolist(), found.distances[0].tolist(), strict=True)
+            for item, distance in zip(items.tolist(), distances.tolist(), strict=True)
             if item >= 0 and item != without
         ]
         return answers[:k]

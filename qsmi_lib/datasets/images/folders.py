@@ -102,7 +102,8 @@ def of_classes(files: Files) -> Reading:
     if not depths[depth]:
         more = "".join(f"; {what}" for what in _elsewhere(files))
         kind = UnlabelledError if set(depths) == {0} else ValueError
-        raise kind(f"{source} holds no pictures in a known form: expected {FORMS}{more}")
+        without = "; `qsmi index` takes them without labels" * (kind is UnlabelledError)
+        raise kind(f"{source} holds no pictures in a known form: expected {FORMS}{more}{without}")
     parts = {top for top in tops if part_of_folder(top)}
     if depth == 1 and (parts == tops or {"train", "query"} & set(map(part_of_folder, parts))):
         no_classes = parts

@@ -21,6 +21,7 @@ from qsmi_lib.utils.validation import whole_number
 
 BITS_USUAL = 48
 LEAST = 4  # items: some are learned from, one asks
+SETTINGS = {"kind": "items of the kind", "labelled": "labels known:", "bits": "a code length of", "seed": "the seed"}
 ANEW = "`--retrain` makes it anew, `--output` names another index"
 
 
@@ -51,7 +52,7 @@ def build(
     folder: Path,
     *,
     bits: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     retrain: bool = False,
     lengths: Sequence[int] = (),
 ) -> Built:
@@ -63,7 +64,7 @@ def build(
         source: the items.
         folder: of the index.
         bits: code length; None: that of the index, or 48.
-        seed: of the hasher and of the held-out tenth.
+        seed: of the hasher and of the held-out tenth; None: that of the index, or 0.
         retrain: whether the hasher is trained anew. It uses the stored features of the pictures that have not changed.
         lengths: further code lengths that the scores of a new hasher are compared with.
 
@@ -76,9 +77,10 @@ def build(
     trained = old is None or retrain
     backbone = _about_backbone(source, None if trained else old)
     if not trained:
-        _check_same(old, source, backbone, bits)
-    usual = BITS_USUAL if old is None else old.about["bits"]
-    bits, seed = whole_number("bits", usual if bits is None else bits, 1, BITS), whole_number("seed", seed, 0, SEED)
+        _check_same(old, source, backbone, bits, seed)
+    usual = {"bits": BITS_USUAL, "seed": 0} if old is None else old.about
+    is_asked, bits = bits is not None, whole_number("bits", usual["bits"] if bits is None else bits, 1, BITS)
+    seed = whole_number("seed", usual["seed"] if seed is None else seed, 0, SEED)
     before = {} if old is None else {item.name: (row, item) for row, item in enumerate(old.items)}
     same_features = old is not None and old.about["kind"] == source.kind and old.about["backbone"] == backbone
     items, is_new = _compared(source, before if same_features else {})
@@ -89,7 +91,7 @@ def build(
     items = [item for item, use in zip(items, usable, strict=True) if use]
     features, is_new = features[usable], is_new[usable]
     if trained:
-        items, about, hasher, notes = _trained(source, items, features, bits, seed, lengths)
+        items, about, hasher, notes = _trained(source, items, features, bits, seed, lengths, is_asked)
     else:
         items = [item._replace(held_out=item.name in before and before[item.name][1].held_out) for item in items]
         about = {name: old.about[name] for name in ("bits", "method", "seed", "settings", "scores", "classes")}
@@ -99,6 +101,7 @@ def build(
     codes[encoded] = np.packbits(hasher.codes(features[encoded]) > 0, axis=1)
     for row in np.flatnonzero(~encoded).tolist():
         codes[row] = old.codes[before[items[row].name][0]]
+    about["labels"] = sorted(frozenset().union(*(item.labels or () for item in items)))
     about |= {"kind": source.kind, "source": _relative(source.place, folder), "labelled": source.labels is not None}
     storage.write(folder, Contents(about | {"backbone": backbone}, items, codes, *storage.rounded(features), hasher))
     source.forget()
@@ -137,13 +140,13 @@ def preprocessing(backbone: str) -> dict:
     return {name: getattr(entry, name) for name in names} | {"mean": list(entry.mean), "std": list(entry.std)}
 
 
-def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | None) -> None:
+def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | None, seed: int | None) -> None:
     """A ValueError if the index in `folder` has other settings than are asked for."""
     about, asked = old.about, {"kind": source.kind, "labelled": source.labels is not None}
-    asked |= {} if bits is None else {"bits": bits}
+    asked |= {name: value for name, value in {"bits": bits, "seed": seed}.items() if value is not None}
     for name, value in asked.items():
         if about[name] != value:
-            raise ValueError(f"{old.folder} has {name} {about[name]!r}, asked for {value!r}: {ANEW}")
+            raise ValueError(f"{old.folder} was made with {SETTINGS[name]} {about[name]!r}, not {value!r}: {ANEW}")
     for name, value in (backbone or {}).items():
         if name != "precision" and about["backbone"][name] != value:
             raise ValueError(
@@ -206,16 +209,31 @@ def _check_enough(source: Source, rows: Sequence[int], faults: Sequence[Fault]) 
 
 
 def _trained(
-    source: Source, items: list[Item], features: np.ndarray, bits: int, seed: int, lengths: Sequence[int]
+    source: Source,
+    items: list[Item],
+    features: np.ndarray,
+    bits: int,
+    seed: int,
+    lengths: Sequence[int],
+    is_asked: bool,
 ) -> tuple:
-    """The items with the held-out tenth marked, the new hasher with its settings and scores, and notes."""
+    """The items with the held-out tenth marked, the new hasher with its settings and scores, and notes.
+
+    ITQ makes as many bits as it can, if fewer than the usual ones are possible and no number was asked for.
+    """
+    notes = []
     labels = None if source.labels is None else [item.labels for item in items]
     as_stored = _as_stored(features)  # of what was indexed before there are no other features
     asks = held_out(as_stored, labels, [item.sha256 for item in items], seed)
     if not asks.any():
-        raise ValueError(
-            f"all {len(items)} {source.kind} of {source.place} are equal, or each is alone in its class: add some"
+        what = (
+            f"all {len(items)} {source.kind} of {source.place} have the same direction, or each is alone in its class"
         )
+        raise ValueError(f"{what}: add others")
+    most = min(int((~asks).sum()), features.shape[1])
+    if labels is None and bits > most and not is_asked:
+        notes.append(f"{most} bits instead of {bits}: more cannot be learned from so few {source.kind} or features")
+        bits = most
     hasher = hashing.fit(
         features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
     )
@@ -232,7 +250,8 @@ def _trained(
         "classes": sorted(classes),
     }
     alone = sorted(label for label, n in classes.items() if n < 2)
-    notes = [f"classes of one item ask no query: {first_names(alone)}"] if alone else []
+    if alone:
+        notes.append(f"classes with one of the {source.kind} are not tested: {first_names(alone)}")
     return items, about, hasher, notes
 
 

@@ -1,6 +1,7 @@
 """The commands `qsmi index` and `qsmi search`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,20 +10,25 @@ from qsmi_lib.utils import paths
 
 MOST_FAULTS = 20  # printed
 VECTOR_SUFFIXES = (".npy", ".parquet")
+CHOICES = ("index", "multi-hot")  # how one column of 0 and 1 is read
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), metavar="FOLDER|VECTORS")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of the index.  [default: SOURCE.index]")
 @click.option("--bits", type=click.IntRange(min=1), help="Code length.  [default: that of the index, or 48]")
-@click.option("--labels", metavar="TABLE", help="Labels of vectors: a .csv, .npy or .parquet with a row for each. "
-              "Of pictures: index or multi-hot, as in `datasets check`.")  # fmt: skip
+@click.option(
+    "--labels",
+    metavar="TABLE",
+    help="Of vectors: a .csv, .npy or .parquet with a row for each. Of pictures, if a list has one column of 0 and 1: "
+    "`index` for two classes, `multi-hot` for one label.",
+)
 @click.option("--no-labels", is_flag=True, help="Ignore folders of classes and lists, and learn without labels.")
 @click.option("--backbone", help="Network whose features are hashed; also timm:NAME.  "
               "[default: that of the index, or efficientnet_lite0]")  # fmt: skip
 @click.option("--retrain", is_flag=True, help="Train the hasher anew.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0),
-              help="Of the hasher and the held-out tenth.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0),
+              help="Of the hasher and the held-out tenth.  [default: that of the index, or 0]")  # fmt: skip
 @click.option("--parquet", type=click.Path(path_type=Path), metavar="FILE",
               help="Also write names, labels and codes to a Parquet file.")  # fmt: skip
 def index(
@@ -33,14 +39,14 @@ def index(
     no_labels: bool,
     backbone: str | None,
     retrain: bool,
-    seed: int,
+    seed: int | None,
     parquet: Path | None,
 ) -> None:
     """Make an index of a folder of pictures, or of vectors in a .npy or .parquet file, and search it with `search`.
 
     Where labels are known (folders of classes, a list, a table), codes are learned from them with QSMI, else with ITQ.
-    A tenth of the items is held out, and asks the queries of the printed scores. A second call keeps the hasher, and
-    encodes only what was added or changed.
+    A tenth of the items is not learned from: it tests the codes, and the scores are printed. A second call keeps what
+    was learned, and encodes only what was added or changed.
     """
     from qsmi_lib.datasets.images.entries import count
     from qsmi_lib.search.index import building, compression, storage
@@ -53,6 +59,8 @@ def index(
     known = indexes.Index.load(folder).source if storage.holds_index(folder) else None
     if output is None and known not in (None, place.resolve()):
         raise ValueError(f"{folder} is the index of {known}: name another one for {place} with --output")
+    if parquet is not None:
+        _check_export(paths.expanded(parquet), [place, *([] if labels is None else [paths.expanded(labels)])])
     items = _source(place, folder, labels, no_labels, backbone)
     lengths = compression.LENGTHS if items.kind == storage.VECTORS else ()
     built = building.build(items, folder, bits=bits, seed=seed, retrain=retrain, lengths=lengths)
@@ -66,11 +74,13 @@ def index(
         click.echo(f"note: {note}", err=True)
     made = indexes.Index(built.index)
     if built.trained:
-        for line in compression.lines(compression.from_record(made.stored.about["scores"])):
+        for line in compression.lines(compression.from_record(made.stored.about["scores"]), (made.method, made.bits)):
             click.echo(line)
     click.echo(f"added {built.added}, changed {built.changed}, removed {built.removed}")
     click.echo(f"{folder}: {indexes.about(made)}")
-    if built.trained:
+    if not built.trained:
+        click.echo("the codes' scores are those of the first call: --retrain learns and tests anew")
+    else:
         click.echo(f"search it: qsmi search {folder} {'PICTURE' if made.kind == storage.PICTURES else 'VECTOR'}")
     if parquet is not None:
         from qsmi_lib.search.index.parquet import to_parquet
@@ -96,7 +106,20 @@ def _source(place: Path, folder: Path, labels: str | None, no_labels: bool, back
     if backbone is None:
         known = storage.read(folder).about["backbone"] if storage.holds_index(folder) else None
         backbone = known["name"] if known else sources.BACKBONE
+    if labels not in (None, *CHOICES):
+        raise ValueError(
+            f"--labels {labels} is for vectors: put the table into the folder of the pictures and call it labels, or pass "
+            f"it as FOLDER; of pictures, --labels is {' or '.join(CHOICES)}, for one column of 0 and 1"
+        )
     return sources.Folder(place, backbone, labelled=not no_labels, choice=labels or "")
+
+
+def _check_export(path: Path, sources: Sequence[Path]) -> None:
+    """A ValueError if the Parquet file to write is not called so, or is one of the files that are read."""
+    if path.suffix.lower() != ".parquet":
+        raise ValueError(f"--parquet must name a file that ends in .parquet, got {path}")
+    if path.resolve() in [source.resolve() for source in sources]:
+        raise ValueError(f"--parquet {path} would overwrite what is indexed: name another file")
 
 
 @click.command()
@@ -109,7 +132,7 @@ def _source(place: Path, folder: Path, labels: str | None, no_labels: bool, back
 def search(index: Path, query: Path, k: int, rerank: int, as_json: bool) -> None:
     """Print the items of INDEX that are nearest to a picture, or to a vector in a .npy file.
 
-    The distance is the number of bits that differ; also with --rerank, which changes the order alone.
+    The distance is the number of bits that differ. --rerank changes the order alone.
     """
     from qsmi_lib.search.index.index import Index
 
@@ -125,6 +148,8 @@ def search(index: Path, query: Path, k: int, rerank: int, as_json: bool) -> None
     for place, (name, answer) in enumerate(zip(names, answers, strict=True), 1):
         labels = _shown(", ".join(_sorted(answer.labels) or ()))
         click.echo(f"{place:>4}  {answer.distance:>4} bits  {name:<{width}}  {labels}".rstrip())
+    if not rerank and len({answer.distance for answer in answers}) < len(answers):
+        click.echo("Answers at equal distance are in no order; --rerank 100 orders them by their features.", err=True)
 
 
 def _shown(text: str) -> str:

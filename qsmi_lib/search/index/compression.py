@@ -140,20 +140,27 @@ def columns(table: Table) -> tuple[list[str], list[list[str]]]:
     return headers, cells
 
 
-def lines(table: Table) -> list[str]:
-    """`table` for a terminal: who asked whom, a line for each way, and a remark where labels are missing."""
+def lines(table: Table, own: tuple[str, int] | None = None) -> list[str]:
+    """`table` for a terminal: who asks whom, a line for each way, and what the columns mean.
+
+    Args:
+        table: to show.
+        own: method and bits of the row that is marked as that of the index.
+    """
     headers, cells = columns(table)
+    for row, cell in zip(table.rows, cells, strict=True):
+        cell[0] += " <- this index" * ((row.method, row.bits) == own)
     widths = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
-    shown = [f"{table.n_query:,} held-out items asked {table.n_database:,} others, from which codes were learned:"]
+    shown = [f"test: {table.n_query:,} held-out items search the {table.n_database:,} others, which codes learn from"]
     for first, *others in (headers, *cells):
         numbers = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
         shown.append("  ".join([f"{first:<{widths[0]}}", *numbers]))
-    shown.append(
-        f"recall of {NEAREST}: share of the {NEAREST} nearest by cosine of float32 that are among the first {NEAREST}"
-    )
-    if not any(row.method == METHODS[QSMI].title for row in table.rows):
-        shown.append("there are no labels, which mAP and QSMI need")
-    return shown
+    if any(row.method == METHODS[QSMI].title for row in table.rows):
+        shown.append("mAP: 1 is perfect. QSMI learns which items share labels; ITQ needs no labels.")
+    else:
+        shown.append("There are no labels, which mAP and QSMI need: ITQ needs none.")
+    what = f"share of the {NEAREST} nearest by cosine of float32 that are among the first {NEAREST}"
+    return [*shown, f"recall of {NEAREST}: {what}"]
 
 
 def _ways(
@@ -182,7 +189,7 @@ def _ways(
             yield title, length, ranking.hamming_rankings(*codes)
             if is_own:
                 reranked = ranking.reordered(ranking.hamming_rankings(*codes), query, _rounded(database), RERANKED)
-                yield f"{title}, first {RERANKED} by 8 bits a feature", length + 8 * d + 32, reranked
+                yield f"{title}, with --rerank {RERANKED}", length + 8 * d + 32, reranked
 
 
 def _rounded(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

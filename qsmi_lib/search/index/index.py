@@ -181,8 +181,15 @@ class Index:
             method=about["method"],
             examples=[row for row, item in enumerate(items) if item.held_out],
             scores=score,
+            likeness=self._likeness,
             notice="" if self.source.exists() else f"{self.source} is no longer there, so no thumbnail can be shown.",
         )
+
+    def _likeness(self, image: Image.Image, rows: np.ndarray) -> np.ndarray:
+        """The cosine of a picture's features with the stored ones of these rows."""
+        [feature], stored = self.pictures.features([image]), self.stored.features(rows)
+        norms = np.linalg.norm(feature) * np.linalg.norm(stored, axis=1)
+        return stored @ feature / np.maximum(norms, np.finfo(np.float32).tiny)
 
     def _answer(self, row: int, distance: int) -> Answer:
         item = self.stored.item(row)
@@ -245,19 +252,18 @@ def default_output(source: Path) -> Path:
     """The folder of the index of `source`: beside it, under its name with the suffix `.index`."""
     place = source.absolute()
     place = place.resolve() if not place.name or ".." in place.parts else place
-    return (place if place.is_dir() else place.with_suffix("")).with_name(f"{_stem(place)}.index")
+    stem = place.name if place.is_dir() else place.name.removesuffix(place.suffix).removesuffix(".tar")
+    return place.with_name(f"{stem}.index")
 
 
 def about(index: Index) -> str:
     """What an index is, in one line."""
     about = index.stored.about
     by = "" if about["backbone"] is None else f", features by {about['backbone']['name']}"
-    labels = f", {len(about['classes'])} labels" if about["labelled"] else ", no labels"
+    n_now, n_trained = len(about["labels"]), len(about["classes"])
+    trained = "" if n_now == n_trained else f" ({n_trained} when the codes were learned)"
+    labels = f", {n_now} labels{trained}" if about["labelled"] else ", no labels"
     return f"{len(index):,} {index.kind}{labels}{by}, {index.bits} bits by {index.method}"
-
-
-def _stem(place: Path) -> str:
-    return place.name if place.is_dir() else place.name.partition(".")[0] or place.name
 
 
 def _opened(query: Path | str | Image.Image, side: int) -> Image.Image:

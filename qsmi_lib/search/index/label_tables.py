@@ -59,6 +59,8 @@ def read_labels(table: Path, n: int) -> list[frozenset[str]]:
     suffix = table.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"{table} must be a table of labels, {', '.join(SUFFIXES)}: {AS_TEXT}, a row for each vector")
+    if not table.exists():
+        raise FileNotFoundError(f"there is no {table}: expected a table of labels, a row for each vector")
     array = _array(table) if suffix == ".npy" else None
     if array is not None and array.ndim == 2:
         _need_rows(table, len(array), n)

@@ -22,7 +22,7 @@ from qsmi_lib.datasets.images.manifest import Manifest
 from qsmi_lib.models import backbones, features
 from qsmi_lib.search.index import storage, vectors
 from qsmi_lib.search.index.label_tables import label_columns, read_labels
-from qsmi_lib.utils import arrays
+from qsmi_lib.utils import arrays, paths
 from qsmi_lib.utils.progress import bar
 
 Labels = list[frozenset[str]] | None  # of each item; None: unknown
@@ -85,6 +85,8 @@ class Folder(Source):
     kind = storage.PICTURES
 
     def __init__(self, place: Path, backbone: str, *, labelled: bool = True, choice: str = ""):
+        name, at, file = backbone.partition("@")
+        backbone = f"{name}@{paths.expanded(file).absolute()}" if at else backbone  # from any folder
         if backbones.named(backbone).side is None:
             raise ValueError(f"the backbone {backbone} takes no photographs: leave out --backbone, or name another one")
         self.place, self.backbone = place, backbone
@@ -256,7 +258,7 @@ def named_labels(labels: np.ndarray, classes: Sequence[str]) -> list[frozenset[s
 
 
 def _sets_of(labels: ArrayLike | Sequence[Set[str]]) -> list[frozenset[str]]:
-    """Labels in memory as sets of names."""
+    """Labels in memory as sets of names; None, NaN and empty text are no label."""
     if isinstance(labels, list | tuple) and all(isinstance(own, Set) for own in labels):
         return [frozenset(map(str, own)) for own in labels]
     array = arrays.on_host("labels", labels) if isinstance(labels, Tensor) else np.asarray(labels)
@@ -264,7 +266,8 @@ def _sets_of(labels: ArrayLike | Sequence[Set[str]]) -> list[frozenset[str]]:
         if not np.isin(array, (0, 1)).all():
             raise ValueError("labels of shape (n, c) must be 0 and 1, a column for each label")
         return named_labels(array, list(map(str, range(array.shape[1]))))
-    return [frozenset([str(label)]) for label in array.ravel().tolist()]
+    labels = array.ravel().tolist()
+    return [frozenset() if label in (None, "") or label != label else frozenset([str(label)]) for label in labels]
 
 
 def _manifest(place: Path, choice: str) -> Manifest | None:

@@ -44,6 +44,7 @@ FORM = {
     "seed": int,
     "settings": {...: float},
     "classes": [str],
+    "labels": [str],
     "backbone": ({"name": str, "checksum": str, "precision": str, "preprocessing": {...: object}}, None),
     "scores": {"n_query": int, "n_database": int, "rows": [SCORES]},
     CHECKSUM: str,

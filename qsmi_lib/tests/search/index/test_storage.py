@@ -28,7 +28,7 @@ def contents(seed):
     hasher = hashing.fit(features, None, BITS, seed=seed)
     scores = {"metric": "recall", "n_query": 1, "n_database": N - 1, "rows": []}
     about = {"kind": "vectors", "source": f"../{seed}.npy", "labelled": False, "bits": BITS, "method": hasher.method,
-             "seed": seed, "settings": {}, "classes": [], "backbone": None, "scores": scores}  # fmt: skip
+             "seed": seed, "settings": {}, "classes": [], "labels": [], "backbone": None, "scores": scores}  # fmt: skip
     items = [Item(str(row), None, f"state {row}", f"digest {row} of {seed}", held_out=not row) for row in range(N)]
     codes = np.packbits(hasher.codes(features) > 0, axis=1)
     return Contents(about, items, codes, *storage.rounded(features), hasher)
