@@ -331,9 +331,7 @@ def test_an_interrupt_says_how_to_continue(monkeypatch, kind):
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert (
-        result.exit_code == 128 + kind and "finished runs are recorded" in result.output and "--fresh" in result.output
-    )
+    assert result.exit_code == 128 + kind and "finished work is kept" in result.output and "--fresh" in result.output
 
 
 def test_a_reader_that_has_ended_is_no_error():

@@ -223,8 +223,9 @@ def _trained(
     """
     notes = []
     labels = None if source.labels is None else [item.labels for item in items]
-    as_stored = _as_stored(features)  # of what was indexed before there are no other features
-    asks = held_out(as_stored, labels, [item.sha256 for item in items], seed)
+    is_pictures = source.backbone is not None
+    compared = _as_stored(features) if is_pictures else features  # of older pictures there are no other features
+    asks = held_out(compared, labels, [item.sha256 for item in items], seed, near=is_pictures)
     if not asks.any():
         what = (
             f"all {len(items)} {source.kind} of {source.place} have the same direction, or each is alone in its class"
@@ -237,8 +238,8 @@ def _trained(
     hasher = hashing.fit(
         features[~asks], labels and [own for own, ask in zip(labels, asks, strict=True) if not ask], bits, seed=seed
     )
-    compared = sorted({bits, *lengths})
-    measured = compression.table(features, labels, bits=compared, seed=seed, asks=asks, hasher=hasher)
+    all_bits = sorted({bits, *lengths})
+    measured = compression.table(features, labels, bits=all_bits, seed=seed, asks=asks, hasher=hasher)
     items = [item._replace(held_out=bool(ask)) for item, ask in zip(items, asks, strict=True)]
     classes = Counter(label for item in items for label in item.labels or ())
     about = {

@@ -1,6 +1,7 @@
 """The commands `qsmi index` and `qsmi search`."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import click
 from qsmi_lib.utils import paths
 
 MOST_FAULTS = 20  # printed
-VECTOR_SUFFIXES = (".npy", ".parquet")
 CHOICES = ("index", "multi-hot")  # how one column of 0 and 1 is read
 
 
@@ -81,7 +81,8 @@ def index(
     if not built.trained:
         click.echo("the codes' scores are those of the first call: --retrain learns and tests anew")
     else:
-        click.echo(f"search it: qsmi search {folder} {'PICTURE' if made.kind == storage.PICTURES else 'VECTOR'}")
+        query = "PICTURE" if made.kind == storage.PICTURES else "VECTOR"
+        click.echo(f"search it: qsmi search {shlex.quote(str(folder))} {query}")
     if parquet is not None:
         from qsmi_lib.search.index.parquet import to_parquet
 
@@ -93,24 +94,24 @@ def index(
 
 def _source(place: Path, folder: Path, labels: str | None, no_labels: bool, backbone: str | None):
     """The items at `place`; of a folder with the backbone that is asked for, or that of the index in `folder`."""
-    from qsmi_lib.search.index import sources, storage
+    from qsmi_lib.search.index import index as indexes
+    from qsmi_lib.search.index import sources, vectors
 
     if labels is not None and no_labels:
         raise ValueError("--labels and --no-labels contradict each other: give one of them")
-    if place.is_file() and place.suffix.lower() in VECTOR_SUFFIXES:
+    if place.is_file() and place.suffix.lower() in vectors.SUFFIXES:
         if backbone is not None:
             raise ValueError("--backbone is for pictures, and vectors are hashed as they are: leave it out")
         return sources.Vectors.read(place, None if labels is None else paths.expanded(labels))
-    if place.is_dir() and folder.absolute().resolve().is_relative_to(place.resolve()):
+    root = sources.root_of(place)
+    if root.is_dir() and folder.absolute().resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the index {folder} would lie in the folder that is indexed: name another one with --output")
-    if backbone is None:
-        known = storage.read(folder).about["backbone"] if storage.holds_index(folder) else None
-        backbone = known["name"] if known else sources.BACKBONE
     if labels not in (None, *CHOICES):
         raise ValueError(
-            f"--labels {labels} is for vectors: put the table into the folder of the pictures and call it labels, or pass "
-            f"it as FOLDER; of pictures, --labels is {' or '.join(CHOICES)}, for one column of 0 and 1"
+            f"--labels {labels} is for vectors: put the table into the folder of the pictures and call it labels, or "
+            f"give it as FOLDER; of pictures, --labels is {' or '.join(CHOICES)}, for one column of 0 and 1"
         )
+    backbone = backbone or indexes.backbone_of(folder)
     return sources.Folder(place, backbone, labelled=not no_labels, choice=labels or "")
 
 

@@ -180,7 +180,7 @@ def _ways(
         title = METHODS[method].title
         for length in bits:
             if method == ITQ and length > min(database.shape):
-                what = "dimensions" if d < length else "vectors"
+                what = "dimensions" if d <= len(database) else "vectors"
                 yield title, length, f"only {min(database.shape)} {what}"
                 continue
             is_own = own is not None and (own.method, own.bits) == (method, length)

@@ -16,7 +16,12 @@ N_DIRECTIONS = 8  # random directions in which equal rows are looked for
 
 
 def held_out(
-    features: np.ndarray, labels: Sequence[Set[str]] | None, digests: Sequence[str] = (), seed: int = 0
+    features: np.ndarray,
+    labels: Sequence[Set[str]] | None,
+    digests: Sequence[str] = (),
+    seed: int = 0,
+    *,
+    near: bool = True,
 ) -> np.ndarray:
     """A choice of queries: bool (n,), a tenth of the items, a tenth of those with each label.
 
@@ -28,8 +33,9 @@ def held_out(
         labels: of each item; None: unknown.
         digests: of the items' content, if there are any.
         seed: of the choice.
+        near: whether items with nearly the same features are equal, as copies of a picture are.
     """
-    group = equals(features, digests)
+    group = equals(features, digests, near=near)
     n_groups = int(group.max()) + 1
     if labels is None:
         return np.isin(group, by_hash(n_groups, seed)[: max(1, n_groups // 10)]) & (n_groups > 1)
@@ -49,20 +55,34 @@ def held_out(
     return chosen[group]
 
 
-def equals(features: np.ndarray, digests: Sequence[str] = ()) -> np.ndarray:
+def equals(features: np.ndarray, digests: Sequence[str] = (), *, near: bool = True) -> np.ndarray:
     """The group of equal items that each item belongs to: int (n,), from 0.
 
-    Items are equal if their content has the same digest, or if the distance of their unit vectors is at most
-    `TOLERANCE`: these are copies of a picture in another format. Equality is made transitive; a chain may have steps of
-    up to ``3 * TOLERANCE``.
+    Items are equal if their content has the same digest, or the same direction; with `near` also if the distance of
+    their unit vectors is at most `TOLERANCE`: these are copies of a picture in another format without loss. Equality
+    is made transitive; a chain may have steps of up to ``3 * TOLERANCE``.
+    """
+    units = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    _, first, same = np.unique(units, axis=0, return_index=True, return_inverse=True)
+    links = [(np.arange(len(units)), first[same.ravel()])]
+    if near:
+        links.append(_near_links(units, first))
+    if len(digests):
+        _, first, same = np.unique(np.asarray(digests, str), return_index=True, return_inverse=True)
+        links.append((np.arange(len(units)), first[same]))
+    rows, columns = np.concatenate(links, axis=1)
+    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(units), len(units)))
+    return connected_components(graph, directed=False)[1]
+
+
+def _near_links(units: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of the rows `first` of `units`, all different, that connect those within `TOLERANCE` of each other.
 
     Rows with nearly equal projections on a few random directions are compared. In each cell of a grid, one row leads
     those that are equal to it. Leaders of equal rows are at most ``3 * TOLERANCE`` apart, so that only leaders are
     compared across cells, however many rows are equal.
     """
-    units = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    _, first, same = np.unique(units, axis=0, return_index=True, return_inverse=True)
-    directions = np.random.default_rng(0).normal(size=(features.shape[1], N_DIRECTIONS))
+    directions = np.random.default_rng(0).normal(size=(units.shape[1], N_DIRECTIONS))
     places = units[first] @ (directions / (TOLERANCE * np.linalg.norm(directions, ord=2)))  # of equal rows: within 1
     cell = np.unique(np.floor(places), axis=0, return_inverse=True)[1].ravel()
     leader, left = np.arange(len(first)), np.arange(len(first))
@@ -75,13 +95,7 @@ def equals(features: np.ndarray, digests: Sequence[str] = ()) -> np.ndarray:
     leaders = np.unique(leader)
     a, b = leaders[cKDTree(places[leaders]).query_pairs(3, output_type="ndarray").reshape(-1, 2)].T
     linked = _near(units, first[a], first[b], 3 * TOLERANCE)
-    links = [(first[a[linked]], first[b[linked]]), (np.arange(len(units)), first[leader][same.ravel()])]
-    if len(digests):
-        _, first, same = np.unique(np.asarray(digests, str), return_index=True, return_inverse=True)
-        links.append((np.arange(len(units)), first[same]))
-    rows, columns = np.concatenate(links, axis=1)
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(len(units), len(units)))
-    return connected_components(graph, directed=False)[1]
+    return np.concatenate([first[a[linked]], first]), np.concatenate([first[b[linked]], first[leader]])
 
 
 def _near(units: np.ndarray, a: np.ndarray, b: np.ndarray, distance: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """An index in use: codes of queries, and their nearest items."""
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from qsmi_lib.search.index import building, ranking, sources, storage, vectors
 from qsmi_lib.search.index.storage import PICTURES, Stored
 from qsmi_lib.utils import paths
 from qsmi_lib.utils.precision import autocast
-from qsmi_lib.utils.validation import whole_number
+from qsmi_lib.utils.validation import QsmiWarning, whole_number
 
 
 class Answer(NamedTuple):
@@ -66,19 +67,20 @@ class Index:
         return cls(storage.read(paths.expanded(folder)))
 
     @classmethod
-    def of_pictures(cls, source: Path | str, output: Path | str | None = None, *, backbone: str = "efficientnet_lite0",
+    def of_pictures(cls, source: Path | str, output: Path | str | None = None, *, backbone: str | None = None,
                     labelled: bool = True, **settings) -> "Index":  # fmt: skip
         """Index the pictures of a folder, archive or list; see `building.build`, also for its `settings`.
 
         Args:
             source: the folder, archive or list.
             output: folder of the index; None: beside `source`, with the suffix `.index`.
-            backbone: whose features are hashed.
+            backbone: whose features are hashed; None: that of the index in `output`, or `sources.BACKBONE`.
             labelled: whether the labels of folders and lists are used.
         """
         place = paths.expanded(source)
         folder = default_output(place) if output is None else paths.expanded(output)
-        return cls(building.build(sources.Folder(place, backbone, labelled=labelled), folder, **settings).index)
+        items = sources.Folder(place, backbone or backbone_of(folder), labelled=labelled)
+        return cls._built(building.build(items, folder, **settings))
 
     @classmethod
     def of_vectors(cls, values: ArrayLike, labels: ArrayLike | Sequence | None = None, *, output: Path | str,
@@ -91,7 +93,14 @@ class Index:
             output: folder of the index.
         """
         folder = paths.expanded(output)
-        return cls(building.build(sources.Vectors.of(folder, values, labels), folder, **settings).index)
+        return cls._built(building.build(sources.Vectors.of(folder, values, labels), folder, **settings))
+
+    @classmethod
+    def _built(cls, built: building.Built) -> "Index":
+        """The index; what is left out and what is worth knowing is a QsmiWarning each."""
+        for text in (*built.faults, *built.notes):
+            warnings.warn(str(text), QsmiWarning, stacklevel=3)
+        return cls(built.index)
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -193,7 +202,12 @@ class Index:
 
     def _answer(self, row: int, distance: int) -> Answer:
         item = self.stored.item(row)
-        return Answer(row if item.name == str(row) else item.name, distance, item.labels, row)
+        return Answer(row if self._is_numbered else item.name, distance, item.labels, row)
+
+    @cached_property
+    def _is_numbered(self) -> bool:
+        """Whether the names are the numbers of the rows."""
+        return all(self.stored.item(row).name == str(row) for row in (0, len(self) - 1))
 
 
 class PictureHasher:
@@ -248,9 +262,15 @@ class PictureHasher:
         return backbones.load(self.name)
 
 
+def backbone_of(folder: Path) -> str:
+    """The backbone of the index in `folder`, or the usual one where there is none."""
+    about = storage.read(folder).about["backbone"] if storage.holds_index(folder) else None
+    return about["name"] if about else sources.BACKBONE
+
+
 def default_output(source: Path) -> Path:
-    """The folder of the index of `source`: beside it, under its name with the suffix `.index`."""
-    place = source.absolute()
+    """The folder of the index of `source`, of a list its folder: beside it, under its name with the suffix `.index`."""
+    place = sources.root_of(source.absolute())
     place = place.resolve() if not place.name or ".." in place.parts else place
     stem = place.name if place.is_dir() else place.name.removesuffix(place.suffix).removesuffix(".tar")
     return place.with_name(f"{stem}.index")

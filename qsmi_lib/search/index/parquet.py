@@ -49,10 +49,11 @@ def opened(path: Path) -> "Iterator[ParquetFile]":
 
 
 class Blocks(NamedTuple):
-    """The vectors of a file: their shape, and an iterator over blocks of rows."""
+    """The vectors of a file: their shape, an iterator over blocks of rows, and the columns if there is one a number."""
 
     shape: tuple[int, int]
     rows: Iterator[np.ndarray]
+    columns: Sequence[str] = ()
 
 
 def vectors(path: Path, file: "ParquetFile") -> Blocks:
@@ -74,7 +75,7 @@ def vectors(path: Path, file: "ParquetFile") -> Blocks:
         names = ", ".join(file.schema_arrow.names)
         raise damaged(path, f"none of its columns {names} holds vectors", "give it a column of lists of numbers")
     if not lists:
-        return Blocks((n, len(numbers)), _wide(file, numbers))
+        return Blocks((n, len(numbers)), _wide(file, numbers), numbers)
     first = next(file.iter_batches(1, columns=lists), None)
     d = len(first[0][0].as_py() or ()) if first else 0
     return Blocks((n, d), _of_lists(path, file, lists[0], d))

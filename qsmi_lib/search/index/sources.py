@@ -14,7 +14,7 @@ from torch import Tensor
 from qsmi_lib.datasets.images import decoding, manifest
 from qsmi_lib.datasets.images.archive import Tree
 from qsmi_lib.datasets.images.decoding import SUFFIXES
-from qsmi_lib.datasets.images.entries import Fault
+from qsmi_lib.datasets.images.entries import Fault, first_names
 from qsmi_lib.datasets.images.folders import UnlabelledError
 from qsmi_lib.datasets.images.lazy import Pictures
 from qsmi_lib.datasets.images.lookup import LISTS, suffix_of
@@ -183,6 +183,8 @@ class Vectors(Source):
         if labels is None and (columns := label_columns(place)):
             what = f"its column {columns[0]!r} is not read: --labels {place} learns from it"
             source.notes = [Fault(str(place), what)]
+        if columns := vectors.columns(place):
+            source.notes = [*source.notes, Fault(str(place), f"a vector is the columns {first_names(columns)}")]
         return source
 
     @classmethod
@@ -233,7 +235,7 @@ class Originals:
 
     def __init__(self, place: Path, side: int | None = None):
         self._side = side
-        self._root = place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
+        self._root = root_of(place)
 
     def picture(self, name: str) -> Image.Image:
         """The picture of that name, in RGB.
@@ -248,6 +250,11 @@ class Originals:
     @cached_property
     def _tree(self) -> Tree:
         return Tree(self._root, links=False)
+
+
+def root_of(place: Path) -> Path:
+    """The folder of a list; anything else is itself."""
+    return place.parent if place.is_file() and suffix_of(place.name) in LISTS - {""} else place
 
 
 def named_labels(labels: np.ndarray, classes: Sequence[str]) -> list[frozenset[str]]:

@@ -182,7 +182,7 @@ def write(folder: Path, contents: Contents) -> None:
     """
     with io.naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / LOCK):
+    with io.naming(folder), FileLock(folder / LOCK):
         before = set(_written(folder))
         lines = b"".join(_line(item) for item in contents.items)
         parts = {

@@ -35,9 +35,17 @@ def read(path: Path) -> np.ndarray:
     fault = partial(damaged, path)
     if path.suffix.lower() == ".parquet":
         with parquet.opened(path) as file:
-            shape, rows = parquet.vectors(path, file)
+            shape, rows, _ = parquet.vectors(path, file)
             return _filled(fault, shape, rows)
     return _rows(fault, _numbers(path))
+
+
+def columns(path: Path) -> Sequence[str]:
+    """The columns of a Parquet file that has one for each dimension; empty for any other file."""
+    if path.suffix.lower() != ".parquet":
+        return ()
+    with parquet.opened(path) as file:
+        return parquet.vectors(path, file).columns
 
 
 def read_query(path: Path, d: int) -> np.ndarray:
@@ -93,6 +101,8 @@ def _numbers(path: Path, kinds: Sequence[str] = SUFFIXES) -> np.ndarray:
     if path.suffix.lower() != ".npy":
         expected = " or ".join(kinds)
         raise ValueError(f"{path} must be a {expected} file: save the array with numpy.save('name.npy', array)")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}: expected a file of vectors")
     array = map_array(path, remedy=AGAIN)
     if array.dtype.kind == "U":
         raise damaged(path, f"its array holds text ({array.dtype}), expected numbers", AGAIN)

@@ -214,7 +214,9 @@ def test_every_picture_and_control_has_words(opened):
     assert all(own.get_attribute("alt") for own in opened.find_elements(By.TAG_NAME, "img"))
     controls = opened.find_elements(By.CSS_SELECTOR, "input, select, #answers")
     names = [own.accessible_name for own in controls]
-    assert names[:4] == ["Your picture", "It shows", "Answers", "0"] and names[-1] == "Answers" and all(names)
+    assert (
+        names[:4] == ["Your picture", "It shows (optional)", "Answers", "0"] and names[-1] == "Answers" and all(names)
+    )
 
 
 def test_an_index_of_photographs_is_searched(page, index_app, wait):

@@ -246,7 +246,7 @@ def _index() -> dict[str, bytes]:
     hasher = hashing.fit(vectors, None, 3)
     scores = compression.to_record(compression.table(vectors, None, bits=[3]))
     about = {"kind": "vectors", "source": "v.npy", "labelled": True, "bits": 3, "method": hasher.method, "seed": 0,
-             "settings": {}, "classes": ["a", "b"], "labels": ["a", "b"], "backbone": None, "scores": scores}  # fmt: skip
+             "settings": {}, "classes": ["a"], "labels": ["a", "b"], "backbone": None, "scores": scores}  # fmt: skip
     items = [storage.Item(str(row), frozenset(own), "state", "digest") for row, own in enumerate(labels)]
     codes = np.packbits(hasher.codes(vectors) > 0, axis=1)
     with tempfile.TemporaryDirectory() as folder:

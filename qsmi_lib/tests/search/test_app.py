@@ -106,6 +106,9 @@ class MeanHasher:
     def fitted(self, image, name="the picture"):
         return image.resize((100, 100))
 
+    def features(self, images):
+        return np.ones((len(images), 6), np.float32)
+
     def codes(self, images):
         return np.array([np.where(np.arange(8) < image.getpixel((0, 0))[0] / 32, 1, -1) for image in images], np.int8)
 
@@ -132,7 +135,7 @@ def test_an_index_is_searched_from_its_held_out_pictures(indexed, served):
     html = page.html(1)
     assert list(page.collections) == ["QSMI"] and page.searched.kind == "hnsw" and page.classes == ["dark", "light"]
     held_out = [row for row, item in enumerate(Index.load(indexed / "pictures.index").stored.items) if item.held_out]
-    assert sorted(page.offered) == held_out and "6 pictures with 2 labels: pictures" in html
+    assert sorted(page.offered) == held_out and "pictures: 6 pictures with 2 labels" in html
     assert METHODS["qsmi"].about in html and "mAP of the held-out tenth" in html
 
 

@@ -124,7 +124,7 @@ def test_an_example_that_has_gone_gives_a_message(collection):
 
 
 def test_it_says_what_is_searched_and_what_was_left_out(shown, collection):
-    assert "3 pictures: reds" in shown.about.value and "Left out" not in shown.about.value
+    assert "reds: 3 pictures" in shown.about.value and "Left out" not in shown.about.value
     box = panel({"first": dataclasses.replace(collection, faults=("<a>.png is no picture",))}, collection)
     assert "Left out: 1" in box.children[0].value and "&lt;a&gt;.png is no picture" in box.children[0].value
 

@@ -74,7 +74,7 @@ def test_other_labels_are_a_change_and_nothing_is_encoded(made, digits, tmp_path
 def test_retraining_takes_other_settings_and_leaves_no_old_file(made, digits, tmp_path):
     folder = tmp_path / "digits.index"
     source = Vectors(tmp_path / "digits.npy", *digits)
-    with pytest.raises(ValueError, match=r"bits 16, asked for 24.*--retrain"):
+    with pytest.raises(ValueError, match=r"16, not 24.*--retrain"):
         build(source, folder, bits=24)
     again = build(source, folder, bits=24, retrain=True)
     assert again.index.codes.shape == (200, 3)

@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qsmi_lib.search.index.index import Index
@@ -162,9 +164,28 @@ def test_options_that_contradict_each_other_are_refused(place):
 
 def test_a_failed_export_leaves_the_index_and_says_so(place):
     """The index is whole; only the further file is missing."""
-    result = call("index", place / "vectors.npy", "--labels", place / "labels.csv", "--parquet", place)
+    (place / "no.parquet").mkdir()
+    result = call("index", place / "vectors.npy", "--labels", place / "labels.csv", "--parquet", place / "no.parquet")
     assert result.exit_code == 1 and str(place) in result.output.splitlines()[-1]
     assert indexed(place) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "labels.csv", "vectors.parquet"])
+def test_no_file_that_is_read_is_overwritten_by_an_export(place, name):
+    pq.write_table(pa.table({"x": [[1.0, 2.0, n] for n in range(N)]}), place / "vectors.parquet")
+    before = {path: path.read_bytes() for path in place.iterdir()}
+    source = place / ("vectors.parquet" if name.endswith("parquet") else "vectors.npy")
+    result = call("index", source, "--labels", place / "labels.csv", "--parquet", place / name)
+    assert result.exit_code == 1 and name in result.output and before == {p: p.read_bytes() for p in place.iterdir()}
+
+
+def test_an_index_is_not_taken_for_that_of_another_source_of_its_name(place):
+    indexed(place)
+    np.save(place / "vectors.v2.npy", vectors(5))
+    assert counts(place / "vectors.v2.npy", "--labels", place / "labels.csv") == (N, 0, 0)
+    pq.write_table(pa.table({"x": [[1.0, 2.0, n] for n in range(N)]}), place / "vectors.parquet")
+    result = call("index", place / "vectors.parquet", "--labels", place / "labels.csv")
+    assert result.exit_code == 1 and "vectors.npy" in result.output and "--output" in result.output
 
 
 def test_one_output_takes_one_source_and_says_what_it_holds(place):

@@ -243,7 +243,7 @@ def one_class_readable(tmp_path):
 
 
 def all_equal(tmp_path):
-    return write_folder(tmp_path / "set", dict.fromkeys(contents(), picture("red", 0))), "equal"
+    return write_folder(tmp_path / "set", dict.fromkeys(contents(), picture("red", 0))), "same direction"
 
 
 def each_alone(tmp_path):
@@ -339,7 +339,7 @@ def test_other_settings_than_those_of_the_index_are_refused(folder):
 
 def test_an_index_of_vectors_takes_no_pictures(folder):
     np.save(folder.parent / "pictures.npy", np.random.default_rng(0).normal(size=(40, 48)))
-    refused(folder.parent, "index", folder.parent / "pictures.npy", named=["--bits"])
+    refused(folder.parent, "index", folder.parent / "pictures.npy", "--bits", "48", named=["--bits"])
     assert counts(folder.parent / "pictures.npy", "--bits", "32") == (40, 0, 0)
     place = folder.parent / "pictures.index"
     refused(folder.parent, "index", folder, named=[place, "vectors"])
@@ -450,7 +450,8 @@ def test_names_that_no_terminal_likes_are_kept(tmp_path):
     assert counts(folder) == (24, 0, 0) and counts(folder) == (0, 0, 0)
     result = call("search", tmp_path / "pictures.index", folder / "red" / "é1.png", "--k", "24", "--json")
     assert {row["name"] for row in json.loads(result.output)} == set(content)
-    lines = call("search", tmp_path / "pictures.index", folder / "red" / "é1.png", "--k", "24").output.splitlines()
+    result = call("search", tmp_path / "pictures.index", folder / "red" / "é1.png", "--k", "24", "--rerank", "24")
+    lines = result.output.splitlines()
     assert len(lines) == 24 and any(r"new\nline" in line for line in lines)
 
 
