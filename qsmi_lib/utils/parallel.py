@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Thread, get_native_id
 from typing import TypeVar
 
 from filelock import FileLock
@@ -16,6 +17,7 @@ from joblib import Parallel
 from qsmi_lib.utils import scratch
 
 S, T = TypeVar("S"), TypeVar("T")
+LOW = 19  # priority of the threads of `ahead`
 POLL = 0.2  # seconds between two looks of a worker whether its parent lives
 
 
@@ -47,12 +49,12 @@ def workers(jobs: int, **options) -> Iterator[Parallel]:
 
 
 def ahead(call: Callable[[S], T], items: Iterable[S], jobs: int, most: int) -> Iterator[T]:
-    """`call` of each item, in order, on `jobs` threads that are at most `most` items ahead of the caller.
+    """`call` of each item, in order, on `jobs` threads of low priority, at most `most` items ahead of the caller.
 
     An error of `call` is raised when its item's turn comes. After an error, and when the iterator is closed, the calls
     that have not begun are dropped, and those that run are waited for.
     """
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs, initializer=_yield_to_others) as pool:
         waiting = deque()
         try:
             for item in items:
@@ -63,6 +65,12 @@ def ahead(call: Callable[[S], T], items: Iterable[S], jobs: int, most: int) -> I
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _yield_to_others() -> None:
+    """In a thread: run where others do not. Linux has a priority of each thread."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), LOW)
 
 
 def _end_with(lock: Path) -> None:

@@ -1,5 +1,6 @@
 """The benchmark of compression: its rows, and what is said beside them."""
 
+import re
 from itertools import product
 
 import pandas as pd
@@ -36,6 +37,14 @@ def test_all_rows_are_kept_and_shown(results):
 def test_one_data_set_alone_is_not_kept(results):
     assert "QSMI" in bench.compressed(["miml_scenes"])
     assert not (results / "benchmarks").exists()
+
+
+def test_the_numbers_in_the_documents_are_those_of_the_committed_table():
+    text = (paths.ROOT / "docs" / "own_data.md").read_text(encoding="utf-8")
+    rows = pd.read_csv(paths.ROOT / "results" / "benchmarks" / "compression.csv")
+    known = {f"{value:.4f}" for value in rows[["map", "recall"]].to_numpy().ravel()}
+    stated = re.findall(r"\b[01]\.\d{4}\b", text)
+    assert len(stated) > 20 and set(stated) <= known
 
 
 def test_the_committed_table_shows_what_the_documents_say():

@@ -164,6 +164,17 @@ def test_a_query_of_the_collection_is_no_answer_of_its_own(run):
     assert len(database.search(image, len(database), without=7)) == len(database) - 1
 
 
+def test_answers_at_equal_distance_are_ordered_by_their_likeness(run):
+    database, query = run
+    image = query.picture(3)
+    likeness = np.random.default_rng(0).normal(size=len(database))
+    ordered = dataclasses.replace(database, likeness=lambda _, rows: likeness[rows])
+    answers = ordered.search(image, 20)
+    every = database.search(image, collection.ORDERED)
+    expected = sorted(every, key=lambda answer: (answer.distance, -likeness[answer.item]))[:20]
+    assert [answer.item for answer in answers] == [answer.item for answer in expected]
+
+
 def test_a_dark_digit_on_white_has_nearly_the_code_of_the_light_one(run):
     _, query = run
     images = [query.picture(item) for item in range(20)]

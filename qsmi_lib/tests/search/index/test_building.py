@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from qsmi_lib.search.index import building, storage
+from qsmi_lib.search.index import building, hashing, storage
 from qsmi_lib.search.index.building import build
-from qsmi_lib.search.index.index import Index
+from qsmi_lib.search.index.index import Index, about
 from qsmi_lib.search.index.sources import Vectors
 
 
@@ -86,6 +86,40 @@ def test_retraining_takes_other_settings_and_leaves_no_old_file(made, digits, tm
 def test_retraining_on_the_same_vectors_gives_the_same_index(made, digits, tmp_path):
     again = build(Vectors(tmp_path / "digits.npy", *digits), tmp_path / "digits.index", retrain=True)
     assert again.index.about == made.index.about
+
+
+def test_vectors_that_point_in_nearly_the_same_direction_are_not_equal(digits, tmp_path):
+    values, labels = digits
+    built = build(Vectors(tmp_path / "x.npy", values + 300, labels), tmp_path / "x.index", bits=16)
+    assert built.index.about["scores"]["n_query"] >= 15
+
+
+def test_few_items_without_labels_get_fewer_bits_and_say_so(digits, tmp_path):
+    built = build(Vectors(tmp_path / "x.npy", digits[0][:30]), tmp_path / "x.index")
+    assert built.index.about["bits"] == 27 and any("27 bits" in note for note in built.notes)
+
+
+def test_labels_that_are_missing_are_no_classes(digits, tmp_path):
+    values, _ = digits
+    source = Vectors.of(tmp_path / "x.npy", values[:4], [None, float("nan"), "", "a"])
+    assert source.labels == [frozenset(), frozenset(), frozenset(), {"a"}]
+
+
+def test_classes_that_are_added_are_counted(made, digits, tmp_path):
+    values, labels = digits
+    source = Vectors(tmp_path / "digits.npy", values, [frozenset(["new"]), *labels[1:]])
+    assert "11 labels (10 when" in about(Index(build(source, tmp_path / "digits.index").index))
+
+
+def test_another_seed_needs_retraining(made, digits, tmp_path):
+    with pytest.raises(ValueError, match=r"seed 0, not 1.*--retrain"):
+        build(Vectors(tmp_path / "digits.npy", *digits), tmp_path / "digits.index", seed=1)
+
+
+def test_many_items_are_learned_in_fewer_epochs():
+    assert hashing.settings("qsmi", 48, 1000)["epochs"] == hashing.EPOCHS
+    assert hashing.settings("qsmi", 48, 10**7)["epochs"] == min(hashing.EPOCHS, hashing.LEAST_EPOCHS)
+    assert hashing.settings("qsmi", 96, 1000)["alpha"] == pytest.approx(hashing.settings("qsmi", 48, 1000)["alpha"] / 2)
 
 
 def test_a_failed_write_leaves_the_old_index(made, digits, tmp_path, monkeypatch):

@@ -315,6 +315,11 @@ def test_an_index_of_another_backbone_is_refused_and_can_be_made_anew(folder, mo
     assert Index.load(place).stored.about["backbone"]["name"] == "other"
 
 
+@pytest.mark.parametrize("backbone", ["digits_labels", "nothing", "timm:nothing"])
+def test_a_backbone_that_takes_no_photographs_is_refused(folder, backbone):
+    refused(folder.parent, "index", folder, "--backbone", backbone, named=[backbone.removeprefix("timm:")])
+
+
 def test_an_index_of_other_weights_or_another_preprocessing_is_refused(folder, monkeypatch):
     from dataclasses import replace
 
