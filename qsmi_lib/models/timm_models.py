@@ -72,7 +72,7 @@ class TimmBackbone(Backbone):
             raise FileNotFoundError(f"timm publishes no weights of {self.model}: {self.by_hand}")
         try:
             return self._from_hub() if self.hub else self._from_url()
-        except Exception as error:  # whatever the libraries of the download raise without a network
+        except Exception as error:  # without a network, the libraries raise many kinds
             place = f"https://huggingface.co/{self.hub}" if self.hub else self.url
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise FileNotFoundError(
@@ -85,7 +85,7 @@ class TimmBackbone(Backbone):
         try:
             state = timm.models.load_state_dict(str(path), weights_only=True)  # no pickle is executed
             shapes = {name: tuple(value.shape) for name, value in state.items()}
-        except Exception as error:  # a damaged pickle raises whatever its bytes happen to say
+        except Exception as error:  # a damaged pickle may raise any error
             reason = textwrap.shorten(str(error).partition(". ")[0], 200)  # what follows advises to execute the file
             raise ValueError(f"{path} is damaged, or does not contain weights alone: {reason}") from error
         errors = []

@@ -26,7 +26,7 @@ of which at most {compression.N_QUERY:,} items ask, searches the others, from wh
 - Recall of {compression.NEAREST} is the share of the {compression.NEAREST} nearest items by cosine of float32 that are
   among the first {compression.NEAREST}; likewise of {compression.MORE}. QSMI learns which items share labels, and not
   which features are near, so that its recall is low.
-- These features are never negative, so that the sign of each number says nothing: the items stay in database order."""
+- These features are never negative. So all signs are equal, and the items stay in database order."""
 
 
 def compressed(names: Sequence[str] = DATASETS, of: Sequence[str] = BACKBONES) -> str:

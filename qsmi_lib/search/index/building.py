@@ -141,7 +141,7 @@ def preprocessing(backbone: str) -> dict:
 
 
 def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | None, seed: int | None) -> None:
-    """A ValueError if the index in `folder` has other settings than are asked for."""
+    """A ValueError if the settings of the index differ from those that are asked for."""
     about, asked = old.about, {"kind": source.kind, "labelled": source.labels is not None}
     asked |= {name: value for name, value in {"bits": bits, "seed": seed}.items() if value is not None}
     for name, value in asked.items():
@@ -150,10 +150,10 @@ def _check_same(old: Stored, source: Source, backbone: dict | None, bits: int | 
     for name, value in (backbone or {}).items():
         if name != "precision" and about["backbone"][name] != value:
             raise ValueError(
-                f"{old.folder} was made by the backbone {about['backbone']['name']} with {name} "
-                f"{about['backbone'][name]!r}, now it is {value!r}: {ANEW}"
+                f"{old.folder}: the backbone {source.backbone} is not the one it was made by, whose {name} is "
+                f"{about['backbone'][name]!r}, not {value!r}: {ANEW}"
             )
-    if source.kind == "vectors" and source.n_features != about["n_features"]:
+    if source.kind == storage.VECTORS and source.n_features != about["n_features"]:
         n, d = source.n_features, about["n_features"]
         raise ValueError(f"{old.folder} holds vectors of length {d}, and those of {source.place} have {n}: {ANEW}")
 
@@ -224,7 +224,8 @@ def _trained(
     notes = []
     labels = None if source.labels is None else [item.labels for item in items]
     is_pictures = source.backbone is not None
-    compared = _as_stored(features) if is_pictures else features  # of older pictures there are no other features
+    # Of older pictures there are no features but the stored ones.
+    compared = storage.restored(*storage.rounded(features)) if is_pictures else features
     asks = held_out(compared, labels, [item.sha256 for item in items], seed, near=is_pictures)
     if not asks.any():
         what = (
@@ -254,11 +255,6 @@ def _trained(
     if alone:
         notes.append(f"classes with one of the {source.kind} are not tested: {first_names(alone)}")
     return items, about, hasher, notes
-
-
-def _as_stored(features: np.ndarray) -> np.ndarray:
-    values, scale = storage.rounded(features)
-    return values * scale[:, None]
 
 
 def _unseen(items: Sequence[Item], classes: Sequence[str]) -> list[str]:

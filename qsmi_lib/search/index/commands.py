@@ -10,7 +10,6 @@ import click
 from qsmi_lib.utils import paths
 
 MOST_FAULTS = 20  # printed
-CHOICES = ("index", "multi-hot")  # how one column of 0 and 1 is read
 
 
 @click.command()
@@ -93,7 +92,8 @@ def index(
 
 
 def _source(place: Path, folder: Path, labels: str | None, no_labels: bool, backbone: str | None):
-    """The items at `place`; of a folder with the backbone that is asked for, or that of the index in `folder`."""
+    """The items at `place`. Pictures are seen by `backbone`; None: by that of the index in `folder`."""
+    from qsmi_lib.datasets.images.labels import INDEX, MULTI_HOT
     from qsmi_lib.search.index import index as indexes
     from qsmi_lib.search.index import sources, vectors
 
@@ -106,17 +106,20 @@ def _source(place: Path, folder: Path, labels: str | None, no_labels: bool, back
     root = sources.root_of(place)
     if root.is_dir() and folder.absolute().resolve().is_relative_to(root.resolve()):
         raise ValueError(f"the index {folder} would lie in the folder that is indexed: name another one with --output")
-    if labels not in (None, *CHOICES):
+    if labels not in (None, INDEX, MULTI_HOT):
         raise ValueError(
             f"--labels {labels} is for vectors: put the table into the folder of the pictures and call it labels, or "
-            f"give it as FOLDER; of pictures, --labels is {' or '.join(CHOICES)}, for one column of 0 and 1"
+            f"give it as FOLDER; of pictures, --labels is {INDEX} or {MULTI_HOT}, for one column of 0 and 1"
         )
     backbone = backbone or indexes.backbone_of(folder)
     return sources.Folder(place, backbone, labelled=not no_labels, choice=labels or "")
 
 
 def _check_export(path: Path, sources: Sequence[Path]) -> None:
-    """A ValueError if the Parquet file to write is not called so, or is one of the files that are read."""
+    """An error, before anything is computed, if the Parquet file cannot be written or is one of those that are read."""
+    from qsmi_lib.search.index import parquet
+
+    parquet.library()
     if path.suffix.lower() != ".parquet":
         raise ValueError(f"--parquet must name a file that ends in .parquet, got {path}")
     if path.resolve() in [source.resolve() for source in sources]:

@@ -195,7 +195,7 @@ def _ways(
 def _rounded(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Rows -> features as an index stores them in 8 bits."""
     values, scale = storage.rounded(features)
-    return lambda rows: values[rows] * scale[rows, None]
+    return lambda rows: storage.restored(values[rows], scale[rows])
 
 
 def _noting(rankings: Iterable[np.ndarray], first: list[np.ndarray]) -> Iterator[np.ndarray]:

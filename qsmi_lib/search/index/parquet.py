@@ -34,7 +34,7 @@ def library():
 
 @contextmanager
 def opened(path: Path) -> "Iterator[ParquetFile]":
-    """The Parquet file `path`; whatever is wrong with its bytes is a ValueError that names it."""
+    """The Parquet file `path`; damaged bytes are a ValueError that names it."""
     parquet = library().parquet
     path.stat()  # an OSError of the system names the file
     try:
@@ -134,45 +134,33 @@ def _of_lists(path: Path, file: "ParquetFile", name: str, d: int) -> Iterator[np
         first += len(column)
 
 
-def to_parquet(
-    path: Path,
-    names: Sequence[str],
-    labels: Sequence[Set[str] | None],
-    codes: np.ndarray,
-    features: np.ndarray | None = None,
-) -> None:
+def to_parquet(path: Path, names: Sequence[str], labels: Sequence[Set[str] | None], codes: np.ndarray) -> None:
     """Write a row for each item to the Parquet file `path`, completely or not at all.
 
-    The columns are `name`, text; `labels`, a sorted list of text, null where they are unknown; `code`, binary of fixed
-    size: the bits in bytes, the first bit the highest of the first byte, as `numpy.packbits` packs them; and
-    `features`, a list of float32 of fixed size, if they are given.
+    The columns are `name`, text; `labels`, a sorted list of text, null where they are unknown; and `code`, binary of
+    fixed size: the bits in bytes, the first bit the highest of the first byte, as `numpy.packbits` packs them.
 
     Args:
         path: the file.
         names: of the items.
         labels: of each item, or None.
         codes: uint8 (n, ceil(bits / 8)), packed.
-        features: float32 (n, d).
 
     Raises:
         ImportError: pyarrow is not installed.
-        ValueError: not as many names, labels, codes and features.
+        ValueError: not as many names, labels and codes.
         OSError: the file cannot be written.
     """
     pa = library()
     n = len(names)
-    counts = {len(part) for part in (labels, codes, *([] if features is None else [features]))}
-    if counts != {n}:
-        raise ValueError(f"expected labels, codes and features for each of {n} names, got {sorted(counts)}")
+    if not len(labels) == len(codes) == n:
+        raise ValueError(f"expected labels and a code for each of {n} names, got {len(labels)} and {len(codes)}")
     octets = pa.py_buffer(np.ascontiguousarray(codes, np.uint8))
     columns = {
         "name": pa.array(names, pa.string()),
         "labels": pa.array([None if own is None else sorted(own) for own in labels], pa.list_(pa.string())),
         "code": pa.FixedSizeBinaryArray.from_buffers(pa.binary(codes.shape[1]), n, [None, octets]),
     }
-    if features is not None:
-        values = pa.array(np.ascontiguousarray(features, np.float32).ravel())
-        columns["features"] = pa.FixedSizeListArray.from_arrays(values, features.shape[1])
     content = pa.BufferOutputStream()
     pa.parquet.write_table(pa.table(columns), content)
     io.write_bytes(path, content.getvalue())

@@ -40,14 +40,6 @@ def cosine_rankings(queries: np.ndarray, database: np.ndarray) -> Iterator[np.nd
         yield np.argsort(steps, axis=1, kind="stable")
 
 
-def cosine_neighbours(queries: np.ndarray, database: np.ndarray, k: int) -> np.ndarray:
-    """The `k` items of the database with the highest cosine for each query: int64 (n_query, k), see `cosine_rankings`.
-
-    A copy of each block is taken: a view would keep all rankings in memory.
-    """
-    return np.concatenate([ranking[:, :k].copy() for ranking in cosine_rankings(queries, database)])
-
-
 def hamming_rankings(queries: np.ndarray, database: np.ndarray) -> Iterator[np.ndarray]:
     """The database by rising Hamming distance for each query, ties in database order.
 

@@ -93,11 +93,7 @@ class Folder(Source):
         self._kept: Callable[[], None] | None = None  # deletes the file of features
         items = _manifest(place, choice) if labelled else None
         if items is None:
-            with Tree(place) as tree:
-                self.names = [name for name in tree.names() if suffix_of(name) in SUFFIXES]
-                self.notes = [Fault(name, reason) for name, reason in sorted(tree.left_out.items())]
-                if unread := decoding.unread(tree.names()):
-                    self.notes.append(Fault(str(place), unread))
+            self.names, self.notes = _pictures(place)
             self.root, self.where, self.labels = place, self.names, None
             if not self.names:
                 more = f"; {self.notes[0]}" if self.notes else ""
@@ -284,4 +280,15 @@ def _manifest(place: Path, choice: str) -> Manifest | None:
     except UnlabelledError:
         return None
     except ValueError as error:
+        if not place.is_dir() or not _pictures(place)[0]:
+            raise
         raise ValueError(f"{error}; `--no-labels` indexes the pictures without labels") from error
+
+
+def _pictures(place: Path) -> tuple[list[str], list[Fault]]:
+    """The names of all pictures of a folder or archive, and notes on what is left out."""
+    with Tree(place) as tree:
+        names = [name for name in tree.names() if suffix_of(name) in SUFFIXES]
+        notes = [Fault(name, reason) for name, reason in sorted(tree.left_out.items())]
+        unread = decoding.unread(tree.names())
+    return names, [*notes, *([Fault(str(place), unread)] if unread else [])]

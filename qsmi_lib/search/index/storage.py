@@ -134,7 +134,8 @@ class Stored:
         n, d = len(self), self.about["n_features"]
         expected = {"features": (np.int8, (n, d)), "scale": (np.float32, (n,))}
         try:
-            return _tensors(self.folder, self.about["files"]["features"], expected)
+            arrays = _tensors(self.folder, self.about["files"]["features"], expected)
+            return {name: arrays[name] for name in expected}
         except FileNotFoundError:
             if _read_main(self.folder) == self.about:
                 raise
@@ -142,13 +143,7 @@ class Stored:
 
     def features(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """The stored features of these rows as float32 (len(rows), d), see `rounded`."""
-        stored, scale = self._features["features"], self._features["scale"]
-        return stored[rows].astype(np.float32) * scale[rows][:, None]
-
-    @property
-    def rounded(self) -> tuple[np.ndarray, np.ndarray]:
-        """The features of all items as they are stored: int8 (n, d) and float32 (n,)."""
-        return self._features["features"], self._features["scale"]
+        return restored(*(part[rows] for part in self._features.values()))
 
 
 def rounded(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,6 +153,11 @@ def rounded(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     scale = np.maximum(np.abs(features).max(axis=1), np.finfo(np.float32).tiny).astype(np.float32) / 127
     return np.rint(features / scale[:, None]).astype(np.int8), scale
+
+
+def restored(values: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """The features that `rounded` has rounded: float32 (n, d)."""
+    return values * scale[:, None]
 
 
 def holds_index(folder: Path) -> bool:
@@ -279,7 +279,7 @@ def _tensors(folder: Path, file: dict[str, str], expected: Mapping[str, tuple] |
     try:
         arrays = load(content)
         got = {name: (value.dtype.type, value.shape) for name, value in arrays.items()}
-    except Exception as error:  # damaged bytes raise whatever they happen to say
+    except Exception as error:  # damaged bytes may raise any error
         raise damaged(path, f"it is no file of tensors: {error}", AGAIN) from error
     if expected is not None and got != expected:
         raise damaged(path, f"it holds {got}, expected {expected}", AGAIN)

@@ -282,7 +282,7 @@ def _index_part(part: str, suffix: str) -> Target:
 
 def _read_index(path: Path) -> None:
     index = Index.load(path.parent)
-    assert len([*index.stored.items]) == len(index) == len(index.stored.rounded[0])
+    assert len([*index.stored.items]) == len(index) == len(index.stored.features(range(len(index))))
     assert compression.lines(compression.from_record(index.stored.about["scores"]))
     assert len(index.search(np.ones(index.stored.about["n_features"], np.float32), k=2, rerank=3)) == 2
 

@@ -362,6 +362,7 @@ def test_every_route_refuses_every_other_host(host, server):
         assert server.ask("GET", path, Host=named)[0] in (400, 403), path
         assert server.ask("POST", path, b"", Host=named)[0] in (400, 403), path
         assert server.ask("GET", path, **UPGRADE, Host=named)[0] in (400, 403), path
+    assert "Traceback" not in server.output.read_text()
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:1", "https://localhost", "null"])

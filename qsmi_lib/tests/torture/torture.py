@@ -221,7 +221,7 @@ def _read_pdf(path: Path) -> None:
 READERS: dict[tuple[str, str], Callable[[Path], object]] = {  # folder and suffix -> function
     ("runs", ".json"): load_record,
     ("tuning", ".json"): load_search,
-    ("vectors.index", ".json"): lambda path: storage.read(path.parent).rounded,
+    ("vectors.index", ".json"): lambda path: storage.read(path.parent).features([0]),
     ("", ".json"): lambda path: json.loads(path.read_text(encoding="utf-8")),
     ("codes", ".npz"): load_codes,
     ("models", ".safetensors"): factory.load,

@@ -320,6 +320,12 @@ def test_a_backbone_that_takes_no_photographs_is_refused(folder, backbone):
     refused(folder.parent, "index", folder, "--backbone", backbone, named=[backbone.removeprefix("timm:")])
 
 
+def test_a_file_of_weights_is_found_from_any_folder(folder, monkeypatch):
+    monkeypatch.setattr(backbones, "named", lambda name: STUB)
+    monkeypatch.chdir(folder.parent)
+    assert sources.Folder(folder, "timm:model@w.pth").backbone == f"timm:model@{folder.parent / 'w.pth'}"
+
+
 def test_an_index_of_other_weights_or_another_preprocessing_is_refused(folder, monkeypatch):
     from dataclasses import replace
 
